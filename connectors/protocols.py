@@ -1,0 +1,109 @@
+"""What the scheduler asks of the outside. Each Protocol has a contract suite under tests/contracts.
+
+Every method raises only ``connectors.errors.ConnectorError``; see there what to do on each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import pandas as pd
+
+from connectors.types import (
+    DeliveryReport,
+    GridEventNotice,
+    JobObservation,
+    JobOrder,
+    PoolCapacity,
+    PowerReading,
+    SignalKind,
+    StorageTelemetry,
+    Window,
+)
+
+
+class SignalSource(Protocol):
+    """Values of one kind of signal at one site."""
+
+    async def values(self, site: str, kind: SignalKind, window: Window) -> pd.Series:
+        """Values in ``kind.unit`` by interval start (UTC), in the source's own resolution.
+
+        The index is an ordered ``DatetimeIndex`` in UTC without duplicates, within ``window``; the
+        values are finite floats. Intervals the source does not have are absent, never NaN.
+        """
+        ...
+
+
+class Cluster(Protocol):
+    """A cluster that runs jobs on pools of GPUs. Every command may be sent twice without harm."""
+
+    name: str
+
+    async def capacity(self) -> tuple[PoolCapacity, ...]:
+        """GPUs of every pool."""
+        ...
+
+    async def observe(self) -> tuple[JobObservation, ...]:
+        """Every job this cluster was ever given and still remembers."""
+        ...
+
+    async def submit(self, order: JobOrder) -> None:
+        """Start ``order``. A key already known changes nothing.
+
+        Raises ``Rejected`` where the pool is unknown or the GPUs asked for are not free.
+        """
+        ...
+
+    async def suspend(self, key: str) -> None:
+        """Pause a running job as its order says; nothing to do where it is not running."""
+        ...
+
+    async def resume(self, key: str) -> None:
+        """Let a suspended job go on; its environment says that it is a continuation."""
+        ...
+
+    async def cancel(self, key: str) -> None:
+        """End a job for good and free its GPUs."""
+        ...
+
+    async def set_power_cap(self, key: str, power_cap_w: float | None) -> None:
+        """Change the power cap of a job."""
+        ...
+
+    async def power(self) -> PowerReading:
+        """Power the cluster's GPUs draw now."""
+        ...
+
+    def logs(self, key: str, *, follow: bool = False) -> AsyncIterator[str]:
+        """Lines the job wrote, oldest first; with ``follow``, until it ends."""
+        ...
+
+
+class Battery(Protocol):
+    """A battery that can be told what to do for the next interval."""
+
+    name: str
+
+    async def telemetry(self) -> StorageTelemetry:
+        """State now."""
+        ...
+
+    async def set_power(self, power_kw: float) -> None:
+        """Charge (positive) or discharge (negative) at this power until told otherwise.
+
+        Raises ``Rejected`` where the power is beyond the rating of the battery.
+        """
+        ...
+
+
+class VirtualPowerPlant(Protocol):
+    """The grid side: calls events, takes reports."""
+
+    async def events(self) -> tuple[GridEventNotice, ...]:
+        """Every event that is not over, cancelled ones marked."""
+        ...
+
+    async def report(self, report: DeliveryReport) -> None:
+        """Say what was delivered. The same interval twice replaces the first."""
+        ...

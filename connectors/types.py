@@ -1,0 +1,150 @@
+"""Values that cross the border to the outside. Frozen; instants are aware and in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Half-open span of time [start, end), both aware."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.utcoffset() is None or self.end.utcoffset() is None:
+            raise ValueError(f"window {self.start} .. {self.end}: instants must carry a time zone")
+        if self.end <= self.start:
+            raise ValueError(f"window {self.start} .. {self.end}: end must be after start")
+
+
+class SignalKind(StrEnum):
+    """What a signal is about, and its unit."""
+
+    PRICE = "price"  # site currency per MWh
+    EXPORT_PRICE = "export_price"  # site currency per MWh
+    CARBON_INTENSITY = "carbon_intensity"  # g/kWh
+    PV = "pv"  # kW available
+    WIND = "wind"  # kW available
+    BASE_LOAD = "base_load"  # kW
+    PUE = "pue"  # ratio
+
+    @property
+    def unit(self) -> str:
+        """Unit of every value of this kind; a price is in the currency of its site."""
+        return _UNITS[self]
+
+
+_UNITS = {
+    SignalKind.PRICE: "currency/MWh",
+    SignalKind.EXPORT_PRICE: "currency/MWh",
+    SignalKind.CARBON_INTENSITY: "g/kWh",
+    SignalKind.PV: "kW",
+    SignalKind.WIND: "kW",
+    SignalKind.BASE_LOAD: "kW",
+    SignalKind.PUE: "1",
+}
+
+
+class JobState(StrEnum):
+    """Where a job stands on its cluster."""
+
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+
+
+class SuspendBy(StrEnum):
+    """How a job is paused."""
+
+    CHECKPOINT = "checkpoint"  # SIGTERM, grace to save, GPUs given back; resume starts it again
+    FREEZE = "freeze"  # SIGSTOP: stays in memory, GPUs stay held
+
+
+@dataclass(frozen=True, slots=True)
+class JobOrder:
+    """Run this. ``key`` makes it idempotent: the same key twice is one job."""
+
+    key: str
+    command: tuple[str, ...]
+    pool: str
+    gpus: int
+    environment: dict[str, str] = field(default_factory=dict)
+    power_cap_w: float | None = None
+    suspend_by: SuspendBy = SuspendBy.CHECKPOINT
+    checkpoint_grace_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobObservation:
+    """What a cluster reports of one job."""
+
+    key: str
+    state: JobState
+    pool: str
+    gpus: int  # held now; 0 unless it holds any
+    power_cap_w: float | None
+    started_at: datetime | None  # first start
+    ended_at: datetime | None
+    exit_code: int | None
+    starts: int  # times its command was started; 1 + restarts
+    reason: str = ""  # why it is where it is, in the cluster's words
+
+
+@dataclass(frozen=True, slots=True)
+class PoolCapacity:
+    """GPUs of one pool as the cluster sees them."""
+
+    pool: str
+    gpus_total: int
+    gpus_available: int  # total less drained and failed
+    gpus_in_use: int
+
+
+@dataclass(frozen=True, slots=True)
+class PowerReading:
+    """Power drawn by a cluster's GPUs and how it is known."""
+
+    kw: float
+    is_measured: bool  # False: modelled
+
+
+@dataclass(frozen=True, slots=True)
+class StorageTelemetry:
+    """State of a battery at one instant. Signed power is positive while charging."""
+
+    at: datetime
+    soc_kwh: float
+    power_kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class GridEventNotice:
+    """A call from the VPP: import at most ``limit_kw`` at ``site`` in ``window``."""
+
+    event_id: str
+    site: str
+    window: Window
+    limit_kw: float
+    breach_eur_per_kwh: float
+    is_cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """What a site imported in one interval of an event."""
+
+    event_id: str
+    site: str
+    window: Window
+    mean_import_kw: float

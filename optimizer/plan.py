@@ -1,0 +1,200 @@
+"""What the optimiser answers: one placement per job, energy flows per site, and how good it is.
+
+A plan is frozen; it is superseded, never edited. Arrays of a site are ``[slot]``, of its units
+``[unit][slot]``, in the order of the problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from optimizer.checks import Series
+
+
+class Rung(StrEnum):
+    """How a plan was found; the first that gives one is taken."""
+
+    EXACT = "exact"
+    BEST_FOUND = "best_found"
+    GREEDY = "greedy"
+    LAST_PLAN = "last_plan"
+    LATEST_SAFE_START = "latest_safe_start"
+    BASELINE = "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A job at one operating point in [start_slot, end_slot).
+
+    Adjacent runs of one ``OperatingPoint.configuration`` are one piece; anything else between two
+    runs is a restart.
+    """
+
+    point: str
+    start_slot: int
+    end_slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One complete way to run one job: a site and its runs in order of time."""
+
+    job: str
+    site: str
+    runs: tuple[Run, ...]
+
+    @property
+    def start_slot(self) -> int:
+        """First slot it runs in."""
+        return self.runs[0].start_slot
+
+    @property
+    def end_slot(self) -> int:
+        """Slot by whose start it is done."""
+        return self.runs[-1].end_slot
+
+    def slots(self) -> Iterator[tuple[int, str]]:
+        """Every slot it runs in, with the operating point there."""
+        for run in self.runs:
+            for slot in range(run.start_slot, run.end_slot):
+                yield slot, run.point
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """A job the plan leaves out: why, the limit that stands against it, and by how much."""
+
+    job: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFlows:
+    """Energy flows of one site, all >= 0 [kW] by slot, state of charge at slot end [kWh].
+
+    ``it_load_kw`` is what jobs, data transfers and idle GPUs draw, before PUE.
+    ``shortfall_kw`` is load that no source covers: a violation.
+    """
+
+    site: str
+    it_load_kw: Series
+    import_kw: Series
+    export_kw: Series
+    shortfall_kw: Series
+    renewable_kw: tuple[Series, ...]
+    charge_kw: tuple[Series, ...]
+    discharge_kw: tuple[Series, ...]
+    soc_kwh: tuple[Series, ...]
+    generator_kw: tuple[Series, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveTerms:
+    """Each term on its own line, in EUR before weights; carbon also in kg."""
+
+    energy_bought_eur: float
+    energy_sold_eur: float  # revenue, counted against cost
+    network_eur: float
+    peak_eur: float
+    generation_eur: float
+    storage_wear_eur: float
+    storage_value_eur: float  # worth of energy left, counted against cost
+    restarts_eur: float
+    data_transfer_eur: float
+    lateness_eur: float
+    unserved_eur: float
+    churned_jobs: int
+    violations_eur: float
+    carbon_kg: float
+
+    @property
+    def money_eur(self) -> float:
+        """What is really paid: energy, network, peak, generation, wear, restarts, transfers."""
+        return (
+            self.energy_bought_eur
+            - self.energy_sold_eur
+            + self.network_eur
+            + self.peak_eur
+            + self.generation_eur
+            + self.storage_wear_eur
+            + self.restarts_eur
+            + self.data_transfer_eur
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An obligation the plan does not meet: what, where, when, by how much, at what price."""
+
+    kind: str  # shortfall | capacity_limit | soc_floor | soc_final | carbon_budget | cost_ceiling
+    owner: str  # e.g. "site DE", "capacity limit dr-7", "storage DE/battery"
+    slot: int | None
+    amount: float
+    unit: str
+    limit: float
+    penalty_eur: float
+
+    def __str__(self) -> str:
+        when = "" if self.slot is None else f" in slot {self.slot}"
+        return (
+            f"{self.owner}: {self.kind}{when} misses its limit of {self.limit:g} {self.unit}"
+            f" by {self.amount:.4g} {self.unit} (penalty {self.penalty_eur:.2f} EUR)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SlotPrices:
+    """Duals of the LP relaxation: what one more unit would cost, by slot.
+
+    Attributes
+    ----------
+    it_eur_per_kwh
+        One more kWh of IT load [site][slot], PUE included.
+    gpu_eur_per_gpu_hour
+        One more GPU-hour [site][pool][slot]; 0 where GPUs are not scarce.
+    """
+
+    it_eur_per_kwh: tuple[Series, ...]
+    gpu_eur_per_gpu_hour: tuple[tuple[Series, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The answer to a ``Problem``.
+
+    Attributes
+    ----------
+    placements, unserved
+        Every job of the problem is in exactly one of them.
+    flows
+        In the order of ``Problem.sites``.
+    objective
+        Weighted sum the solver minimised [EUR], penalties and carbon price included.
+    bound
+        Proven lower bound of the objective [EUR]; ``None`` where nothing was proven.
+    prices
+        ``None`` where no LP was solved.
+    """
+
+    rung: Rung
+    placements: tuple[Placement, ...]
+    unserved: tuple[Unserved, ...]
+    flows: tuple[SiteFlows, ...]
+    terms: ObjectiveTerms
+    violations: tuple[Violation, ...]
+    objective: float
+    bound: float | None
+    prices: SlotPrices | None = None
+
+    @property
+    def gap(self) -> float | None:
+        """Relative distance between objective and bound; ``None`` where nothing was proven."""
+        if self.bound is None:
+            return None
+        return max(0.0, self.objective - self.bound) / max(abs(self.objective), 1e-9)
+
+    def placement(self, job: str) -> Placement | None:
+        """Placement of ``job``, or ``None`` where it is unserved."""
+        return next((placed for placed in self.placements if placed.job == job), None)

@@ -1,0 +1,182 @@
+"""A whole planning problem: sites, jobs, obligations, and what the operator values.
+
+Frozen and comparable, so that the same problem and seed give the same plan and a problem can be
+sent to another process and kept beside its plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from optimizer.checks import require_above, require_at_least, require_unique
+from optimizer.errors import InvalidProblem
+from optimizer.horizon import Horizon
+from optimizer.jobs import Job
+from optimizer.sites import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How data moves from one site to another."""
+
+    from_site: str
+    to_site: str
+    gb_per_hour: float
+    eur_per_gb: float = 0.0
+    kwh_per_gb: float = 0.0
+
+    def __post_init__(self) -> None:
+        owner = f"link {self.from_site} -> {self.to_site}"
+        require_above(owner, "gb_per_hour", self.gb_per_hour, 0.0)
+        require_at_least(owner, "eur_per_gb", self.eur_per_gb, 0.0)
+        require_at_least(owner, "kwh_per_gb", self.kwh_per_gb, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityLimit:
+    """An obligation to import no more than ``limit_kw`` in [start_slot, end_slot).
+
+    Breaking it is possible at ``breach_eur_per_kwh``, and is then a named violation of the plan.
+    The physical rating of the connection is apart, in ``GridConnection``.
+    """
+
+    name: str
+    site: str
+    start_slot: int
+    end_slot: int
+    limit_kw: float
+    breach_eur_per_kwh: float
+
+    def __post_init__(self) -> None:
+        owner = f"capacity limit {self.name}"
+        require_at_least(owner, "start_slot", self.start_slot, 0)
+        require_at_least(owner, "end_slot", self.end_slot, self.start_slot + 1)
+        require_at_least(owner, "limit_kw", self.limit_kw, 0.0)
+        require_at_least(owner, "breach_eur_per_kwh", self.breach_eur_per_kwh, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What the operator values: multipliers of the objective's terms, and the price of carbon.
+
+    A weight of 1 means euro for euro; 0 leaves the term out of the decision, not out of the report.
+    """
+
+    energy: float = 1.0
+    network: float = 1.0
+    peak: float = 1.0
+    generation: float = 1.0
+    storage_wear: float = 1.0
+    storage_value: float = 1.0
+    restarts: float = 1.0
+    data_transfer: float = 1.0
+    lateness: float = 1.0
+    unserved: float = 1.0
+    carbon_eur_per_t: float = 0.0
+    churn_eur_per_job: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            require_at_least("weights", name, getattr(self, name), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """Limits over the whole horizon; exceeding one is a priced, named violation."""
+
+    carbon_budget_kg: float | None = None
+    cost_ceiling_eur: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.carbon_budget_kg is not None:
+            require_at_least("ceilings", "carbon_budget_kg", self.carbon_budget_kg, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Penalties:
+    """Prices of the physically or contractually undesirable; far above any ordinary cost."""
+
+    shortfall_eur_per_kwh: float = 100.0
+    soc_short_eur_per_kwh: float = 20.0
+    carbon_over_eur_per_kg: float = 50.0
+    cost_over_eur_per_eur: float = 50.0
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            require_above("penalties", name, getattr(self, name), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Everything a plan is made from.
+
+    Raises
+    ------
+    InvalidProblem
+        A name is used twice or unknown, or a series is not as long as the horizon.
+    """
+
+    horizon: Horizon
+    sites: tuple[Site, ...]
+    jobs: tuple[Job, ...]
+    links: tuple[Link, ...] = ()
+    capacity_limits: tuple[CapacityLimit, ...] = ()
+    weights: Weights = field(default_factory=Weights)
+    ceilings: Ceilings = field(default_factory=Ceilings)
+    penalties: Penalties = field(default_factory=Penalties)
+    carbon_intensity_name: str = "location-based average"
+
+    def __post_init__(self) -> None:
+        if not self.sites:
+            raise InvalidProblem("problem", "sites", (), "at least one site")
+        require_unique("problem", "site", (site.name for site in self.sites))
+        require_unique("problem", "job", (job.name for job in self.jobs))
+        require_unique("problem", "capacity limit", (limit.name for limit in self.capacity_limits))
+        require_unique("problem", "link", (f"{k.from_site} -> {k.to_site}" for k in self.links))
+        self._require_series_lengths()
+        self._require_known_names()
+        self._require_acyclic_precedence()
+
+    def _require_series_lengths(self) -> None:
+        n_slots = self.horizon.n_slots
+        for site in self.sites:
+            for name, values in site.series().items():
+                if len(values) != n_slots:
+                    raise InvalidProblem(f"site {site.name}", f"len({name})", len(values), f"{n_slots}")
+
+    def _require_known_names(self) -> None:
+        pools = {(site.name, pool.name) for site in self.sites for pool in site.pools}
+        sites = {site.name for site in self.sites}
+        jobs = {job.name for job in self.jobs}
+        for job in self.jobs:
+            owner = f"job {job.name}"
+            for point in job.points:
+                if (point.site, point.pool) not in pools:
+                    where = f"{point.site}/{point.pool}"
+                    raise InvalidProblem(owner, f"pool of point {point.name}", where, "a known pool")
+            if job.data is not None and job.data.site not in sites:
+                raise InvalidProblem(owner, "data.site", job.data.site, "a known site")
+            for name in job.after:
+                if name not in jobs:
+                    raise InvalidProblem(owner, "after", name, "a job of this problem")
+        for limit in self.capacity_limits:
+            if limit.site not in sites:
+                raise InvalidProblem(f"capacity limit {limit.name}", "site", limit.site, "a known site")
+        for link in self.links:
+            for name in (link.from_site, link.to_site):
+                if name not in sites:
+                    raise InvalidProblem("link", "site", name, "a known site")
+
+    def _require_acyclic_precedence(self) -> None:
+        waits_for = {job.name: set(job.after) for job in self.jobs if job.after}
+        while waits_for:
+            free = [name for name, others in waits_for.items() if not others & waits_for.keys()]
+            if not free:
+                cycle = ", ".join(sorted(waits_for))
+                raise InvalidProblem("problem", "after", cycle, "free of cycles")
+            for name in free:
+                del waits_for[name]
+
+    def site(self, name: str) -> Site:
+        """Return the site called ``name``."""
+        return next(site for site in self.sites if site.name == name)

@@ -1,0 +1,245 @@
+"""What a site is to the optimiser: GPUs, and everything behind and at its grid connection.
+
+Power is in kW, energy in kWh, money in EUR (the fleet currency: the caller converts). Every
+``Series`` has one value per slot of the horizon. Signs: see the glossary in ARCHITECTURE.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optimizer.checks import (
+    Series,
+    require_above,
+    require_at_least,
+    require_series,
+    require_unique,
+    require_within,
+)
+from optimizer.errors import InvalidProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The GPUs of one model at one site.
+
+    Attributes
+    ----------
+    gpus
+        GPUs available to plan [slot].
+    idle_kw_per_gpu
+        IT power of an available GPU no job holds [kW], before PUE.
+    """
+
+    name: str
+    gpus: Series
+    idle_kw_per_gpu: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_series(f"pool {self.name}", "gpus", self.gpus, 0.0)
+        require_at_least(f"pool {self.name}", "idle_kw_per_gpu", self.idle_kw_per_gpu, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class GridConnection:
+    """The grid connection of a site and what energy costs there.
+
+    Attributes
+    ----------
+    import_limit_kw, export_limit_kw
+        Physical rating [slot].
+    import_price_eur_per_mwh, export_price_eur_per_mwh
+        Energy price bought and sold at [slot]; may be negative.
+    network_fee_eur_per_mwh
+        Fees and levies on imported energy [slot].
+    carbon_g_per_kwh
+        Intensity of imported energy [slot], of the kind ``Problem.carbon_intensity_name`` says.
+    """
+
+    import_limit_kw: Series
+    export_limit_kw: Series
+    import_price_eur_per_mwh: Series
+    export_price_eur_per_mwh: Series
+    network_fee_eur_per_mwh: Series
+    carbon_g_per_kwh: Series
+
+    def __post_init__(self) -> None:
+        owner = "grid connection"
+        require_series(owner, "import_limit_kw", self.import_limit_kw, 0.0)
+        require_series(owner, "export_limit_kw", self.export_limit_kw, 0.0)
+        require_series(owner, "import_price_eur_per_mwh", self.import_price_eur_per_mwh, None)
+        require_series(owner, "export_price_eur_per_mwh", self.export_price_eur_per_mwh, None)
+        require_series(owner, "network_fee_eur_per_mwh", self.network_fee_eur_per_mwh, 0.0)
+        require_series(owner, "carbon_g_per_kwh", self.carbon_g_per_kwh, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class PeakDemand:
+    """A charge on the highest import of the billing month, of which the horizon is a part.
+
+    Attributes
+    ----------
+    charge_eur_per_kw
+        Price of the month's peak [EUR/kW].
+    so_far_kw
+        Highest import of this month before the horizon [kW]; only what exceeds it costs more.
+    counts
+        1 in slots whose import counts (a time-of-use window), 0 elsewhere [slot].
+    """
+
+    charge_eur_per_kw: float
+    so_far_kw: float
+    counts: Series
+
+    def __post_init__(self) -> None:
+        require_at_least("peak demand", "charge_eur_per_kw", self.charge_eur_per_kw, 0.0)
+        require_at_least("peak demand", "so_far_kw", self.so_far_kw, 0.0)
+        if not set(self.counts) <= {0.0, 1.0}:
+            raise InvalidProblem("peak demand", "counts", set(self.counts), "0 or 1 in each slot")
+
+
+@dataclass(frozen=True, slots=True)
+class Renewable:
+    """A PV or wind plant behind the meter; what is not used is curtailed, free of charge."""
+
+    name: str
+    available_kw: Series
+
+    def __post_init__(self) -> None:
+        require_series(f"renewable {self.name}", "available_kw", self.available_kw, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class StorageUnit:
+    """A battery. Power is on the grid side; energy is inside the unit, at slot END.
+
+    Attributes
+    ----------
+    charge_max_kw, discharge_max_kw
+        Power limits [kW].
+    capacity_kwh
+        Energy it holds when full [kWh].
+    charge_efficiency, discharge_efficiency
+        One-way, in (0, 1].
+    soc_initial_kwh
+        Energy at the start of the horizon [kWh].
+    soc_floor_kwh
+        Kept for backup at every slot end [kWh]; falling short is a priced violation.
+    soc_final_min_kwh
+        Least energy at the end of the horizon [kWh]; falling short is a priced violation.
+    terminal_value_eur_per_kwh
+        Worth of energy left at the end [EUR/kWh].
+    wear_eur_per_kwh
+        Cost of every kWh charged and of every kWh discharged, grid side [EUR/kWh].
+    """
+
+    name: str
+    charge_max_kw: float
+    discharge_max_kw: float
+    capacity_kwh: float
+    soc_initial_kwh: float
+    charge_efficiency: float = 1.0
+    discharge_efficiency: float = 1.0
+    soc_floor_kwh: float = 0.0
+    soc_final_min_kwh: float = 0.0
+    terminal_value_eur_per_kwh: float = 0.0
+    wear_eur_per_kwh: float = 0.0
+
+    def __post_init__(self) -> None:
+        owner = f"storage {self.name}"
+        require_at_least(owner, "charge_max_kw", self.charge_max_kw, 0.0)
+        require_at_least(owner, "discharge_max_kw", self.discharge_max_kw, 0.0)
+        require_at_least(owner, "capacity_kwh", self.capacity_kwh, 0.0)
+        require_above(owner, "charge_efficiency", self.charge_efficiency, 0.0)
+        require_above(owner, "discharge_efficiency", self.discharge_efficiency, 0.0)
+        require_within(owner, "charge_efficiency", self.charge_efficiency, 0.0, 1.0)
+        require_within(owner, "discharge_efficiency", self.discharge_efficiency, 0.0, 1.0)
+        require_within(owner, "soc_initial_kwh", self.soc_initial_kwh, 0.0, self.capacity_kwh)
+        require_within(owner, "soc_floor_kwh", self.soc_floor_kwh, 0.0, self.capacity_kwh)
+        require_within(owner, "soc_final_min_kwh", self.soc_final_min_kwh, 0.0, self.capacity_kwh)
+        require_at_least(owner, "wear_eur_per_kwh", self.wear_eur_per_kwh, 0.0)
+        require_at_least(owner, "terminal_value_eur_per_kwh", self.terminal_value_eur_per_kwh, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """An on-site generator: off, or between its minimum load and its rating.
+
+    Attributes
+    ----------
+    min_kw, max_kw
+        Output while on [kW].
+    fuel_eur_per_kwh, start_eur
+        Running cost per kWh generated and cost of each start.
+    emissions_g_per_kwh
+        Per kWh generated.
+    is_on_initially
+        It runs in the slot before the horizon, so running on is not a start.
+    """
+
+    name: str
+    min_kw: float
+    max_kw: float
+    fuel_eur_per_kwh: float
+    start_eur: float = 0.0
+    emissions_g_per_kwh: float = 0.0
+    is_on_initially: bool = False
+
+    def __post_init__(self) -> None:
+        owner = f"generator {self.name}"
+        require_at_least(owner, "max_kw", self.max_kw, 0.0)
+        require_within(owner, "min_kw", self.min_kw, 0.0, self.max_kw)
+        require_at_least(owner, "fuel_eur_per_kwh", self.fuel_eur_per_kwh, 0.0)
+        require_at_least(owner, "start_eur", self.start_eur, 0.0)
+        require_at_least(owner, "emissions_g_per_kwh", self.emissions_g_per_kwh, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One grid connection and what is behind it.
+
+    Attributes
+    ----------
+    pue
+        Facility power per unit of IT power [slot], >= 1.
+    base_load_kw
+        Inelastic facility load [slot], not multiplied by PUE.
+    """
+
+    name: str
+    pools: tuple[Pool, ...]
+    grid: GridConnection
+    pue: Series
+    base_load_kw: Series
+    renewables: tuple[Renewable, ...] = ()
+    storage: tuple[StorageUnit, ...] = ()
+    generators: tuple[Generator, ...] = ()
+    peak: PeakDemand | None = None
+
+    def __post_init__(self) -> None:
+        owner = f"site {self.name}"
+        require_series(owner, "pue", self.pue, 1.0)
+        require_series(owner, "base_load_kw", self.base_load_kw, 0.0)
+        require_unique(owner, "pool", (pool.name for pool in self.pools))
+        require_unique(owner, "storage", (unit.name for unit in self.storage))
+        require_unique(owner, "renewable", (plant.name for plant in self.renewables))
+        require_unique(owner, "generator", (generator.name for generator in self.generators))
+
+    def series(self) -> dict[str, Series]:
+        """Every series of the site by a name a person can find it under."""
+        grid = self.grid
+        named = {
+            "pue": self.pue,
+            "base_load_kw": self.base_load_kw,
+            "import_limit_kw": grid.import_limit_kw,
+            "export_limit_kw": grid.export_limit_kw,
+            "import_price_eur_per_mwh": grid.import_price_eur_per_mwh,
+            "export_price_eur_per_mwh": grid.export_price_eur_per_mwh,
+            "network_fee_eur_per_mwh": grid.network_fee_eur_per_mwh,
+            "carbon_g_per_kwh": grid.carbon_g_per_kwh,
+        }
+        named |= {f"pool {pool.name}.gpus": pool.gpus for pool in self.pools}
+        named |= {f"renewable {plant.name}.available_kw": plant.available_kw for plant in self.renewables}
+        if self.peak is not None:
+            named["peak.counts"] = self.peak.counts
+        return named

@@ -1,0 +1,29 @@
+"""Every table, so that ``Base.metadata`` is whole once this package is imported."""
+
+from scheduler.db.models.api_key import ApiKey, Role
+from scheduler.db.models.base import Base
+from scheduler.db.models.dispatch_command import CommandKind, CommandOutcome, DispatchCommand
+from scheduler.db.models.fleet import FleetVersion
+from scheduler.db.models.grid_event import GridEvent
+from scheduler.db.models.job import Job, JobStatus
+from scheduler.db.models.plan import PlanStatus, StoredPlan
+from scheduler.db.models.planning_run import PlanningRun, RunStatus
+from scheduler.db.models.signal import SignalValue
+
+__all__ = [
+    "ApiKey",
+    "Base",
+    "CommandKind",
+    "CommandOutcome",
+    "DispatchCommand",
+    "FleetVersion",
+    "GridEvent",
+    "Job",
+    "JobStatus",
+    "PlanStatus",
+    "PlanningRun",
+    "Role",
+    "RunStatus",
+    "SignalValue",
+    "StoredPlan",
+]

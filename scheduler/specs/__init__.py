@@ -1,0 +1,9 @@
+"""What users write: fleets and jobs, in their own units and time zones, validated once, here.
+
+The same models are read from TOML, CSV and JSON files, from REST bodies, and from the database.
+"""
+
+from scheduler.specs.fleet import FleetSpec
+from scheduler.specs.job import JobSpec
+
+__all__ = ["FleetSpec", "JobSpec"]

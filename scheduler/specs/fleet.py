@@ -1,0 +1,215 @@
+"""The fleet: sites with their pools, grid connections, batteries, PV, and how to plan for them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, model_validator
+
+from scheduler.specs.base import Name, NonNegative, Positive, Spec
+
+
+def _known_time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"time zone {name!r} is not in the IANA database") from error
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+Efficiency = Annotated[float, Field(gt=0, le=1)]
+
+
+class PoolSpec(Spec):
+    """GPUs of one model at a site."""
+
+    name: Name
+    gpus: Annotated[int, Field(ge=0)]
+    idle_kw_per_gpu: NonNegative = 0.0
+
+
+class GridSpec(Spec):
+    """Grid connection: ratings, fees, and what exported energy earns.
+
+    The export price is its own signal where one is given, else the import price times
+    ``export_price_share`` less ``export_fee_per_mwh`` (site currency).
+    """
+
+    import_limit_kw: NonNegative
+    export_limit_kw: NonNegative = 0.0
+    network_fee_per_mwh: NonNegative = 0.0
+    export_price_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    export_fee_per_mwh: NonNegative = 0.0
+
+
+class PeakSpec(Spec):
+    """Charge on the month's highest import, in site currency."""
+
+    charge_per_kw: NonNegative
+    so_far_kw: NonNegative = 0.0
+    local_hours: tuple[int, int] = (0, 24)  # [from, to) in site-local hours; from > to wraps
+
+
+class BatterySpec(Spec):
+    """A battery behind the meter; money in site currency."""
+
+    name: Name = "battery"
+    power_kw: NonNegative
+    capacity_kwh: NonNegative
+    charge_efficiency: Efficiency = 0.95
+    discharge_efficiency: Efficiency = 0.95
+    soc_initial_kwh: NonNegative = 0.0
+    soc_floor_kwh: NonNegative = 0.0
+    soc_final_min_kwh: NonNegative = 0.0
+    terminal_value_per_kwh: NonNegative = 0.0
+    wear_per_kwh: NonNegative = 0.0
+
+
+class GeneratorSpec(Spec):
+    """An on-site generator; money in site currency."""
+
+    name: Name = "generator"
+    min_kw: NonNegative = 0.0
+    max_kw: NonNegative
+    fuel_per_kwh: NonNegative
+    start_cost: NonNegative = 0.0
+    emissions_g_per_kwh: NonNegative = 0.0
+    is_on_initially: bool = False
+
+
+class SiteSpec(Spec):
+    """One grid connection and what is behind it.
+
+    ``cluster`` names the connector that runs its jobs. ``group`` decides when its daily plan is made.
+    PV and wind come as signals in kW, scaled by nothing: the signal is the plant's own output.
+    """
+
+    name: Name
+    time_zone: TimeZone
+    currency: Currency = "EUR"
+    group: Name = "default"
+    cluster: Name = "local"
+    pue: Annotated[float, Field(ge=1)] = 1.0
+    base_load_kw: NonNegative = 0.0
+    grid: GridSpec
+    pools: tuple[PoolSpec, ...]
+    peak: PeakSpec | None = None
+    has_pv: bool = False
+    has_wind: bool = False
+    batteries: tuple[BatterySpec, ...] = ()
+    generators: tuple[GeneratorSpec, ...] = ()
+
+
+class LinkSpec(Spec):
+    """How data moves from one site to another; cost in fleet currency."""
+
+    from_site: Name
+    to_site: Name
+    gb_per_hour: Positive
+    eur_per_gb: NonNegative = 0.0
+    kwh_per_gb: NonNegative = 0.0
+
+
+class ApprovalPolicy(StrEnum):
+    """Who puts a verified plan in force."""
+
+    MANUAL = "manual"
+    IF_NOT_WORSE = "if_not_worse"  # automatic where it costs no more than the one in force
+    ALWAYS = "always"
+
+
+class WeightsSpec(Spec):
+    """What the operator values; see ``optimizer.Weights`` for each."""
+
+    energy: NonNegative = 1.0
+    network: NonNegative = 1.0
+    peak: NonNegative = 1.0
+    generation: NonNegative = 1.0
+    storage_wear: NonNegative = 1.0
+    storage_value: NonNegative = 1.0
+    restarts: NonNegative = 1.0
+    data_transfer: NonNegative = 1.0
+    lateness: NonNegative = 1.0
+    unserved: NonNegative = 1.0
+    carbon_eur_per_t: NonNegative = 80.0
+    churn_eur_per_job: NonNegative = 0.0
+
+
+class PlanningSpec(Spec):
+    """How plans are made and approved."""
+
+    slot_minutes: Literal[5, 15, 30, 60] = 60
+    horizon_hours: Annotated[int, Field(ge=1, le=24 * 31)] = 48
+    time_limit_s: Positive = 60.0
+    mip_gap: Annotated[float, Field(ge=0, lt=1)] = 0.001
+    freeze_minutes: Annotated[int, Field(ge=0)] = 0
+    max_signal_age_hours: Positive = 36.0
+    approval: ApprovalPolicy = ApprovalPolicy.MANUAL
+    carbon_intensity_name: str = "location-based average"
+    carbon_budget_kg: NonNegative | None = None
+    cost_ceiling_eur: float | None = None
+    weights: WeightsSpec = WeightsSpec()
+    unserved_eur_per_gpu_hour: Positive = 20.0  # value of a job that states none
+
+
+class TriggerSpec(Spec):
+    """When the daily plan of a site group is made, in the group's own time zone."""
+
+    group: Name = "default"
+    time_zone: TimeZone = "UTC"
+    local_time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "13:30"
+    replan_minutes: Annotated[int, Field(ge=5)] | None = None  # rolling replan; None: none
+
+    @model_validator(mode="after")
+    def _outside_clock_change(self) -> Self:
+        # Between 02:00 and 03:00 an hour is missing once a year and doubled once.
+        if self.local_time.startswith("02:"):
+            raise ValueError(
+                f"trigger {self.group}: local_time = {self.local_time!r},"
+                " must be outside 02:00-02:59, which clock changes skip or repeat"
+            )
+        return self
+
+
+class FleetSpec(Spec):
+    """All sites, how they are linked, and how to plan for them. Fleet currency is EUR."""
+
+    name: Name = "fleet"
+    eur_per_unit: dict[Currency, Positive] = Field(default_factory=dict)  # EUR per 1 USD, ...
+    planning: PlanningSpec = PlanningSpec()
+    triggers: tuple[TriggerSpec, ...] = ()
+    sites: Annotated[tuple[SiteSpec, ...], Field(min_length=1)]
+    links: tuple[LinkSpec, ...] = ()
+
+    def eur_rate(self, currency: str) -> float:
+        """EUR per one unit of ``currency``."""
+        return 1.0 if currency == "EUR" else self.eur_per_unit[currency]
+
+    def site(self, name: str) -> SiteSpec:
+        """Return the site called ``name``."""
+        return next(site for site in self.sites if site.name == name)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [site.name for site in self.sites]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise ValueError(f"fleet {self.name}: site {doubled[0]!r} occurs twice")
+        for site in self.sites:
+            if site.currency != "EUR" and site.currency not in self.eur_per_unit:
+                raise ValueError(
+                    f"site {site.name}: currency {site.currency} has no rate in eur_per_unit"
+                )
+        for link in self.links:
+            for name in (link.from_site, link.to_site):
+                if name not in names:
+                    raise ValueError(f"link {link.from_site} -> {link.to_site}: no site {name!r}")
+        groups = {trigger.group for trigger in self.triggers}
+        for site in self.sites:
+            if self.triggers and site.group not in groups:
+                raise ValueError(f"site {site.name}: group {site.group!r} has no trigger")
+        return self
