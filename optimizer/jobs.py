@@ -148,7 +148,10 @@ class Job:
         Soft deadline: finishing after the start of this slot costs ``lateness_eur_per_slot`` for
         every slot begun. ``None``: no lateness.
     unserved_eur
-        Value lost when it is not done by its deadline [EUR].
+        Value lost when it is not done by its deadline [EUR]; with ``can_wait``, what doing it after
+        the horizon is expected to cost.
+    can_wait
+        Its true deadline lies beyond the horizon: leaving it out defers it, nothing is lost.
     pausing
         ``None``: it runs in one piece.
     is_elastic
@@ -172,6 +175,7 @@ class Job:
     release_slot: int
     deadline_slot: int
     unserved_eur: float
+    can_wait: bool = False
     due_slot: int | None = None
     lateness_eur_per_slot: float = 0.0
     pausing: Pausing | None = None

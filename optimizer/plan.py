@@ -64,10 +64,14 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Unserved:
-    """A job the plan leaves out: why, the limit that stands against it, and by how much."""
+    """A job the plan leaves out: why, the limit that stands against it, and by how much.
+
+    ``is_deferred``: its deadline lies beyond the horizon, so a later plan can still serve it.
+    """
 
     job: str
     reason: str
+    is_deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ class ObjectiveTerms:
     data_transfer_eur: float
     lateness_eur: float
     unserved_eur: float
+    deferred_eur: float  # expected cost of doing the deferred jobs later
     churned_jobs: int
     violations_eur: float
     carbon_kg: float
