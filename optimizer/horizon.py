@@ -32,4 +32,6 @@ class Horizon:
         if self.n_slots < 1:
             raise InvalidProblem("horizon", "n_slots", self.n_slots, ">= 1")
         if not any(abs(self.slot_hours - hours) < 1e-12 for hours in SLOT_HOURS):
-            raise InvalidProblem("horizon", "slot_hours", self.slot_hours, "one of 1/12, 1/4, 1/2, 1")
+            raise InvalidProblem(
+                "horizon", "slot_hours", self.slot_hours, "one of 1/12, 1/4, 1/2, 1"
+            )

@@ -142,7 +142,9 @@ class Problem:
         for site in self.sites:
             for name, values in site.series().items():
                 if len(values) != n_slots:
-                    raise InvalidProblem(f"site {site.name}", f"len({name})", len(values), f"{n_slots}")
+                    raise InvalidProblem(
+                        f"site {site.name}", f"len({name})", len(values), f"{n_slots}"
+                    )
 
     def _require_known_names(self) -> None:
         pools = {(site.name, pool.name) for site in self.sites for pool in site.pools}
@@ -153,7 +155,9 @@ class Problem:
             for point in job.points:
                 if (point.site, point.pool) not in pools:
                     where = f"{point.site}/{point.pool}"
-                    raise InvalidProblem(owner, f"pool of point {point.name}", where, "a known pool")
+                    raise InvalidProblem(
+                        owner, f"pool of point {point.name}", where, "a known pool"
+                    )
             if job.data is not None and job.data.site not in sites:
                 raise InvalidProblem(owner, "data.site", job.data.site, "a known site")
             for name in job.after:
@@ -161,7 +165,9 @@ class Problem:
                     raise InvalidProblem(owner, "after", name, "a job of this problem")
         for limit in self.capacity_limits:
             if limit.site not in sites:
-                raise InvalidProblem(f"capacity limit {limit.name}", "site", limit.site, "a known site")
+                raise InvalidProblem(
+                    f"capacity limit {limit.name}", "site", limit.site, "a known site"
+                )
         for link in self.links:
             for name in (link.from_site, link.to_site):
                 if name not in sites:

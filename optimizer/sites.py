@@ -239,7 +239,9 @@ class Site:
             "carbon_g_per_kwh": grid.carbon_g_per_kwh,
         }
         named |= {f"pool {pool.name}.gpus": pool.gpus for pool in self.pools}
-        named |= {f"renewable {plant.name}.available_kw": plant.available_kw for plant in self.renewables}
+        named |= {
+            f"renewable {plant.name}.available_kw": plant.available_kw for plant in self.renewables
+        }
         if self.peak is not None:
             named["peak.counts"] = self.peak.counts
         return named
