@@ -1,1 +1,1 @@
-""""""
+"""Connectors: everything outside, behind small Protocols. Imports neither other room."""

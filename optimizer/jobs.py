@@ -162,7 +162,7 @@ class Job:
     after
         Names of jobs that must be done before it starts.
     priority
-        Multiplies value and lateness; 1 is normal. The caller orders first come, first served by it.
+        Multiplies value and lateness; 1 is normal. Run-now breaks ties of release by it.
     pin, announced
         What already holds; see there.
     had_started

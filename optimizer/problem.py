@@ -147,31 +147,24 @@ class Problem:
                     )
 
     def _require_known_names(self) -> None:
-        pools = {(site.name, pool.name) for site in self.sites for pool in site.pools}
         sites = {site.name for site in self.sites}
+        for limit in self.capacity_limits:
+            _require_known(f"capacity limit {limit.name}", "site", limit.site, sites)
+        for link in self.links:
+            owner = f"link {link.from_site} -> {link.to_site}"
+            _require_known(owner, "from_site", link.from_site, sites)
+            _require_known(owner, "to_site", link.to_site, sites)
+        pools = {f"{site.name}/{pool.name}" for site in self.sites for pool in site.pools}
         jobs = {job.name for job in self.jobs}
         for job in self.jobs:
             owner = f"job {job.name}"
             for point in job.points:
-                if (point.site, point.pool) not in pools:
-                    where = f"{point.site}/{point.pool}"
-                    raise InvalidProblem(
-                        owner, f"pool of point {point.name}", where, "a known pool"
-                    )
-            if job.data is not None and job.data.site not in sites:
-                raise InvalidProblem(owner, "data.site", job.data.site, "a known site")
+                where = f"{point.site}/{point.pool}"
+                _require_known(owner, f"pool of point {point.name}", where, pools)
+            if job.data is not None:
+                _require_known(owner, "data.site", job.data.site, sites)
             for name in job.after:
-                if name not in jobs:
-                    raise InvalidProblem(owner, "after", name, "a job of this problem")
-        for limit in self.capacity_limits:
-            if limit.site not in sites:
-                raise InvalidProblem(
-                    f"capacity limit {limit.name}", "site", limit.site, "a known site"
-                )
-        for link in self.links:
-            for name in (link.from_site, link.to_site):
-                if name not in sites:
-                    raise InvalidProblem("link", "site", name, "a known site")
+                _require_known(owner, "after", name, jobs)
 
     def _require_acyclic_precedence(self) -> None:
         waits_for = {job.name: set(job.after) for job in self.jobs if job.after}
@@ -186,3 +179,8 @@ class Problem:
     def site(self, name: str) -> Site:
         """Return the site called ``name``."""
         return next(site for site in self.sites if site.name == name)
+
+
+def _require_known(owner: str, field_name: str, name: str, known: set[str]) -> None:
+    if name not in known:
+        raise InvalidProblem(owner, field_name, name, f"one of: {', '.join(sorted(known)[:10])}")

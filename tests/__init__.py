@@ -1,1 +1,1 @@
-""""""
+"""Tests, grouped as the rooms are."""

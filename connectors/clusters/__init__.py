@@ -1,1 +1,1 @@
-""""""
+"""Clusters that run jobs."""

@@ -1,1 +1,1 @@
-""""""
+"""Sources of prices, carbon intensity, and what sun and wind will give."""

@@ -1,1 +1,1 @@
-""""""
+"""Batteries that follow a setpoint."""

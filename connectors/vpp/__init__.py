@@ -1,1 +1,1 @@
-""""""
+"""The grid side: virtual power plants that call events and take reports."""

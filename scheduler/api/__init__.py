@@ -1,1 +1,1 @@
-""""""
+"""REST API, docs UI and pages."""

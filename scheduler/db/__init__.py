@@ -1,1 +1,1 @@
-""""""
+"""Tables, sessions and upgrades."""

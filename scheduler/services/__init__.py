@@ -1,1 +1,1 @@
-""""""
+"""What Gridtide does, as plain functions over a session and Protocols."""

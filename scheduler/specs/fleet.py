@@ -84,7 +84,7 @@ class GeneratorSpec(Spec):
 class SiteSpec(Spec):
     """One grid connection and what is behind it.
 
-    ``cluster`` names the connector that runs its jobs. ``group`` decides when its daily plan is made.
+    ``cluster`` names the connector that runs its jobs; ``group`` says when its daily plan is made.
     PV and wind come as signals in kW, scaled by nothing: the signal is the plant's own output.
     """
 
