@@ -1,0 +1,79 @@
+# `make demo` and `make test` are each complete on a machine that has Python 3.11+ and make.
+# Stamp files in .venv keep what is installed from being installed again.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+OUT    := out
+
+# The one version of the tool that writes the locks; it lives apart from what it locks.
+UV      := .cache/lock/bin/uv
+UV_PIN  := 0.13.8
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+           --generate-hashes --no-header --no-annotate
+
+MINIMUM_COVERAGE := 90
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types imports bench lock clean
+
+help:  ## Show what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.project  ## Plan, approve and carry out the example day; writes out/plan.html
+	$(BIN)/gridtide demo --out $(OUT)
+
+test: $(VENV)/.dev $(VENV)/.project  ## Run the whole test suite with coverage
+	@.ci/system-packages
+	$(BIN)/python -m pytest -n 2 --cov=optimizer --cov=scheduler \
+	    --cov-report=term:skip-covered --cov-fail-under=$(MINIMUM_COVERAGE)
+
+check: lint types imports test  ## Everything CI runs: style, types, imports, tests
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev $(VENV)/.project
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev $(VENV)/.project
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.project  ## Plan 72 h of real data (11 minutes; needs GRIDTIDE_DATA)
+	$(BIN)/python benchmarks/philly_72h.py --out $(OUT)/philly_72h
+
+lock: $(UV)  ## Write both lock files anew from pyproject.toml, keeping pins that still fit
+	$(COMPILE) --group build pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group build --extra dev --constraints requirements.lock pyproject.toml \
+	    --output-file requirements-dev.lock
+
+clean:  ## Remove everything that was made, .venv included
+	rm -rf $(VENV) $(OUT) .cache build dist .coverage .coverage.* htmlcov *.egg-info \
+	    .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "Gridtide needs Python 3.11 or newer; '$(PYTHON)' is" \
+	         "$$($(PYTHON) --version 2>&1 | tail -n 1)." \
+	         "Name another one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: requirements.lock $(VENV)/.created
+	$(PIP) --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.created
+	$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@ $(VENV)/.runtime
+
+# Built with the setuptools of the lock, not with one fetched for the occasion.
+$(VENV)/.project: pyproject.toml $(VENV)/.runtime
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(UV):
+	$(PYTHON) -m venv .cache/lock
+	.cache/lock/bin/python -m pip --disable-pip-version-check install --quiet uv==$(UV_PIN)
