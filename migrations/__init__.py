@@ -1,1 +1,1 @@
-"""Database migrations, shipped with the package so that an installed Gridtide can upgrade."""
+"""Alembic environment and revisions, as a package so that an installed wheel can upgrade."""

@@ -15,7 +15,8 @@ class FleetVersion(Base):
 
     __tablename__ = "fleet_version"
 
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    # One more than the version it was made from: two people changing one version is a conflict.
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     spec: Mapped[dict[str, Any]]  # a FleetSpec
     created_at: Mapped[datetime]
     created_by: Mapped[str]

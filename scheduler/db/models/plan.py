@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ForeignKey, Index, text
-from sqlalchemy.orm import Mapped, deferred, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from scheduler.db.models.base import Base
 from scheduler.db.types import enum_by_value
@@ -37,7 +37,7 @@ class StoredPlan(Base):
             sqlite_where=text("status = 'in_force'"),
             postgresql_where=text("status = 'in_force'"),
         ),
-        Index("ix_plan_created", "created_at"),
+        Index("ix_plan_created", "created_at", "id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -61,4 +61,4 @@ class StoredPlan(Base):
     n_violations: Mapped[int]
     marks: Mapped[list[str]]  # stale, filled or short inputs, one sentence each
     breaches: Mapped[list[str]]  # what verify found; not empty only where REFUSED
-    document: Mapped[dict[str, Any]] = deferred(mapped_column())  # a PlanDocument
+    document: Mapped[dict[str, Any]] = mapped_column(deferred=True)  # a PlanDocument

@@ -13,12 +13,15 @@ from scheduler.db.types import enum_by_value
 
 
 class SignalValue(Base):
-    """One value for [start_at, start_at + minutes), as known at ``known_at``. Never updated."""
+    """One value for [start_at, start_at + minutes), as known at ``known_at``. Never updated.
+
+    The primary key is in the order in which the latest known values are looked up.
+    """
 
     __tablename__ = "signal_value"
     __table_args__ = (
         CheckConstraint("minutes > 0", name="minutes_positive"),
-        Index("ix_signal_value_latest", "site", "kind", "start_at", "known_at"),
+        Index("ix_signal_value_known", "known_at"),
     )
 
     site: Mapped[str] = mapped_column(primary_key=True)

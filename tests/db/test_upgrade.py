@@ -1,0 +1,91 @@
+"""The migrated schema is the one the models mean, and upgrading is safe to repeat."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, inspect, text
+
+import migrations
+from scheduler.db.models import Base
+from scheduler.db.session import make_engine
+from scheduler.db.upgrade import DatabaseTooNew, schema_state, upgrade
+
+
+def test_models_and_migrated_schema_agree(engine: Engine) -> None:
+    """Nothing is left for a new revision to add, on either database."""
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_every_constraint_has_a_name(engine: Engine) -> None:
+    """A nameless constraint cannot be changed later on SQLite."""
+    inspector = inspect(engine)
+    for table in Base.metadata.tables:
+        found = [
+            inspector.get_pk_constraint(table),
+            *inspector.get_unique_constraints(table),
+            *inspector.get_foreign_keys(table),
+            *inspector.get_check_constraints(table),
+        ]
+        assert all(constraint["name"] for constraint in found), table
+
+
+def test_schema_state_tells_current_from_empty(engine: Engine, tmp_path: Path) -> None:
+    """A migrated database is current; a fresh file is not."""
+    with engine.connect() as connection:
+        assert schema_state(connection).is_current
+    empty = make_engine(f"sqlite:///{tmp_path}/empty.db")
+    with empty.connect() as connection:
+        state = schema_state(connection)
+    empty.dispose()
+    assert state.current is None
+    assert not state.is_current
+
+
+def test_upgrading_twice_changes_nothing(database_url: str) -> None:
+    """Every program upgrades when it starts."""
+    upgrade(database_url)
+
+
+def test_processes_starting_at_once_upgrade_once(tmp_path: Path) -> None:
+    """API, worker and clock may all find an empty database."""
+    url = f"sqlite:///{tmp_path}/shared.db"
+    with ThreadPoolExecutor(4) as pool:
+        for finished in [pool.submit(upgrade, url) for _ in range(4)]:
+            finished.result()
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        assert schema_state(connection).is_current
+    engine.dispose()
+
+
+def test_newer_database_is_refused_by_name(database_url: str, engine: Engine) -> None:
+    """An old program must not write into a schema it does not know."""
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'r9999'"))
+    with pytest.raises(DatabaseTooNew, match=r"revision 'r9999' is unknown .* up to 'r0001'"):
+        upgrade(database_url)
+
+
+def test_first_revision_can_be_taken_back(engine: Engine) -> None:
+    """Downgrading leaves none of our tables behind."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    assert set(inspect(engine).get_table_names()) == {"alembic_version"}
+
+
+def test_two_plans_in_force_are_impossible(engine: Engine) -> None:
+    """The partial index made by the migration is unique, not only the model's."""
+    index = {index["name"]: index for index in inspect(engine).get_indexes("plan")}
+    assert index["uq_plan_in_force"]["unique"]
