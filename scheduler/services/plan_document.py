@@ -1,0 +1,64 @@
+"""A plan with all it takes to understand, re-check and draw it: one value, one JSON text.
+
+``StoredPlan.document`` and ``plan.json`` on disk are both this. Reading back what was written gives
+an equal value: tuples stay tuples, and floats are written with all their digits.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from optimizer.plan import Plan
+from optimizer.problem import Problem
+from scheduler.services.window import PlanWindow
+from scheduler.specs import FleetSpec
+
+
+class PlanDocument(BaseModel):
+    """One plan, the problem it answers, and the baseline it is measured against.
+
+    Attributes
+    ----------
+    fleet
+        The fleet it was made for.
+    window
+        Which instant each slot of ``problem`` begins at.
+    baseline
+        The run-now plan of the same problem, settled by the same function.
+    marks
+        Stale, filled or short inputs and jobs left out, one sentence each.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    fleet: FleetSpec
+    window: PlanWindow
+    problem: Problem
+    plan: Plan
+    baseline: Plan
+    marks: tuple[str, ...]
+    created_at: AwareDatetime
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Write it as JSON."""
+        return self.model_dump_json(indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what ``to_json`` wrote.
+
+        Raises ``pydantic.ValidationError`` where a field is missing, unknown or of another type,
+        or where the problem contradicts itself.
+        """
+        return cls.model_validate_json(text)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return plain JSON values, for a JSON column."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Self:
+        """Read what ``to_record`` returned."""
+        return cls.model_validate(record)

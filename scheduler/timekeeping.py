@@ -1,0 +1,32 @@
+"""Where "now" comes from. Everything that needs it is handed a ``Now``; nobody reads the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+Now = Callable[[], datetime]
+"""Returns the present instant, aware and in UTC."""
+
+
+def system_now() -> datetime:
+    """Return the present instant of this machine."""
+    return datetime.now(UTC)
+
+
+def accelerated_now(start: datetime, factor: float) -> Now:
+    """Return a clock that shows ``start`` now and runs ``factor`` times as fast as real time.
+
+    It follows the monotonic clock, so a correction of the machine's time does not move it.
+    """
+    if start.utcoffset() is None:
+        raise ValueError(f"start {start.isoformat()} has no time zone")
+    if factor <= 0:
+        raise ValueError(f"factor = {factor:g}, must be > 0")
+    began = time.monotonic()
+
+    def now() -> datetime:
+        return start.astimezone(UTC) + timedelta(seconds=(time.monotonic() - began) * factor)
+
+    return now
