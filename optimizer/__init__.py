@@ -1,1 +1,93 @@
-""""""
+"""The optimiser: frozen problems in, frozen and verifiable plans out. What others may import."""
+
+from optimizer.errors import InvalidProblem, OptimizerError, PlanRefused, SolverFailed
+from optimizer.horizon import Horizon
+from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin, slots_to_do
+from optimizer.pieces import Piece, links_of, pieces_of, restarts_of, transfer_to
+from optimizer.plan import (
+    ObjectiveTerms,
+    Placement,
+    Plan,
+    Run,
+    Rung,
+    SiteFlows,
+    SlotPrices,
+    Unserved,
+    Violation,
+)
+from optimizer.problem import CapacityLimit, Ceilings, Link, Penalties, Problem, Weights
+from optimizer.progress import OnProgress, Progress, SolveLimits
+from optimizer.settlement import (
+    Settlement,
+    add_it_load,
+    gpus_used,
+    it_load_kw,
+    lateness_eur,
+    settle,
+    weighted_objective,
+)
+from optimizer.sites import (
+    Generator,
+    GridConnection,
+    PeakDemand,
+    Pool,
+    Renewable,
+    Site,
+    StorageUnit,
+)
+from optimizer.verify import Breach, require_verified, verify
+
+__all__ = [
+    "Announced",
+    "Breach",
+    "CapacityLimit",
+    "Ceilings",
+    "Generator",
+    "GridConnection",
+    "Horizon",
+    "InputData",
+    "InvalidProblem",
+    "Job",
+    "Link",
+    "ObjectiveTerms",
+    "OnProgress",
+    "OperatingPoint",
+    "OptimizerError",
+    "Pausing",
+    "PeakDemand",
+    "Penalties",
+    "Piece",
+    "Pin",
+    "Placement",
+    "Plan",
+    "PlanRefused",
+    "Pool",
+    "Problem",
+    "Progress",
+    "Renewable",
+    "Run",
+    "Rung",
+    "Settlement",
+    "Site",
+    "SiteFlows",
+    "SlotPrices",
+    "SolveLimits",
+    "SolverFailed",
+    "StorageUnit",
+    "Unserved",
+    "Violation",
+    "Weights",
+    "add_it_load",
+    "gpus_used",
+    "it_load_kw",
+    "lateness_eur",
+    "links_of",
+    "pieces_of",
+    "require_verified",
+    "restarts_of",
+    "settle",
+    "slots_to_do",
+    "transfer_to",
+    "verify",
+    "weighted_objective",
+]
