@@ -1,0 +1,111 @@
+"""Grid events: taken in once by the number the grid side gave them, listed, called off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from connectors.types import GridEventNotice
+from scheduler.db.models import GridEvent
+from scheduler.services import fleet
+from scheduler.services.errors import Conflict, Invalid, NotFound, Refusal
+from scheduler.services.paging import Page, PageRequest, read_page
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events; ``ends_after`` leaves out those that are over by then."""
+
+    site: str | None = None
+    ends_after: datetime | None = None
+    with_cancelled: bool = True
+
+
+def create_event(
+    session: Session, notice: GridEventNotice, received_from: str, now: datetime
+) -> tuple[GridEvent, bool]:
+    """Take in ``notice`` unless its number is known; says whether it is new.
+
+    Raises
+    ------
+    Invalid
+        Its site is not in the fleet, or it is over.
+    Conflict
+        Another event has its number.
+    """
+    known = _find(session, notice.event_id)
+    if known is not None:
+        return _same_or_conflict(known, notice), False
+    _require_acceptable(session, notice, now)
+    event = GridEvent(
+        external_id=notice.event_id,
+        site=notice.site,
+        start_at=notice.window.start,
+        end_at=notice.window.end,
+        limit_kw=notice.limit_kw,
+        breach_eur_per_kwh=notice.breach_eur_per_kwh,
+        received_at=now,
+        received_from=received_from,
+    )
+    try:
+        with session.begin_nested():
+            session.add(event)
+    except IntegrityError:
+        # Somebody else took it in between our look and our insert.
+        return _same_or_conflict(get_event(session, notice.event_id), notice), False
+    return event, True
+
+
+def get_event(session: Session, external_id: str) -> GridEvent:
+    """Return the event of this number."""
+    event = _find(session, external_id)
+    if event is None:
+        raise NotFound("grid event", external_id)
+    return event
+
+
+def list_events(session: Session, wanted: EventFilter, page: PageRequest) -> Page[GridEvent]:
+    """Return events, the one that starts last first."""
+    statement = select(GridEvent)
+    if wanted.site is not None:
+        statement = statement.where(GridEvent.site == wanted.site)
+    if wanted.ends_after is not None:
+        statement = statement.where(GridEvent.end_at > wanted.ends_after)
+    if not wanted.with_cancelled:
+        statement = statement.where(GridEvent.cancelled_at.is_(None))
+    return read_page(session, statement, GridEvent.start_at, GridEvent.id, page)
+
+
+def cancel_event(session: Session, external_id: str, now: datetime) -> GridEvent:
+    """Call an event off; doing so twice changes nothing. The next plan no longer honours it."""
+    event = get_event(session, external_id)
+    if event.cancelled_at is None:
+        event.cancelled_at = now
+    return event
+
+
+def _find(session: Session, external_id: str) -> GridEvent | None:
+    return session.scalar(select(GridEvent).where(GridEvent.external_id == external_id))
+
+
+def _same_or_conflict(event: GridEvent, notice: GridEventNotice) -> GridEvent:
+    window = notice.window
+    asked = (notice.site, window.start, window.end, notice.limit_kw, notice.breach_eur_per_kwh)
+    known = (event.site, event.start_at, event.end_at, event.limit_kw, event.breach_eur_per_kwh)
+    if asked != known:
+        raise Conflict(f"grid event {event.external_id} is known with other values")
+    return event
+
+
+def _require_acceptable(session: Session, notice: GridEventNotice, now: datetime) -> None:
+    owner = f"grid event {notice.event_id}"
+    sites = [site.name for site in fleet.required_spec(session).sites]
+    if notice.site not in sites:
+        raise Invalid(Refusal(owner, "site", notice.site, f"one of {', '.join(sites)}"))
+    if notice.window.end <= now:
+        end = notice.window.end.isoformat()
+        raise Invalid(Refusal(owner, "end_at", end, f"after now, {now.isoformat()}"))

@@ -1,0 +1,96 @@
+"""The fleet in force: its newest version. Changing it makes a new version, never edits one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from scheduler.db.models import FleetVersion, Job, JobStatus
+from scheduler.services.errors import Conflict, Invalid, NotFound, Refusal
+from scheduler.specs import FleetSpec
+from scheduler.specs.fleet import SiteSpec
+
+
+def find_current(session: Session) -> FleetVersion | None:
+    """Return the newest version, or ``None`` where none was ever set."""
+    return session.scalar(select(FleetVersion).order_by(FleetVersion.id.desc()).limit(1))
+
+
+def current(session: Session) -> FleetVersion:
+    """Return the newest version; ``NotFound`` where none was ever set."""
+    version = find_current(session)
+    if version is None:
+        raise NotFound("fleet", "current")
+    return version
+
+
+def get_version(session: Session, version: int) -> FleetVersion:
+    """Return one version, old or new."""
+    found = session.get(FleetVersion, version)
+    if found is None:
+        raise NotFound("fleet version", version)
+    return found
+
+
+def required_spec(session: Session) -> FleetSpec:
+    """Spec in force, for requests that mean nothing without a fleet."""
+    version = find_current(session)
+    if version is None:
+        raise Conflict("no fleet has been set yet; an admin puts one first")
+    return spec_of(version)
+
+
+def spec_of(version: FleetVersion) -> FleetSpec:
+    """Read the spec a version holds."""
+    return FleetSpec.model_validate(version.spec)
+
+
+def replace_fleet(session: Session, spec: FleetSpec, by: str, now: datetime) -> FleetVersion:
+    """Put ``spec`` in force. The spec that is already in force makes no new version.
+
+    Raises
+    ------
+    Conflict
+        A site that is running jobs would vanish, or somebody else changed the fleet meanwhile.
+    """
+    version = find_current(session)
+    document = spec.model_dump(mode="json")
+    if version is not None and version.spec == document:
+        return version
+    _require_no_orphans(session, spec)
+    number = 1 if version is None else version.id + 1
+    changed = FleetVersion(id=number, spec=document, created_at=now, created_by=by)
+    try:
+        with session.begin_nested():
+            session.add(changed)
+    except IntegrityError as error:
+        raise Conflict(f"fleet version {number} was made by somebody else meanwhile") from error
+    return changed
+
+
+def replace_site(
+    session: Session, name: str, site: SiteSpec, by: str, now: datetime
+) -> FleetVersion:
+    """Replace the site called ``name``, or add it at the end where there is none."""
+    if site.name != name:
+        raise Invalid(Refusal(f"site {name}", "name", site.name, f"{name!r}, as in the address"))
+    fleet = required_spec(session)
+    sites = tuple(site if old.name == name else old for old in fleet.sites)
+    if name not in {old.name for old in fleet.sites}:
+        sites = (*fleet.sites, site)
+    # Built anew, not copied: the fleet must be consistent with the new site in it.
+    spec = FleetSpec.model_validate(fleet.model_dump() | {"sites": sites})
+    return replace_fleet(session, spec, by, now)
+
+
+def _require_no_orphans(session: Session, spec: FleetSpec) -> None:
+    on_a_cluster = (JobStatus.RUNNING, JobStatus.SUSPENDED)
+    known = [site.name for site in spec.sites]
+    orphan = session.scalar(
+        select(Job).where(Job.status.in_(on_a_cluster), Job.site.not_in(known)).limit(1)
+    )
+    if orphan is not None:
+        raise Conflict(f"site {orphan.site} still has job {orphan.name} ({orphan.status.value})")

@@ -1,0 +1,89 @@
+"""Planning runs: queued once per trigger key, looked at, called off. Claimed in ``planning``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import CursorResult, select, update
+from sqlalchemy.orm import Session
+
+from scheduler.db.inserts import insert_new
+from scheduler.db.models import PlanningRun, RunStatus
+from scheduler.services.errors import Conflict, NotFound
+from scheduler.services.paging import Page, PageRequest, read_page
+
+_OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What to plan. ``trigger_key`` makes it unique: asked again, it is the same run."""
+
+    trigger_key: str
+    requested_by: str
+    hours: int
+    time_limit_s: float
+    window_start: datetime | None = None  # None: the next slot after it is claimed
+
+
+def queue_run(session: Session, request: RunRequest, now: datetime) -> tuple[PlanningRun, bool]:
+    """Queue ``request`` unless its trigger key is known; says whether it is new.
+
+    Of any number of processes doing so at once exactly one makes the run; all get it.
+    """
+    row = {
+        "trigger_key": request.trigger_key,
+        "requested_by": request.requested_by,
+        "window_start": request.window_start,
+        "hours": request.hours,
+        "time_limit_s": request.time_limit_s,
+        "queued_at": now,
+    }
+    created = insert_new(session, PlanningRun, [row]) == 1
+    known = select(PlanningRun).where(PlanningRun.trigger_key == request.trigger_key)
+    return session.scalars(known).one(), created
+
+
+def get_run(session: Session, run_id: UUID) -> PlanningRun:
+    """Return one run."""
+    run = session.get(PlanningRun, run_id)
+    if run is None:
+        raise NotFound("planning run", run_id)
+    return run
+
+
+def list_runs(session: Session, status: RunStatus | None, page: PageRequest) -> Page[PlanningRun]:
+    """Return runs, newest first."""
+    statement = select(PlanningRun)
+    if status is not None:
+        statement = statement.where(PlanningRun.status == status)
+    return read_page(session, statement, PlanningRun.queued_at, PlanningRun.id, page)
+
+
+def cancel_run(session: Session, run_id: UUID, now: datetime) -> PlanningRun:
+    """Call off a run that is queued or under way; doing so twice changes nothing.
+
+    A worker that is solving it finds out when it renews its lease, and drops what it has.
+
+    Raises
+    ------
+    Conflict
+        It has ended already.
+    """
+    stopped = cast(
+        "CursorResult[Any]",
+        session.execute(
+            update(PlanningRun)
+            .where(PlanningRun.id == run_id, PlanningRun.status.in_(_OPEN))
+            .values(status=RunStatus.CANCELLED, finished_at=now)
+            .execution_options(synchronize_session=False)
+        ),
+    )
+    run = get_run(session, run_id)
+    session.refresh(run)
+    if stopped.rowcount == 0 and run.status is not RunStatus.CANCELLED:
+        raise Conflict(f"planning run {run_id} has already {run.status.value}")
+    return run
