@@ -1,0 +1,103 @@
+"""Each import contract holds, and fails when somebody breaks it."""
+
+from __future__ import annotations
+
+import tomllib
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import grimp
+import pytest
+from importlinter import configuration
+from importlinter.contracts.forbidden import ForbiddenContract
+from importlinter.contracts.independence import IndependenceContract
+from importlinter.contracts.layers import LayersContract
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+CONTRACTS = {options["name"]: options for options in SETTINGS["contracts"]}
+KINDS = {
+    "forbidden": ForbiddenContract,
+    "independence": IndependenceContract,
+    "layers": LayersContract,
+}
+
+# One import per contract that must break it, and it alone has to notice.
+OFFENCES = {
+    "The optimiser is pure: no other room, no clock, no I/O": [
+        ("optimizer.settlement", "scheduler.specs"),
+        ("optimizer.settlement", "datetime"),
+        ("optimizer.master", "pandas"),
+    ],
+    "Connectors import neither the optimiser nor the scheduler": [
+        ("connectors.types", "optimizer"),
+        ("connectors.clusters.local", "scheduler.settings"),
+    ],
+    "One kind of connector never imports another": [("connectors.vpp", "connectors.storage")],
+    "Commands above the API above services above the database above specs": [
+        ("scheduler.services.assemble", "scheduler.api"),
+        ("scheduler.db.session", "scheduler.services.planning"),
+    ],
+    "The scheduler sees the optimiser only through its __init__": [
+        ("scheduler.services.assemble", "optimizer.jobs"),
+        ("scheduler.worker", "optimizer.solving.highs"),
+    ],
+    "Concrete connectors are named in scheduler.main alone": [
+        ("scheduler.services.dispatch", "connectors.clusters.local"),
+        ("scheduler.worker", "connectors.signals"),
+    ],
+    "Only the clock knows APScheduler": [("scheduler.worker", "apscheduler")],
+    "Energy blocks never import each other; they meet in master": [
+        ("optimizer.energy.storage", "optimizer.energy.renewables")
+    ],
+    "Verification and settlement never see the model or the solver": [
+        ("optimizer.verify", "pyomo"),
+        ("optimizer.settlement", "optimizer.energy.storage"),
+    ],
+}
+CASES = [(name, *offence) for name, offences in OFFENCES.items() for offence in offences]
+
+
+@cache
+def import_graph() -> grimp.ImportGraph:
+    """All imports of the three packages as they stand. Checking changes a graph: copy it."""
+    return grimp.build_graph(
+        *SETTINGS["root_packages"], include_external_packages=True, cache_dir=None
+    )
+
+
+def is_kept(contract: dict[str, Any], graph: grimp.ImportGraph) -> bool:
+    """Whether ``graph`` keeps ``contract``."""
+    configuration.configure()
+    options = {
+        key: str(value) if isinstance(value, bool) else value  # as its own TOML reader does
+        for key, value in contract.items()
+        if key not in {"name", "type"}
+    }
+    session = SETTINGS | {"include_external_packages": "True"}
+    checker = KINDS[contract["type"]](contract["name"], session, options)
+    return bool(checker.check(graph, verbose=False).kept)
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_the_contract_is_kept(name: str) -> None:
+    """The code as it stands keeps every contract."""
+    assert is_kept(CONTRACTS[name], deepcopy(import_graph()))
+
+
+@pytest.mark.parametrize(("name", "importer", "imported"), CASES)
+def test_a_broken_contract_is_noticed(name: str, importer: str, imported: str) -> None:
+    """One forbidden import more, and the contract is broken."""
+    graph = deepcopy(import_graph())
+    assert importer in graph.modules, f"{importer} has moved: name another module here"
+    if imported not in graph.modules:
+        graph.add_module(imported, is_squashed=True)
+    graph.add_import(importer=importer, imported=imported, line_number=1, line_contents="")
+    assert not is_kept(CONTRACTS[name], graph)
+
+
+def test_every_contract_has_an_offence() -> None:
+    """A new contract comes with an import that breaks it."""
+    assert set(OFFENCES) == set(CONTRACTS)

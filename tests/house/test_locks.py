@@ -1,0 +1,87 @@
+"""The lock files pin and hash everything, name no registry, and agree with pyproject.toml."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+PYTHONS = ("3.11.7", "3.12.4", "3.13.1")
+
+
+def entries(lock: str) -> list[tuple[Requirement, int]]:
+    """Each requirement of a lock with the number of its hashes."""
+    text = (ROOT / lock).read_text(encoding="utf-8").replace("\\\n", " ")
+    return [
+        (Requirement(line.split("--hash")[0].strip()), line.count("--hash=sha256:"))
+        for line in text.splitlines()
+        if line.strip()
+    ]
+
+
+def wanted(lock: str) -> list[Requirement]:
+    """What pyproject.toml asks of a lock."""
+    texts = PROJECT["project"]["dependencies"] + PROJECT["build-system"]["requires"]
+    if lock == "requirements-dev.lock":
+        texts = texts + PROJECT["project"]["optional-dependencies"]["dev"]
+    return [Requirement(text) for text in texts]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_everything_is_pinned_and_hashed(lock: str) -> None:
+    """A version with ``==`` and at least one hash for every line."""
+    found = entries(lock)
+    assert len(found) > 30
+    for requirement, hashes in found:
+        assert re.fullmatch(r"==[^*,]+", str(requirement.specifier)), requirement
+        assert hashes >= 1, requirement
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_no_address_is_named(lock: str) -> None:
+    """Where packages come from is the machine's business."""
+    assert "://" not in (ROOT / lock).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("lock", LOCKS)
+def test_the_lock_satisfies_the_project(lock: str, python: str) -> None:
+    """On each supported Python, one pin per dependency, within the range the project allows."""
+    environment = {
+        "python_version": python.rpartition(".")[0],
+        "python_full_version": python,
+        "sys_platform": "linux",
+    }
+
+    def applies(marker: Marker | None) -> bool:
+        return marker is None or marker.evaluate(environment)
+
+    pins = {
+        canonicalize_name(requirement.name): str(requirement.specifier).removeprefix("==")
+        for requirement, _ in entries(lock)
+        if applies(requirement.marker)
+    }
+    for requirement in wanted(lock):
+        pin = pins.get(canonicalize_name(requirement.name))
+        assert pin is not None, f"{requirement} is not in {lock}: run make lock"
+        assert requirement.specifier.contains(pin), f"{requirement} but {lock} has {pin}"
+
+
+def test_build_requirements_are_locked() -> None:
+    """The group that brings setuptools into the lock is what the build asks for."""
+    assert PROJECT["dependency-groups"]["build"] == PROJECT["build-system"]["requires"]
+
+
+def test_both_locks_agree() -> None:
+    """What is tested is what runs: no package has two versions."""
+    runtime = {str(requirement) for requirement, _ in entries(LOCKS[0])}
+    development = {str(requirement) for requirement, _ in entries(LOCKS[1])}
+    assert runtime <= development
