@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session, sessionmaker
 
 SessionFactory = sessionmaker[Session]
@@ -23,6 +23,14 @@ def make_engine(url: str) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "savepoint")
+    def _begin_first(connection: Connection, _name: str | None) -> None:
+        # The driver begins a transaction at the first write, but not at a savepoint, whose release
+        # would then commit. Beginning with the write lock also avoids a stale snapshot.
+        driver = connection.connection.driver_connection
+        if driver is not None and not driver.in_transaction:
+            driver.execute("BEGIN IMMEDIATE")
 
     return engine
 

@@ -1,7 +1,7 @@
 """What a job must be for any plan to honour it: known sites, pools, data, predecessors, time.
 
-Only what no plan of this fleet could ever do is refused. A job that merely may not fit beside others
-is taken in; the plan says what becomes of it.
+Only what no plan of this fleet could ever do is refused. A job that merely may not fit beside
+others is taken in; the plan says what becomes of it.
 """
 
 from __future__ import annotations
