@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -20,7 +20,8 @@ def insert_new(session: Session, model: type[Base], rows: Sequence[Mapping[str, 
     """
     if not rows:
         return 0
+    table = cast("Table", model.__table__)
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(cast("Table", model.__table__)).on_conflict_do_nothing()
-    result = session.execute(statement, [dict(row) for row in rows])
-    return cast("CursorResult[Any]", result).rowcount
+    # Only what was inserted is returned; the row count of a batch is unknown on PostgreSQL.
+    statement = insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return len(session.execute(statement, [dict(row) for row in rows]).all())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -27,22 +28,20 @@ def n_keys(session: Session) -> int:
     return session.scalars(select(func.count()).select_from(ApiKey)).one()
 
 
-def test_error_undoes_the_whole_transaction(sessions: SessionFactory) -> None:
-    """What was written before the error is gone too."""
-    with pytest.raises(RuntimeError), transaction(sessions) as session:
-        session.add(key("a"))
-        session.flush()
-        raise RuntimeError
+def write_then_fail(sessions: SessionFactory, in_savepoint: bool) -> None:
+    """Write a row and end the transaction with an error."""
     with transaction(sessions) as session:
-        assert n_keys(session) == 0
-
-
-def test_savepoint_does_not_commit(sessions: SessionFactory) -> None:
-    """A savepoint that opens a transaction is still undone with it."""
-    with pytest.raises(RuntimeError), transaction(sessions) as session:
-        with session.begin_nested():
+        with session.begin_nested() if in_savepoint else nullcontext():
             session.add(key("a"))
+            session.flush()
         raise RuntimeError
+
+
+@pytest.mark.parametrize("in_savepoint", [False, True])
+def test_error_undoes_the_whole_transaction(sessions: SessionFactory, in_savepoint: bool) -> None:
+    """What was written before the error is gone too, even where a savepoint was released."""
+    with pytest.raises(RuntimeError):
+        write_then_fail(sessions, in_savepoint)
     with transaction(sessions) as session:
         assert n_keys(session) == 0
 
