@@ -3,6 +3,7 @@
 ConnectorError
 ├── Unavailable        try again later: not reachable, timed out, overloaded
 ├── Rejected           call a person: refused for good (credentials, unknown zone, bad order)
+│   └── GpusBusy       try again once something has ended: the GPUs are not free now
 └── ContractBroken     keep what came, do not use it: not what was agreed (gaps, NaN, wrong unit)
 """
 
@@ -19,6 +20,10 @@ class Unavailable(ConnectorError):
 
 class Rejected(ConnectorError):
     """The other side understood and said no. Retrying will not help."""
+
+
+class GpusBusy(Rejected):
+    """The pool has GPUs enough, but not free ones now. Ask again later."""
 
 
 class ContractBroken(ConnectorError):

@@ -36,7 +36,10 @@ class SignalSource(Protocol):
 
 
 class Cluster(Protocol):
-    """A cluster that runs jobs on pools of GPUs. Every command may be sent twice without harm."""
+    """A cluster that runs jobs on pools of GPUs. Every command may be sent twice without harm.
+
+    Every method that takes a key, but ``submit``, raises ``Rejected`` where the key is unknown.
+    """
 
     name: str
 
@@ -51,24 +54,33 @@ class Cluster(Protocol):
     async def submit(self, order: JobOrder) -> None:
         """Start ``order``. A key already known changes nothing.
 
-        Raises ``Rejected`` where the pool is unknown or the GPUs asked for are not free.
+        Raises ``GpusBusy`` where the GPUs asked for are not free now, ``Rejected`` where the order
+        can never be run: unknown pool, more GPUs than it has, or an order that makes no sense.
         """
         ...
 
     async def suspend(self, key: str) -> None:
-        """Pause a running job as its order says; nothing to do where it is not running."""
+        """Pause a running job as its order says; nothing to do where it is not running.
+
+        Returns once the request will be carried out whatever happens. Until the job has saved and
+        left, within its grace, it is observed running and holds its GPUs.
+        """
         ...
 
     async def resume(self, key: str) -> None:
-        """Let a suspended job go on; its environment says that it is a continuation."""
+        """Let a suspended job go on; its environment says that it is a continuation.
+
+        Nothing to do where it is not suspended. Raises ``GpusBusy`` where it gave its GPUs back and
+        they are not free now.
+        """
         ...
 
     async def cancel(self, key: str) -> None:
-        """End a job for good and free its GPUs."""
+        """End a job for good and free its GPUs, after its grace; nothing to do where it is over."""
         ...
 
     async def set_power_cap(self, key: str, power_cap_w: float | None) -> None:
-        """Change the power cap of a job."""
+        """Change the power cap of a job [W per GPU]; None lifts it."""
         ...
 
     async def power(self) -> PowerReading:
@@ -76,7 +88,7 @@ class Cluster(Protocol):
         ...
 
     def logs(self, key: str, *, follow: bool = False) -> AsyncIterator[str]:
-        """Lines the job wrote, oldest first; with ``follow``, until it ends."""
+        """Lines the job wrote, oldest first, without line ends; with ``follow``, until it ends."""
         ...
 
 

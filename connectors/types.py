@@ -73,14 +73,18 @@ class SuspendBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobOrder:
-    """Run this. ``key`` makes it idempotent: the same key twice is one job."""
+    """Run this. ``key`` makes it idempotent: the same key twice is one job.
+
+    ``environment`` is added to what the cluster gives every job; where both name a variable, the
+    cluster's stands: GPUs, power cap, checkpoint folder, whether it is a continuation.
+    """
 
     key: str
     command: tuple[str, ...]
     pool: str
     gpus: int
     environment: dict[str, str] = field(default_factory=dict)
-    power_cap_w: float | None = None
+    power_cap_w: float | None = None  # per GPU
     suspend_by: SuspendBy = SuspendBy.CHECKPOINT
     checkpoint_grace_s: float = 30.0
 
@@ -93,7 +97,7 @@ class JobObservation:
     state: JobState
     pool: str
     gpus: int  # held now; 0 unless it holds any
-    power_cap_w: float | None
+    power_cap_w: float | None  # per GPU
     started_at: datetime | None  # first start
     ended_at: datetime | None
     exit_code: int | None

@@ -1,0 +1,203 @@
+"""The folder of one job: all that is true of it is in here, so that any process may die.
+
+========================  ============================  =========================================
+file                      written by                    says
+========================  ============================  =========================================
+order.json                submit, before the folder     what to run; never changes
+                          gets its name
+wanted.json               the cluster, under its lock   which run is wanted, on which GPUs, and
+                                                        whether to pause or cancel it
+power_cap_w               the cluster, under its lock   the cap now [W per GPU], or nothing
+lock                      supervisor or starting job    held while somebody looks after the job
+supervisor.json           the supervisor                who to wake when ``wanted`` changes
+start-N.json              the job, before its command   run N was started, as this process
+pause-N.json              the supervisor                run N was paused and has ended
+final.json                the supervisor                nothing more will happen
+output.log                the job                       what it printed, all runs
+checkpoint/ work/         the job                       its own
+========================  ============================  =========================================
+
+Only the holder of ``lock`` writes ``start-N``, ``pause-N`` and ``final``.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from connectors.clusters import durable
+from connectors.clusters.processes import ProcessIdentity
+from connectors.types import JobOrder, JobState, SuspendBy
+
+
+class Phase(StrEnum):
+    """What the cluster wants of the current run."""
+
+    RUN = "run"
+    PAUSE = "pause"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the cluster wants: run number ``run`` (from 1) on ``gpu_indices``, in ``phase``."""
+
+    run: int
+    phase: Phase
+    gpu_indices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """That a run was started, when, and as which process (the leader of its group)."""
+
+    leader: ProcessIdentity
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """How a job ended."""
+
+    state: JobState
+    exit_code: int | None  # negative: killed by that signal; None: nobody saw it
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """An order with what the cluster adds to it: where it runs and with which environment."""
+
+    order: JobOrder
+    environment: dict[str, str]  # complete, apart from what changes between runs
+    working_folder: str | None  # None: the job's own
+
+
+class JobFolder:
+    """Reads and writes the records of one job."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log = path / "output.log"
+        self.checkpoint = path / "checkpoint"
+        self.power_cap_file = path / "power_cap_w"
+
+    def create(self, assignment: Assignment, wanted: Wanted) -> None:
+        """Make the folder with its first records; it has its name only once it is whole."""
+        building = JobFolder(self.path.with_name(f".new-{self.path.name}"))
+        building.path.mkdir(mode=0o700)
+        building.checkpoint.mkdir()
+        (building.path / "work").mkdir()
+        durable.write_json(building.path / "order.json", _assignment_record(assignment))
+        building.write_wanted(wanted)
+        building.write_power_cap(assignment.order.power_cap_w)
+        building.path.rename(self.path)
+        durable.sync_folder(self.path.parent)
+
+    def lock(self, wait_s: float) -> AbstractContextManager[bool]:
+        """Try for ``wait_s`` to become the one who looks after this job."""
+        return durable.lock(self.path / "lock", wait_s=wait_s)
+
+    def assignment(self) -> Assignment:
+        """Read the order and what was added to it."""
+        record = durable.read_json(self.path / "order.json")
+        if record is None:
+            raise FileNotFoundError(self.path / "order.json")
+        order = record["order"]
+        order["command"] = tuple(order["command"])
+        order["suspend_by"] = SuspendBy(order["suspend_by"])
+        return Assignment(JobOrder(**order), record["environment"], record["working_folder"])
+
+    def wanted(self) -> Wanted:
+        """Read what the cluster wants."""
+        record = durable.read_json(self.path / "wanted.json")
+        if record is None:
+            raise FileNotFoundError(self.path / "wanted.json")
+        return Wanted(record["run"], Phase(record["phase"]), tuple(record["gpu_indices"]))
+
+    def write_wanted(self, wanted: Wanted) -> None:
+        """Change what the cluster wants."""
+        durable.write_json(self.path / "wanted.json", asdict(wanted))
+
+    def want(self, phase: Phase) -> None:
+        """Change the phase of the current run."""
+        self.write_wanted(replace(self.wanted(), phase=phase))
+
+    def power_cap_w(self) -> float | None:
+        """Read the cap in force [W per GPU]."""
+        text = (durable.read_text(self.power_cap_file) or "").strip()
+        return float(text) if text else None
+
+    def write_power_cap(self, power_cap_w: float | None) -> None:
+        """Change the cap [W per GPU]; None lifts it."""
+        text = "" if power_cap_w is None else f"{power_cap_w!r}\n"
+        durable.write_text(self.power_cap_file, text)
+
+    def supervisor(self) -> ProcessIdentity | None:
+        """Read who last looked after the job; it need not live."""
+        record = durable.read_json(self.path / "supervisor.json")
+        return None if record is None else ProcessIdentity(**record)
+
+    def write_supervisor(self, identity: ProcessIdentity) -> None:
+        """Say who looks after the job."""
+        durable.write_json(self.path / "supervisor.json", asdict(identity))
+
+    def start(self, run: int) -> Start | None:
+        """Read the start of ``run``, or None where it never started."""
+        record = durable.read_json(self.path / f"start-{run}.json")
+        if record is None:
+            return None
+        leader = ProcessIdentity(**record["leader"])
+        return Start(leader, datetime.fromisoformat(record["at"]))
+
+    def starts(self, run: int) -> int:
+        """Count the runs up to and including ``run`` whose command was started."""
+        return sum((self.path / f"start-{n}.json").exists() for n in range(1, run + 1))
+
+    def write_start(self, run: int, leader: ProcessIdentity) -> None:
+        """Say that ``run`` starts now as ``leader``."""
+        record = {"leader": asdict(leader), "at": datetime.now(UTC).isoformat()}
+        durable.write_json(self.path / f"start-{run}.json", record)
+
+    def pause_reason(self, run: int) -> str | None:
+        """Read how ``run`` was paused, or None where it was not."""
+        record = durable.read_json(self.path / f"pause-{run}.json")
+        return None if record is None else str(record["reason"])
+
+    def write_pause(self, run: int, reason: str) -> None:
+        """Say that ``run`` was paused and holds no GPUs."""
+        durable.write_json(self.path / f"pause-{run}.json", {"reason": reason})
+
+    def final(self) -> Final | None:
+        """Read how the job ended, or None where it has not."""
+        record = durable.read_json(self.path / "final.json")
+        if record is None:
+            return None
+        return Final(
+            JobState(record["state"]),
+            record["exit_code"],
+            datetime.fromisoformat(record["at"]),
+            record["reason"],
+        )
+
+    def write_final(self, state: JobState, exit_code: int | None, reason: str) -> None:
+        """Say that the job ended now."""
+        record = {
+            "state": state,
+            "exit_code": exit_code,
+            "at": datetime.now(UTC).isoformat(),
+            "reason": reason,
+        }
+        durable.write_json(self.path / "final.json", record)
+
+
+def _assignment_record(assignment: Assignment) -> dict[str, object]:
+    return {
+        "order": asdict(assignment.order),
+        "environment": assignment.environment,
+        "working_folder": assignment.working_folder,
+    }

@@ -1,0 +1,115 @@
+"""All jobs of a local cluster, and that each is looked after by exactly one supervisor."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from urllib.parse import quote
+
+from connectors.clusters import durable
+from connectors.clusters.jobfolder import JobFolder
+from connectors.clusters.processes import signal_process
+from connectors.clusters.standing import Standing, read_standing
+from connectors.errors import Rejected, Unavailable
+
+_PACKAGES = Path(__file__).resolve().parents[2]
+_SETTLE_WITHIN_S = 60.0
+_LONGEST_NAME = 200
+
+
+class Jobs:
+    """The folders of all jobs under ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._jobs = path / "jobs"
+        self._over: dict[Path, Standing] = {}  # what is over stays as it is: read once
+
+    def lock(self) -> AbstractContextManager[bool]:
+        """Hold what every change of ``wanted`` and every choice of GPUs is made under."""
+        self._jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return durable.lock(self._path / "lock")
+
+    def folder(self, key: str) -> JobFolder:
+        """Return where the job ``key`` is or would be; ``Rejected`` where it makes no name."""
+        name = quote(key, safe="")
+        if not 0 < len(name) <= _LONGEST_NAME:
+            raise Rejected(
+                f"job key {key!r}: {len(name)} characters as a folder's name,"
+                f" must be 1 to {_LONGEST_NAME}"
+            )
+        return JobFolder(self._jobs / f"job-{name}")
+
+    def known(self, key: str) -> JobFolder:
+        """Return where the job ``key`` is; ``Rejected`` where there is none."""
+        folder = self.folder(key)
+        if not folder.path.exists():
+            raise Rejected(f"job {key}: not known here")
+        return folder
+
+    def drop_unfinished(self) -> None:
+        """Remove folders whose creator died before they were whole. Call it under the lock."""
+        for path in self._jobs.glob(".new-*"):
+            shutil.rmtree(path)
+
+    def standings(self) -> list[Standing]:
+        """Read where every job stands, in the order of their folders' names."""
+        if not self._jobs.exists():
+            return []
+        return [self._standing(path) for path in sorted(self._jobs.glob("job-*"))]
+
+    def look_after_all(self) -> None:
+        """Start a supervisor for every job that needs one and has none."""
+        for standing in self.standings():
+            if standing.needs_supervisor:
+                self.look_after(self.folder(standing.order.key))
+
+    def look_after(self, folder: JobFolder) -> None:
+        """See to it that the job has a supervisor and that it knows what is wanted now."""
+        if not read_standing(folder).needs_supervisor:
+            return
+        with folder.lock(wait_s=0) as is_alone:
+            pass
+        if is_alone:
+            _start_supervisor(folder)
+            return
+        supervisor = folder.supervisor()
+        if supervisor is not None:
+            signal_process(supervisor, signal.SIGUSR1)
+
+    def _standing(self, path: Path) -> Standing:
+        if path in self._over:
+            return self._over[path]
+        standing = read_standing(JobFolder(path))
+        if standing.final is not None:
+            self._over[path] = standing
+        return standing
+
+
+def _start_supervisor(folder: JobFolder) -> None:
+    """Start a supervisor and wait until it has taken over, or found that another one has.
+
+    Racing ones are harmless: the job's lock decides.
+    """
+    import_path = [str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with (folder.path / "supervisor.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "connectors.clusters.supervisor", str(folder.path)],
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            cwd="/",
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(import_path)},
+        )
+    try:
+        code = process.wait(_SETTLE_WITHIN_S)
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"{folder.path}: no supervisor after {_SETTLE_WITHIN_S:g} s") from error
+    if code != 0:
+        raise Unavailable(f"{folder.path}: supervisor ended with {code}, see supervisor.log there")

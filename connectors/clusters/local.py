@@ -1,0 +1,164 @@
+"""A cluster on this machine: every job is a real process group, every fact a file.
+
+This object holds no truth of its own. Two of them on one folder, in one process or in two, see and
+do the same; a kill at any instant leaves a folder from which the next call goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from connectors.clusters import pools as gpus
+from connectors.clusters.jobfolder import Assignment, Phase, Wanted
+from connectors.clusters.jobs import Jobs
+from connectors.clusters.logs import lines
+from connectors.clusters.pools import LocalPool
+from connectors.clusters.standing import read_standing
+from connectors.errors import Unavailable
+from connectors.types import JobObservation, JobOrder, PoolCapacity, PowerReading, SuspendBy
+
+__all__ = ["LocalCluster", "LocalPool"]
+
+_T = TypeVar("_T")
+
+# What a command needs to run. Nothing else of the scheduler's environment, which may hold secrets,
+# reaches a job.
+_PASSED_ON = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
+
+
+class LocalCluster:
+    """Implements ``Cluster``.
+
+    Parameters
+    ----------
+    state_folder
+        Where the jobs live; one per cluster.
+    pools
+        GPUs of this machine, numbered through in this order.
+    environment
+        What every job gets beside its own; None passes on PATH, HOME, locale and the like.
+    working_folder
+        Where commands start; None gives each job a folder of its own.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        state_folder: Path,
+        pools: Sequence[LocalPool],
+        *,
+        environment: Mapping[str, str] | None = None,
+        working_folder: Path | None = None,
+    ) -> None:
+        self.name = name
+        self._pools = tuple(pools)
+        self._numbered = gpus.number_gpus(self._pools)
+        self._jobs = Jobs(state_folder.resolve())
+        self._environment = _passed_on() if environment is None else dict(environment)
+        self._working_folder = None if working_folder is None else str(working_folder.resolve())
+
+    async def capacity(self) -> tuple[PoolCapacity, ...]:
+        """GPUs of every pool."""
+        standings = await self._call(self._jobs.standings)
+        return gpus.capacity(self._pools, standings)
+
+    async def observe(self) -> tuple[JobObservation, ...]:
+        """Every job ever given; one that a crash left half done is first seen to."""
+        await self._call(self._jobs.look_after_all)
+        standings = await self._call(self._jobs.standings)
+        return tuple(standing.observation() for standing in standings)
+
+    async def submit(self, order: JobOrder) -> None:
+        """Start ``order`` and return once it runs. A key already known changes nothing."""
+        await self._call(lambda: self._submit(order))
+
+    async def suspend(self, key: str) -> None:
+        """Pause a running job: SIGTERM with grace, then SIGKILL; or SIGSTOP, as its order says."""
+        await self._call(lambda: self._suspend(key))
+
+    async def resume(self, key: str) -> None:
+        """Start the command again as a continuation, or SIGCONT a frozen one."""
+        await self._call(lambda: self._resume(key))
+
+    async def cancel(self, key: str) -> None:
+        """End a job for good: SIGTERM with its grace, then SIGKILL."""
+        await self._call(lambda: self._cancel(key))
+
+    async def set_power_cap(self, key: str, power_cap_w: float | None) -> None:
+        """Write the cap to the file the job may read, and count its GPUs with it."""
+        await self._call(lambda: self._set_power_cap(key, power_cap_w))
+
+    async def power(self) -> PowerReading:
+        """Power modelled from the GPUs at work and their caps."""
+        standings = await self._call(self._jobs.standings)
+        return PowerReading(gpus.power_kw(self._pools, standings), is_measured=False)
+
+    async def logs(self, key: str, *, follow: bool = False) -> AsyncIterator[str]:
+        """Lines of stdout and stderr together, through all runs."""
+        folder = await self._call(lambda: self._jobs.known(key))
+
+        def is_over() -> bool:
+            return not follow or folder.final() is not None
+
+        async for line in lines(folder.log, is_over):
+            yield line
+
+    async def _call(self, action: Callable[[], _T]) -> _T:
+        try:
+            return await asyncio.to_thread(action)
+        except OSError as error:
+            raise Unavailable(f"cluster {self.name}: {error}") from error
+
+    def _submit(self, order: JobOrder) -> None:
+        gpus.refuse_bad_order(order, self._numbered)
+        folder = self._jobs.folder(order.key)
+        with self._jobs.lock():
+            if not folder.path.exists():
+                self._jobs.drop_unfinished()
+                indices = gpus.choose_gpus(order, self._numbered, self._jobs.standings())
+                assignment = Assignment(order, self._environment, self._working_folder)
+                folder.create(assignment, Wanted(1, Phase.RUN, indices))
+        self._jobs.look_after(folder)
+
+    def _suspend(self, key: str) -> None:
+        folder = self._jobs.known(key)
+        with self._jobs.lock():
+            standing = read_standing(folder)
+            if standing.needs_supervisor and standing.wanted.phase is Phase.RUN:
+                folder.want(Phase.PAUSE)
+        self._jobs.look_after(folder)
+
+    def _resume(self, key: str) -> None:
+        folder = self._jobs.known(key)
+        with self._jobs.lock():
+            standing = read_standing(folder)
+            if standing.final is not None or standing.wanted.phase is not Phase.PAUSE:
+                return
+            if standing.pause_reason is not None:
+                indices = gpus.choose_gpus(standing.order, self._numbered, self._jobs.standings())
+                folder.write_wanted(Wanted(standing.wanted.run + 1, Phase.RUN, indices))
+            elif standing.order.suspend_by is SuspendBy.FREEZE:
+                folder.want(Phase.RUN)
+        self._jobs.look_after(folder)
+
+    def _cancel(self, key: str) -> None:
+        folder = self._jobs.known(key)
+        with self._jobs.lock():
+            if folder.final() is None:
+                folder.want(Phase.CANCEL)
+        self._jobs.look_after(folder)
+
+    def _set_power_cap(self, key: str, power_cap_w: float | None) -> None:
+        gpus.refuse_bad_power_cap(key, power_cap_w)
+        folder = self._jobs.known(key)
+        with self._jobs.lock():
+            if folder.final() is None:
+                folder.write_power_cap(power_cap_w)
+
+
+def _passed_on() -> dict[str, str]:
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}

@@ -1,0 +1,125 @@
+"""The process table. A process is known by its number AND the tick it started at, never by number.
+
+Numbers are given again; a number with a start tick and the boot it belongs to is not.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+_OVER = frozenset("ZXx")  # zombie or dead: it runs no more, whoever has yet to collect it
+_STOPPED = frozenset("Tt")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """One process of one boot of the machine."""
+
+    pid: int
+    start_ticks: int  # clock ticks after boot
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """A line of the process table."""
+
+    pid: int
+    state: str
+    group: int
+    start_ticks: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, collected or not."""
+        return self.state in _OVER
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it is frozen."""
+        return self.state in _STOPPED
+
+
+def boot_id() -> str:
+    """Name of the current boot of this machine."""
+    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def identify(pid: int) -> ProcessIdentity:
+    """Return who ``pid`` is: this process, or a child of it that it has not collected."""
+    status = _status(pid)
+    if status is None:
+        raise OSError(f"/proc does not list process {pid}: is it mounted?")
+    return ProcessIdentity(status.pid, status.start_ticks, boot_id())
+
+
+def find(identity: ProcessIdentity) -> ProcessStatus | None:
+    """Return the process as it is now, or None where it has ended or the machine rebooted."""
+    status = _status(identity.pid)
+    if status is None or status.is_over or status.start_ticks != identity.start_ticks:
+        return None
+    return status if identity.boot_id == boot_id() else None
+
+
+def group_lives(leader: ProcessIdentity) -> bool:
+    """Whether any process of the group that ``leader`` founded still runs.
+
+    The kernel gives no group's number to a new process while the group has a member, so a process
+    that has the leader's number but not its start tick proves that the group is gone.
+    """
+    return bool(_members(leader))
+
+
+def signal_group(leader: ProcessIdentity, number: signal.Signals) -> None:
+    """Send ``number`` to every process of the group that ``leader`` founded, if any is left."""
+    if _members(leader):
+        try:
+            os.killpg(leader.pid, number)
+        except ProcessLookupError:
+            return  # the last one ended in between, which is what a signal to it may be for
+
+
+def signal_process(identity: ProcessIdentity, number: signal.Signals) -> None:
+    """Send ``number`` to exactly this process; nothing happens where it has ended."""
+    try:
+        handle = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return
+    try:
+        # The handle pins the process, so what is checked is what is signalled.
+        if find(identity) is not None:
+            signal.pidfd_send_signal(handle, number)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(handle)
+
+
+def _members(leader: ProcessIdentity) -> list[ProcessStatus]:
+    first = _status(leader.pid)
+    is_reused = first is not None and first.start_ticks != leader.start_ticks
+    if is_reused or leader.boot_id != boot_id():
+        return []
+    table = (_status(int(entry.name)) for entry in _PROC.iterdir() if entry.name.isdigit())
+    return [
+        status
+        for status in table
+        if status is not None
+        and status.group == leader.pid
+        and status.start_ticks >= leader.start_ticks
+        and not status.is_over
+    ]
+
+
+def _status(pid: int) -> ProcessStatus | None:
+    try:
+        line = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # "pid (name) state ppid pgrp ...": the name may hold spaces and brackets, so cut after it.
+    fields = line[line.rindex(")") + 2 :].split()
+    return ProcessStatus(pid, fields[0], int(fields[2]), int(fields[19]))

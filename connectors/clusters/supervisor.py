@@ -1,0 +1,225 @@
+"""One small process per job: starts it, pauses or ends it when told, and records how it ended.
+
+``python -m connectors.clusters.supervisor FOLDER`` returns once somebody looks after the job: this
+process's own child, which stays, or a supervisor that was there before. It outlives the scheduler.
+
+What it finds decides what it does, so it may be started at any time and any number of times:
+
+- nothing started yet: it starts the command, once (see ``launch``);
+- a started command whose process group lives, its supervisor having been killed: it adopts it;
+- a started command that is gone, without a record of how it ended (supervisor and job killed
+  together, or the machine rebooted): the job FAILED. It is never started again by itself, because
+  nobody knows how far it came and a cluster runs a job once. What had been paused by checkpoint
+  before the crash stays paused and can be resumed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.clusters.jobfolder import JobFolder, Phase
+from connectors.clusters.launch import start_job
+from connectors.clusters.processes import (
+    ProcessIdentity,
+    boot_id,
+    find,
+    group_lives,
+    identify,
+    signal_group,
+)
+from connectors.types import JobOrder, JobState, SuspendBy
+
+_WAKE = signal.SIGUSR1
+_HEARD = {_WAKE, signal.SIGCHLD}
+_LOOK_EVERY_S = 1.0  # should a wake-up be lost
+_LOOK_AT_ADOPTED_EVERY_S = 0.2  # nobody tells us when a process that is not our child ends
+_LOOK_FIRST_AFTER_S = 0.005
+_LOOK_SLOWER_BY = 1.5
+_LOCK_WAIT_S = 2.0  # longer than anybody holds the lock to see whether it is free
+_UNSEEN = "it ended while its supervisor was gone, so its exit code is not known"
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The run in care: its leader, and whether the kernel tells us how it ends."""
+
+    number: int
+    leader: ProcessIdentity
+    is_child: bool
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is over; a child is left uncollected, so that its number stays taken."""
+        if not self.is_child:
+            return find(self.leader) is None and not group_lives(self.leader)
+        look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self.leader.pid, look) is not None
+
+    def collect(self) -> int | None:
+        """Take the exit code of an ended run, negative for a signal; None where it is not known."""
+        if not self.is_child:
+            return None
+        outcome = os.waitid(os.P_PID, self.leader.pid, os.WEXITED)
+        if outcome is None:
+            return None
+        return outcome.si_status if outcome.si_code == os.CLD_EXITED else -outcome.si_status
+
+
+def main(path: Path) -> None:
+    """Have a process of its own look after the job in ``path``; return once that is settled."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.close(reader)
+        _supervise(JobFolder(path), writer)
+        return
+    os.close(writer)
+    os.read(reader, 1)  # ends when the child closes its end of the pipe, or ends
+
+
+def _supervise(folder: JobFolder, until_settled: int) -> None:
+    signal.signal(_WAKE, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+    with folder.lock(_LOCK_WAIT_S) as is_held:
+        if not is_held or folder.final() is not None:
+            return
+        folder.write_supervisor(identify(os.getpid()))
+        order = folder.assignment().order
+        run = _take_over(folder)
+        os.close(until_settled)
+        if run is not None:
+            _watch(folder, order, run)
+
+
+def _take_over(folder: JobFolder) -> _Run | None:
+    """Start the wanted run or adopt it; None where nothing is to run."""
+    wanted = folder.wanted()
+    is_paused = folder.pause_reason(wanted.run) is not None
+    start = folder.start(wanted.run)
+    if start is not None and not is_paused:
+        return _adopt(folder, _Run(wanted.run, start.leader, is_child=False))
+    if wanted.phase is Phase.CANCEL:
+        folder.write_final(JobState.CANCELLED, None, "cancelled while it did not run")
+        return None
+    if wanted.phase is Phase.PAUSE and not is_paused:
+        folder.write_pause(wanted.run, "paused before it was started")
+        return None
+    if is_paused:
+        return None
+    leader = start_job(folder, folder.assignment(), wanted)
+    return _Run(wanted.run, leader, is_child=True)
+
+
+def _adopt(folder: JobFolder, run: _Run) -> _Run | None:
+    if not run.has_ended:
+        return run
+    rebooted = run.leader.boot_id != boot_id()
+    folder.write_final(
+        JobState.FAILED, None, "the machine restarted while it ran" if rebooted else _UNSEEN
+    )
+    return None
+
+
+def _watch(folder: JobFolder, order: JobOrder, run: _Run) -> None:
+    """Do what is wanted until the run is over; then say how it ended."""
+    while not run.has_ended:
+        phase = folder.wanted().phase
+        if phase is Phase.CANCEL or (
+            phase is Phase.PAUSE and order.suspend_by is SuspendBy.CHECKPOINT
+        ):
+            if _freeze_before_end(run):
+                _end(folder, order, run)
+                return
+            break
+        if order.suspend_by is SuspendBy.FREEZE:
+            _hold(run, is_held=phase is Phase.PAUSE)
+        signal.sigtimedwait(_HEARD, _LOOK_EVERY_S if run.is_child else _LOOK_AT_ADOPTED_EVERY_S)
+    _kill(run)
+    code = run.collect()
+    if code == 0:
+        folder.write_final(JobState.SUCCEEDED, code, "")
+    else:
+        folder.write_final(JobState.FAILED, code, _describe(code))
+
+
+def _hold(run: _Run, *, is_held: bool) -> None:
+    status = find(run.leader)
+    if status is not None and status.is_stopped != is_held:
+        signal_group(run.leader, signal.SIGSTOP if is_held else signal.SIGCONT)
+
+
+def _freeze_before_end(run: _Run) -> bool:
+    """Stop the run, unless it ends by itself first: then what it did counts as done.
+
+    A stopped job cannot end, so whatever ends it later is what we send it.
+    """
+    signal_group(run.leader, signal.SIGSTOP)
+    for _ in _ever_slower():
+        status = find(run.leader)
+        if status is None:
+            return not run.has_ended
+        if status.is_stopped:
+            return True
+    return True
+
+
+def _end(folder: JobFolder, order: JobOrder, run: _Run) -> None:
+    """Let a stopped run save and leave, kill what stays, and say that it is paused or cancelled.
+
+    After SIGTERM any exit code means "paused": frameworks leave with 0 as well as with an error
+    once they have saved, and to take a saved job for a finished one would lose the rest of it.
+    """
+    signal_group(run.leader, signal.SIGTERM)
+    signal_group(run.leader, signal.SIGCONT)
+    give_up_at = time.monotonic() + order.checkpoint_grace_s
+    for _ in _ever_slower():
+        if not group_lives(run.leader) or time.monotonic() >= give_up_at:
+            break
+    was_killed = _kill(run)
+    code = run.collect()
+    how = (
+        f"killed after {order.checkpoint_grace_s:g} s of grace"
+        if was_killed
+        else f"left within {order.checkpoint_grace_s:g} s of grace, {_describe(code)}"
+    )
+    if folder.wanted().phase is Phase.CANCEL:
+        folder.write_final(JobState.CANCELLED, code, f"cancelled: {how}")
+    else:
+        folder.write_pause(run.number, f"paused: {how}")
+
+
+def _kill(run: _Run) -> bool:
+    """Kill what is left of the group; True where there was something. Its GPUs are free after."""
+    if not group_lives(run.leader):
+        return False
+    for _ in _ever_slower():
+        signal_group(run.leader, signal.SIGKILL)
+        if not group_lives(run.leader):
+            break
+    return True
+
+
+def _ever_slower() -> Iterator[None]:
+    """Yield without end, waiting a little longer each time unless a signal comes."""
+    wait_s = _LOOK_FIRST_AFTER_S
+    while True:
+        yield
+        signal.sigtimedwait(_HEARD, wait_s)
+        wait_s = min(wait_s * _LOOK_SLOWER_BY, _LOOK_AT_ADOPTED_EVERY_S)
+
+
+def _describe(code: int | None) -> str:
+    if code is None:
+        return _UNSEEN
+    if code < 0:
+        return f"ended by {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
