@@ -1,0 +1,136 @@
+"""The one place where instants, time zones and missing data become slots.
+
+What comes in is as people and sources wrote it: local hours, site currencies, signals of any
+resolution with gaps. What goes out is an ``optimizer.Problem``, and a sentence for everything that
+was filled, stale, short or left out, which the plan carries to whoever approves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+from connectors.types import GridEventNotice
+from optimizer import CapacityLimit, Ceilings, Horizon, Link, Problem, Weights
+from scheduler.services.assemble_deadlines import Outlook, mean_eur_per_it_kwh
+from scheduler.services.assemble_jobs import AnnouncedStart, JobToPlan, assemble_jobs
+from scheduler.services.assemble_signals import FILL_DAYS, InputRefused, SignalTable
+from scheduler.services.assemble_sites import FleetState, assemble_site
+from scheduler.services.window import PlanWindow, slot_start_not_before
+from scheduler.specs import FleetSpec
+
+__all__ = [
+    "FILL_DAYS",
+    "AnnouncedStart",
+    "Assembled",
+    "FleetState",
+    "InputRefused",
+    "JobToPlan",
+    "PlanWindow",
+    "assemble",
+    "slot_start_not_before",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A problem, the instants of its slots, and what is to be known about its inputs."""
+
+    problem: Problem
+    window: PlanWindow
+    marks: tuple[str, ...]
+
+
+def assemble(
+    fleet: FleetSpec,
+    jobs: Sequence[JobToPlan],
+    signals: pd.DataFrame,
+    events: Sequence[GridEventNotice],
+    window: PlanWindow,
+    *,
+    now: datetime,
+    state: FleetState | None = None,
+) -> Assembled:
+    """Turn everything known at ``now`` into a problem over ``window``.
+
+    Parameters
+    ----------
+    jobs
+        Jobs that are not over.
+    signals
+        Columns site, kind, start_at (UTC), minutes, value, known_at (NaT: not stated); with the
+        ``FILL_DAYS`` days before the window, which gaps are filled from.
+    events
+        Calls from the grid side; cancelled ones and those outside the window are passed over.
+    state
+        What is known beyond the specs.
+
+    Raises
+    ------
+    InputRefused
+        Price or carbon intensity is missing for a slot and for its time on all earlier days, or a
+        value is below its least. Names the site, the kind and the interval.
+    InvalidProblem
+        The specs contradict themselves; names the object, the value and the limit.
+    """
+    state = state or FleetState()
+    planning = fleet.planning
+    table = SignalTable(signals, window, now, planning.max_signal_age_hours)
+    assembled = [assemble_site(fleet, spec, table, window, state) for spec in fleet.sites]
+    sites = tuple(site for site, _ in assembled)
+    marks = [mark for _, site_marks in assembled for mark in site_marks]
+    links = tuple(
+        Link(link.from_site, link.to_site, link.gb_per_hour, link.eur_per_gb, link.kwh_per_gb)
+        for link in fleet.links
+    )
+    weights = Weights(**planning.weights.model_dump())
+    outlook = Outlook(
+        n_slots=window.n_slots,
+        slot_hours=window.slot_hours,
+        eur_per_it_kwh={site.name: mean_eur_per_it_kwh(site, weights) for site in sites},
+        links={(link.from_site, link.to_site): link for link in links},
+        weights=weights,
+    )
+    fitted = assemble_jobs(fleet, jobs, window, now=now, state=state, outlook=outlook)
+    limits, limit_marks = _capacity_limits(fleet, events, window)
+    problem = Problem(
+        horizon=Horizon(window.n_slots, window.slot_hours),
+        sites=sites,
+        jobs=fitted.jobs,
+        links=links,
+        capacity_limits=limits,
+        weights=weights,
+        ceilings=Ceilings(planning.carbon_budget_kg, planning.cost_ceiling_eur),
+        carbon_intensity_name=planning.carbon_intensity_name,
+    )
+    return Assembled(problem, window, (*marks, *limit_marks, *fitted.marks))
+
+
+def _capacity_limits(
+    fleet: FleetSpec, events: Sequence[GridEventNotice], window: PlanWindow
+) -> tuple[tuple[CapacityLimit, ...], list[str]]:
+    """Limit every slot that any part of an event lies in."""
+    names = {site.name for site in fleet.sites}
+    limits, marks = [], []
+    for event in events:
+        start = max(0, window.slot_of(event.window.start))
+        end = min(window.n_slots, window.slot_not_before(event.window.end))
+        if event.is_cancelled or end <= start:
+            continue
+        if event.site not in names:
+            marks.append(f"grid event {event.event_id}: not used, {event.site} is no site")
+            continue
+        limits.append(
+            CapacityLimit(
+                name=event.event_id,
+                site=event.site,
+                start_slot=start,
+                end_slot=end,
+                limit_kw=event.limit_kw,
+                breach_eur_per_kwh=event.breach_eur_per_kwh,
+            )
+        )
+    return tuple(limits), marks

@@ -1,0 +1,263 @@
+"""Jobs as submitted, with where they stand, become ``optimizer.Job`` in slots of the window.
+
+A release rounds up to a slot, a deadline down: a job never runs outside what was asked for. What to
+do about a deadline past the window's end is decided in ``assemble_deadlines``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from optimizer import Announced, InputData, Job, OperatingPoint, Pausing, Pin, slots_to_do
+from scheduler.services.assemble_deadlines import Outlook, fit_deadline
+from scheduler.services.assemble_precedence import Sorting, apply_precedence
+from scheduler.services.assemble_sites import FleetState
+from scheduler.services.window import PlanWindow
+from scheduler.specs import FleetSpec, JobSpec
+
+# A running job whose estimate is used up still runs: it is given this much more.
+LEAST_WORK_HOURS = 1 / 60
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedStart:
+    """Where and when the plan in force lets a job start first, and at which operating point."""
+
+    site: str
+    start_at: datetime
+    point: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobToPlan:
+    """A job that is not over, and where it stands now.
+
+    Attributes
+    ----------
+    work_left_hours
+        Work left now [h at speed 1].
+    site
+        Site it was handed to: it stays there. ``None``: not handed to any.
+    point
+        ``OperatingPointSpec.name`` it runs at; needed where ``is_running``.
+    is_running
+        It runs now.
+    had_started
+        It ran before, and stands paused unless ``is_running``.
+    running_since
+        Begin of the present run; with it the rest of the minimum run is known.
+    pauses_made
+        Pauses it had already.
+    announced
+        What the plan in force promised for its first start.
+    """
+
+    spec: JobSpec
+    work_left_hours: float
+    site: str | None = None
+    point: str | None = None
+    is_running: bool = False
+    had_started: bool = False
+    running_since: datetime | None = None
+    pauses_made: int = 0
+    announced: AnnouncedStart | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssembledJobs:
+    """Jobs of the problem, and a sentence for every job left out or changed."""
+
+    jobs: tuple[Job, ...]
+    marks: tuple[str, ...]
+
+
+class NotPlannableError(Exception):
+    """A job no plan can hold now; the text says why."""
+
+
+def assemble_jobs(
+    fleet: FleetSpec,
+    jobs: Sequence[JobToPlan],
+    window: PlanWindow,
+    *,
+    now: datetime,
+    state: FleetState,
+    outlook: Outlook,
+) -> AssembledJobs:
+    """Return the jobs that the window can hold.
+
+    A job is left out, with a mark, where no allowed site has its pools, where a predecessor failed
+    or is left out itself, where it is released after the window, or where it can wait and does not
+    fit.
+    """
+    sorting = Sorting(done=set(state.succeeded), failed=set(state.failed))
+    for job in jobs:
+        name = job.spec.name
+        try:
+            in_slots = _job(fleet, job, window, now)
+        except NotPlannableError as error:
+            sorting.left_out[name] = str(error)
+            continue
+        if in_slots is None:
+            sorting.done.add(name)
+            sorting.left_out[name] = "it is expected to be done before the window begins"
+            continue
+        fitted = fit_deadline(in_slots, outlook)
+        if fitted.job is None:
+            sorting.left_out[name] = fitted.note
+            continue
+        sorting.kept[name] = fitted.job
+        if fitted.note:
+            sorting.marks.append(f"job {name}: {fitted.note}")
+        if fitted.is_cut:
+            sorting.cut.add(name)
+    ready = apply_precedence(sorting)
+    left_out = [f"job {name}: left out, {why}" for name, why in sorting.left_out.items()]
+    return AssembledJobs(ready, (*sorting.marks, *left_out))
+
+
+def _job(fleet: FleetSpec, standing: JobToPlan, window: PlanWindow, now: datetime) -> Job | None:
+    """Return the job in slots, its deadline as if the window had no end; ``None`` if soon done."""
+    spec = standing.spec
+    points = _points(fleet, standing)
+    # A job that cannot pause and once began goes on, whatever the cluster says of it now.
+    is_running = standing.is_running or (standing.had_started and spec.pausing is None)
+    work = standing.work_left_hours
+    current = None
+    if is_running:
+        current = _current_point(standing, points)
+        work -= current.work_per_hour * max(0.0, (window.start - now) / timedelta(hours=1))
+        if work <= 0.0 < standing.work_left_hours and window.start > now:
+            return None
+    release_slot = max(0, window.slot_not_before(spec.release_at))
+    if release_slot >= window.n_slots and not is_running:
+        raise NotPlannableError("it is released after the window's end")
+    job = Job(
+        name=spec.name,
+        work=max(work, LEAST_WORK_HOURS),
+        points=points,
+        release_slot=release_slot,
+        deadline_slot=max(0, window.slot_of(spec.deadline_at)),
+        unserved_eur=_value_eur(fleet, spec),
+        due_slot=None if spec.due_at is None else max(0, window.slot_of(spec.due_at)),
+        lateness_eur_per_slot=spec.lateness_eur_per_hour * window.slot_hours,
+        pausing=_pausing(standing, window),
+        is_elastic=spec.is_elastic,
+        data=_data(fleet, spec),
+        after=spec.after,
+        priority=spec.priority.weight,
+        had_started=standing.had_started and not is_running,
+    )
+    if current is not None:
+        return _pin_running(job, current, standing, window)
+    return _announce(job, fleet, standing, window, now)
+
+
+def _value_eur(fleet: FleetSpec, spec: JobSpec) -> float:
+    """Value as stated, else by the GPU-hours at its first operating point; one GPU at least."""
+    if spec.value_eur is not None:
+        return spec.value_eur
+    first = spec.operating_points[0]
+    gpu_hours = spec.work_hours / first.speed * max(1, first.gpus)
+    return fleet.planning.unserved_eur_per_gpu_hour * gpu_hours
+
+
+def _data(fleet: FleetSpec, spec: JobSpec) -> InputData | None:
+    if spec.data is None:
+        return None
+    if spec.data.site not in {site.name for site in fleet.sites}:
+        raise NotPlannableError(f"its data lies at {spec.data.site}, which is no site of the fleet")
+    return InputData(spec.data.site, spec.data.size_gb)
+
+
+def _points(fleet: FleetSpec, job: JobToPlan) -> tuple[OperatingPoint, ...]:
+    spec = job.spec
+    allowed = spec.sites if job.site is None else (job.site,)
+    sites = [site for site in fleet.sites if allowed is None or site.name in allowed]
+    points = tuple(
+        OperatingPoint(
+            name=f"{site.name}/{point.name}",
+            site=site.name,
+            pool=point.pool,
+            gpus=point.gpus,
+            power_kw=point.kw,
+            work_per_hour=point.speed,
+        )
+        for site in sites
+        for point in spec.operating_points
+        if point.pool in {pool.name for pool in site.pools}
+    )
+    if not points:
+        pools = ", ".join(sorted({point.pool for point in spec.operating_points}))
+        where = "any site" if allowed is None else ", ".join(allowed)
+        raise NotPlannableError(f"no pool {pools} at {where}")
+    return points
+
+
+def _current_point(job: JobToPlan, points: tuple[OperatingPoint, ...]) -> OperatingPoint:
+    name = f"{job.site}/{job.point}"
+    for point in points:
+        if point.name == name:
+            return point
+    raise NotPlannableError(f"it runs at {name}, which is none of its operating points")
+
+
+def _pausing(job: JobToPlan, window: PlanWindow) -> Pausing | None:
+    spec = job.spec.pausing
+    if spec is None:
+        return None
+    left = None if spec.max_pauses is None else max(0, spec.max_pauses - job.pauses_made)
+    return Pausing(
+        min_run_slots=max(1, _slots(spec.min_run_minutes, window)),
+        restart_slots=_slots(spec.restart_minutes, window),
+        restart_kwh=spec.restart_kwh,
+        restart_eur=spec.restart_eur,
+        max_pauses=left,
+    )
+
+
+def _slots(minutes: float, window: PlanWindow) -> int:
+    """Whole slots that cover so many minutes."""
+    return math.ceil(minutes / window.slot_minutes - 1e-9)
+
+
+def _pin_running(job: Job, point: OperatingPoint, standing: JobToPlan, window: PlanWindow) -> Job:
+    """Pin a running job to slot 0: as a whole, or for the rest of its minimum run.
+
+    A job once begun is finished: its deadline moves where the work left takes longer.
+    """
+    needed = slots_to_do(job.work, point, window.slot_hours)
+    n_pinned = needed
+    if job.pausing is not None:
+        spec = standing.spec.pausing
+        n_pinned = 1
+        if spec is not None and standing.running_since is not None:
+            until = standing.running_since + timedelta(minutes=spec.min_run_minutes)
+            n_pinned = min(needed, max(1, window.slot_not_before(until)))
+    return replace(
+        job,
+        release_slot=0,
+        deadline_slot=max(job.deadline_slot, needed),
+        pin=Pin(point.name, 0, n_pinned, is_running=True),
+    )
+
+
+def _announce(
+    job: Job, fleet: FleetSpec, standing: JobToPlan, window: PlanWindow, now: datetime
+) -> Job:
+    """Note what was promised; a start within the freeze is pinned to it."""
+    promise = standing.announced
+    if promise is None or job.had_started:
+        return job
+    slot = window.slot_of(promise.start_at)
+    if not job.release_slot <= slot < window.n_slots:
+        return job
+    announced = replace(job, announced=Announced(promise.site, slot))
+    frozen_until = now + timedelta(minutes=fleet.planning.freeze_minutes)
+    name = f"{promise.site}/{promise.point}"
+    if promise.start_at >= frozen_until or name not in {point.name for point in job.points}:
+        return announced
+    return replace(announced, pin=Pin(name, slot, 1))

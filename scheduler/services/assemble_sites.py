@@ -1,0 +1,213 @@
+"""Sites as written, with their signals and state, become ``optimizer.Site``.
+
+Money is turned from the site's currency into EUR here, at the rate the fleet states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from connectors.types import SignalKind
+from optimizer import (
+    Generator,
+    GridConnection,
+    PeakDemand,
+    Pool,
+    Renewable,
+    Site,
+    StorageUnit,
+)
+from scheduler.services.assemble_signals import SignalTable, Values
+from scheduler.services.window import PlanWindow
+from scheduler.specs.fleet import BatterySpec, FleetSpec, GeneratorSpec, PeakSpec, SiteSpec
+
+_LOCAL_STEP = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetState:
+    """What is known of the fleet beyond its spec; where nothing is known, the spec holds.
+
+    Attributes
+    ----------
+    soc_kwh
+        Energy in a battery at the start of the window, by site and battery [kWh].
+    peak_so_far_kw
+        Highest import of the billing month before the window, by site [kW].
+    succeeded, failed
+        Names of jobs that ended well, and of those that failed, were cancelled or expired.
+    """
+
+    soc_kwh: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    peak_so_far_kw: Mapping[str, float] = field(default_factory=dict)
+    succeeded: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+
+
+def assemble_site(
+    fleet: FleetSpec, spec: SiteSpec, signals: SignalTable, window: PlanWindow, state: FleetState
+) -> tuple[Site, tuple[str, ...]]:
+    """Return the site by slot, and a sentence per filled, stale or missing input."""
+    rate = fleet.eur_rate(spec.currency)
+    grid, marks = _grid(spec, rate, signals, window)
+    renewables = []
+    for kind, is_there in ((SignalKind.PV, spec.has_pv), (SignalKind.WIND, spec.has_wind)):
+        if is_there:
+            plant, more = _renewable(spec.name, kind, signals)
+            renewables.append(plant)
+            marks += more
+        elif signals.has(spec.name, kind):
+            marks.append(f"{spec.name} {kind.value}: not used, the site has no such plant")
+    base_load, more = _or_constant(spec.name, SignalKind.BASE_LOAD, spec.base_load_kw, signals)
+    marks += more
+    pue, more = _or_constant(spec.name, SignalKind.PUE, spec.pue, signals)
+    marks += more
+    peak = None
+    if spec.peak is not None:
+        peak, more = _peak(spec, spec.peak, rate, window, state)
+        marks += more
+    site = Site(
+        name=spec.name,
+        pools=tuple(
+            Pool(pool.name, (float(pool.gpus),) * window.n_slots, pool.idle_kw_per_gpu)
+            for pool in spec.pools
+        ),
+        grid=grid,
+        pue=_series(pue),
+        base_load_kw=_series(base_load),
+        renewables=tuple(renewables),
+        storage=tuple(_storage(spec.name, unit, rate, state) for unit in spec.batteries),
+        generators=tuple(_generator(unit, rate) for unit in spec.generators),
+        peak=peak,
+    )
+    return site, tuple(marks)
+
+
+def counts_towards_peak(peak: PeakSpec, time_zone: str, window: PlanWindow) -> tuple[float, ...]:
+    """1 in every slot of which any part lies in the local hours of the peak window [slot]."""
+    zone = ZoneInfo(time_zone)
+    first, last = peak.local_hours
+    steps = window.slot // _LOCAL_STEP
+
+    def is_inside(hour: int) -> bool:
+        return first <= hour < last if first <= last else hour >= first or hour < last
+
+    def counts(slot: int) -> float:
+        start = window.instant(slot)
+        hours = {(start + step * _LOCAL_STEP).astimezone(zone).hour for step in range(steps)}
+        return 1.0 if any(is_inside(hour) for hour in hours) else 0.0
+
+    return tuple(counts(slot) for slot in range(window.n_slots))
+
+
+def _grid(
+    spec: SiteSpec, rate: float, signals: SignalTable, window: PlanWindow
+) -> tuple[GridConnection, list[str]]:
+    price = signals.required(spec.name, SignalKind.PRICE)
+    carbon = signals.required(spec.name, SignalKind.CARBON_INTENSITY)
+    marks = [*price.marks, *carbon.marks]
+    derived = price.values * spec.grid.export_price_share - spec.grid.export_fee_per_mwh
+    export = derived
+    if signals.has(spec.name, SignalKind.EXPORT_PRICE):
+        given = signals.optional(spec.name, SignalKind.EXPORT_PRICE)
+        missing = np.isnan(given.values)
+        export = np.where(missing, derived, given.values)
+        marks += given.marks
+        if missing.any():
+            marks.append(
+                f"{spec.name} export_price: {missing.sum()} of {window.n_slots} slots"
+                " derived from the import price"
+            )
+    n_slots = window.n_slots
+    connection = GridConnection(
+        import_limit_kw=(spec.grid.import_limit_kw,) * n_slots,
+        export_limit_kw=(spec.grid.export_limit_kw,) * n_slots,
+        import_price_eur_per_mwh=_series(price.values * rate),
+        export_price_eur_per_mwh=_series(export * rate),
+        network_fee_eur_per_mwh=(spec.grid.network_fee_per_mwh * rate,) * n_slots,
+        carbon_g_per_kwh=_series(carbon.values),
+    )
+    return connection, marks
+
+
+def _renewable(site: str, kind: SignalKind, signals: SignalTable) -> tuple[Renewable, list[str]]:
+    available, marks = _or_constant(site, kind, 0.0, signals, is_expected=True)
+    below = available < 0.0
+    if below.any():
+        # Plants draw a little at night; what they draw is in the base load.
+        marks.append(f"{site} {kind.value}: {below.sum()} slots below 0 kW taken as 0 kW")
+    return Renewable(kind.value, _series(np.maximum(available, 0.0))), marks
+
+
+def _or_constant(
+    site: str, kind: SignalKind, constant: float, signals: SignalTable, is_expected: bool = False
+) -> tuple[Values, list[str]]:
+    """Return a signal, or ``constant`` where it is missing; a mark where it ought to be there."""
+    series = signals.optional(site, kind)
+    missing = np.isnan(series.values)
+    marks = [*series.marks]
+    if missing.any() and (is_expected or signals.has(site, kind)):
+        marks.append(
+            f"{site} {kind.value}: {missing.sum()} of {len(missing)} slots missing,"
+            f" taken as {constant:g}{'' if kind.unit == '1' else ' ' + kind.unit}"
+        )
+    return np.where(missing, constant, series.values), marks
+
+
+def _peak(
+    spec: SiteSpec, peak: PeakSpec, rate: float, window: PlanWindow, state: FleetState
+) -> tuple[PeakDemand, list[str]]:
+    zone = ZoneInfo(spec.time_zone)
+    first = window.start.astimezone(zone)
+    last = window.instant(window.n_slots - 1).astimezone(zone)
+    marks = []
+    if (first.year, first.month) != (last.year, last.month):
+        marks.append(
+            f"{spec.name} peak: the window runs into {last:%B};"
+            f" its import there is held under the peak of {first:%B}"
+        )
+    demand = PeakDemand(
+        charge_eur_per_kw=peak.charge_per_kw * rate,
+        so_far_kw=state.peak_so_far_kw.get(spec.name, peak.so_far_kw),
+        counts=counts_towards_peak(peak, spec.time_zone, window),
+    )
+    return demand, marks
+
+
+def _storage(site: str, spec: BatterySpec, rate: float, state: FleetState) -> StorageUnit:
+    soc_kwh = state.soc_kwh.get((site, spec.name), spec.soc_initial_kwh)
+    return StorageUnit(
+        name=spec.name,
+        charge_max_kw=spec.power_kw,
+        discharge_max_kw=spec.power_kw,
+        capacity_kwh=spec.capacity_kwh,
+        # Telemetry may read a hair above full or below empty.
+        soc_initial_kwh=min(max(soc_kwh, 0.0), spec.capacity_kwh),
+        charge_efficiency=spec.charge_efficiency,
+        discharge_efficiency=spec.discharge_efficiency,
+        soc_floor_kwh=spec.soc_floor_kwh,
+        soc_final_min_kwh=spec.soc_final_min_kwh,
+        terminal_value_eur_per_kwh=spec.terminal_value_per_kwh * rate,
+        wear_eur_per_kwh=spec.wear_per_kwh * rate,
+    )
+
+
+def _generator(spec: GeneratorSpec, rate: float) -> Generator:
+    return Generator(
+        name=spec.name,
+        min_kw=spec.min_kw,
+        max_kw=spec.max_kw,
+        fuel_eur_per_kwh=spec.fuel_per_kwh * rate,
+        start_eur=spec.start_cost * rate,
+        emissions_g_per_kwh=spec.emissions_g_per_kwh,
+        is_on_initially=spec.is_on_initially,
+    )
+
+
+def _series(values: Values) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
