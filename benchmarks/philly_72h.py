@@ -1,8 +1,8 @@
 """Plan 72 hours of real prices, carbon and jobs at three sites: ``make bench``.
 
 Builds ``fleet.toml``, ``signals.csv`` and ``jobs.csv`` from the data folder that ``GRIDTIDE_DATA``
-names, then runs ``gridtide plan`` on them once with 60 s and once with 600 s, and prints the figures
-of RESULTS.md. What was assumed:
+names, then runs ``gridtide plan`` on them once with 60 s and once with 600 s, and prints what is in
+RESULTS.md. What was assumed:
 
 * DE, CISO and NYISO from 2021-07-05T00:00Z, hourly; carbon is the lifecycle average of the zone.
 * Dollars at 1 EUR = 1.1827 USD, the European Central Bank's average of 2021.
