@@ -1,0 +1,108 @@
+"""Signals from CSV and Parquet files in long form, one row per value.
+
+===================  ===========  ==================================================================
+column               needed       says
+===================  ===========  ==================================================================
+site                 yes          name of the site
+signal or kind       yes          a ``SignalKind`` value
+start_utc, start_at  one of them  start of the interval, ISO 8601 with an offset
+value                yes          the value, in the unit of its kind
+unit                 no           checked where given; a price's may name a currency, ``EUR/MWh``
+minutes              no           length of the interval; inferred per series where not given
+known_at             no           since when the value was known, ISO 8601 with an offset, or empty
+===================  ===========  ==================================================================
+
+Rows may come in any order. What is not as agreed is refused with ``ContractBroken`` naming file,
+line (a CSV's line, a Parquet's row), site, kind, value and limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pandas as pd
+from pyarrow import ArrowInvalid
+
+from connectors.errors import ContractBroken, Rejected, Unavailable
+from connectors.signals.rows import SignalRows
+from connectors.types import SignalKind, Window
+
+SIGNAL_COLUMNS = ("site", "kind", "start_at", "minutes", "value", "known_at")
+_NAMES = {"signal": "kind", "start_utc": "start_at"}
+
+
+def read_signals(path: Path) -> pd.DataFrame:
+    """Read and check every row of the file at ``path``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``site``, ``kind`` (a ``SignalKind`` value), ``start_at`` (UTC), ``minutes``, ``value``
+        [``kind.unit``] and ``known_at`` (UTC, NaT where not stated), ordered by site, kind, start
+        and knowledge.
+
+    Raises
+    ------
+    Unavailable
+        The file cannot be read.
+    ContractBroken
+        It is not what the table above says.
+    """
+    table, first_line = _read(path)
+    table = table.rename(columns=_NAMES)
+    doubled = sorted(set(table.columns[table.columns.duplicated()]))
+    if doubled:
+        raise ContractBroken(f"{path}: column {doubled[0]!r} occurs twice")
+    missing = [name for name in ("site", "kind", "start_at", "value") if name not in table]
+    if missing:
+        raise ContractBroken(f"{path}: no column {missing[0]!r}, there are {list(table.columns)}")
+    if table.empty:
+        raise ContractBroken(f"{path}: no rows below the header")
+    rows = SignalRows(path, table, first_line)
+    return rows.checked()[list(SIGNAL_COLUMNS)]
+
+
+class SignalFile:
+    """Implements ``SignalSource`` over one file, read again whenever it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._signals: pd.DataFrame | None = None
+        self._seen: tuple[int, int] | None = None
+
+    async def values(self, site: str, kind: SignalKind, window: Window) -> pd.Series:
+        """Values within ``window``, each as it was known last; ``Rejected`` without any of them."""
+        signals = await asyncio.to_thread(self._current)
+        series = signals[(signals["site"] == site) & (signals["kind"] == kind.value)]
+        if series.empty:
+            raise Rejected(f"{self._path}: no {kind.value} of site {site!r}")
+        latest = series.sort_values("known_at", kind="stable", na_position="first")
+        latest = latest.drop_duplicates("start_at", keep="last").sort_values("start_at")
+        values = latest.set_index("start_at")["value"].rename(kind.value)
+        return values[(values.index >= window.start) & (values.index < window.end)]
+
+    def _current(self) -> pd.DataFrame:
+        try:
+            stat = self._path.stat()
+        except OSError as error:
+            raise Unavailable(f"{self._path}: {error.strerror}") from error
+        seen = (stat.st_mtime_ns, stat.st_size)
+        if self._signals is None or seen != self._seen:
+            self._signals = read_signals(self._path)
+            self._seen = seen
+        return self._signals
+
+
+def _read(path: Path) -> tuple[pd.DataFrame, int]:
+    """Return the table as it stands there, a CSV's as text, and the number of its first row."""
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path), 0
+        return pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False), 2
+    except OSError as error:
+        raise Unavailable(f"{path}: {error}") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ContractBroken(f"{path}: not a CSV file: {error}") from error
+    except ArrowInvalid as error:
+        raise ContractBroken(f"{path}: not a Parquet file: {error}") from error

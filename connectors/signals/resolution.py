@@ -1,0 +1,69 @@
+"""How long the interval of each value is, where a file does not say."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from connectors.errors import ContractBroken
+
+_LONGEST_MINUTES = 24 * 60
+_STEPS_OF_A_PATTERN = 3  # as many equal long steps in a row are no gaps
+
+
+def infer_minutes(owner: str, starts: pd.DatetimeIndex) -> int:
+    """Return the minutes between the values of one series, told apart from its gaps.
+
+    Parameters
+    ----------
+    owner
+        File, site and kind, for the text of an error.
+    starts
+        Interval starts, ordered, each once.
+
+    Raises
+    ------
+    ContractBroken
+        One value alone, starts off any grid, or two resolutions in one series.
+    """
+    if len(starts) < 2:
+        raise ContractBroken(f"{owner}: one value alone tells no interval: add a column minutes")
+    steps = np.diff(starts.as_unit("ns").asi8) / 60e9
+    lengths, counts = np.unique(steps, return_counts=True)
+    usual = float(lengths[np.argmax(counts)])
+    if usual != int(usual) or not 1 <= usual <= _LONGEST_MINUTES:
+        raise ContractBroken(
+            f"{owner}: values {usual:g} minutes apart, must be whole, 1 to {_LONGEST_MINUTES}"
+        )
+    _refuse_off_grid(owner, starts, steps, usual)
+    _refuse_second_resolution(owner, starts, steps, usual)
+    return int(usual)
+
+
+def _refuse_off_grid(
+    owner: str, starts: pd.DatetimeIndex, steps: NDArray[np.float64], usual: float
+) -> None:
+    off = np.flatnonzero(steps % usual != 0)
+    if off.size:
+        at = int(off[0])
+        raise ContractBroken(
+            f"{owner}: {starts[at + 1].isoformat()} is {steps[at]:g} minutes after the value"
+            f" before it, must be a multiple of the usual {usual:g}; or add a column minutes"
+        )
+
+
+def _refuse_second_resolution(
+    owner: str, starts: pd.DatetimeIndex, steps: NDArray[np.float64], usual: float
+) -> None:
+    at = 0
+    for length, run in groupby(steps):
+        count = len(list(run))
+        if length != usual and count >= _STEPS_OF_A_PATTERN:
+            raise ContractBroken(
+                f"{owner}: from {starts[at].isoformat()} values are {length:g} minutes apart,"
+                f" elsewhere {usual:g}: add a column minutes"
+            )
+        at += count
