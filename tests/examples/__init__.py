@@ -1,0 +1,1 @@
+"""The example day is what its description says."""
