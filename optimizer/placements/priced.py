@@ -1,0 +1,84 @@
+"""The cheapest placement of ONE job at given prices.
+
+Column generation, the greedy heuristic and explanations ask the same question: energy costs this
+much, GPUs cost that much, these are free; how would this job run best? Inputs are an ``Offer`` and
+a window; the answer is a placement and what it costs in the objective. It is exact for every job
+that keeps to one operating point. An elastic job is offered its best single point; changing points
+within a run is left to the model.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.jobs import Job, OperatingPoint
+from optimizer.pieces import links_of, usable_points
+from optimizer.placements.pausing import cheapest_pieces, costs_to_go
+from optimizer.placements.slot_costs import (
+    EnergyAtPrices,
+    EnergyCost,
+    Offer,
+    Window,
+    way_to_run,
+    window_sums,
+)
+from optimizer.plan import Placement, Run
+from optimizer.problem import Problem
+
+__all__ = [
+    "EnergyAtPrices",
+    "EnergyCost",
+    "Offer",
+    "Priced",
+    "Window",
+    "cheapest",
+    "cheapest_at",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A placement and what it costs in the objective: energy, GPUs and the job's own terms."""
+
+    placement: Placement
+    cost_eur: float
+
+
+def cheapest(
+    problem: Problem, job: Job, offer: Offer, window: Window | None = None
+) -> Priced | None:
+    """Return the cheapest placement of ``job``, or ``None`` where it fits nowhere.
+
+    Ties go to the point listed first, then to the earliest start.
+    """
+    points = usable_points(job, links_of(problem), problem.horizon.slot_hours)
+    found = [cheapest_at(problem, job, point, offer, window) for point in points]
+    return min((priced for priced in found if priced), key=lambda p: p.cost_eur, default=None)
+
+
+def cheapest_at(
+    problem: Problem, job: Job, point: OperatingPoint, offer: Offer, window: Window | None = None
+) -> Priced | None:
+    """Return the cheapest placement of ``job`` at its usable ``point``, if there is one."""
+    if job.pin is not None and job.pin.point != point.name:
+        return None
+    way = way_to_run(problem, job, point, offer, window)
+    if way is None:
+        return None
+    if len(way.n_slots) == 1:
+        first, rest, table = way.n_slots[0], way.end_eur, None
+    else:
+        table = costs_to_go(way)
+        first, rest = way.first_slots, table.running[:, 0, way.n_slots[0] - way.first_slots]
+    total = window_sums(way.run_eur, first)
+    total += way.start_eur[: len(total)] + rest[first:]
+    best = int(np.argmin(total))
+    if not math.isfinite(total[best]):
+        return None
+    pieces = [(best, best + first)] if table is None else cheapest_pieces(way, table, best)
+    lo = way.lo_slot
+    runs = tuple(Run(point.name, lo + start, lo + end) for start, end in pieces)
+    return Priced(Placement(job.name, point.site, runs), float(total[best]))

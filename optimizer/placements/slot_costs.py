@@ -1,0 +1,228 @@
+"""One job at one operating point, put into costs by slot.
+
+This is where the rules of a placement (window, data transfer, restarts, minimum run, pin, lateness,
+churn) become arrays that a search for the cheapest placement runs over.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.jobs import Job, OperatingPoint
+from optimizer.pieces import (
+    begins_with_restart,
+    links_of,
+    lost_per_restart,
+    min_run_slots,
+    rate,
+    transfer_to,
+)
+from optimizer.problem import Problem
+
+Floats = NDArray[np.float64]
+
+
+class EnergyCost(Protocol):
+    """What more IT load costs."""
+
+    def eur(self, site: int, it_kw: float) -> Floats:
+        """Cost of drawing ``it_kw`` more at the site of this index [slot] in EUR per slot.
+
+        Infinite where the site cannot carry it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyAtPrices:
+    """Energy in any quantity, at ``it_eur_per_kwh`` [site, slot]."""
+
+    it_eur_per_kwh: Floats
+    slot_hours: float
+
+    def eur(self, site: int, it_kw: float) -> Floats:
+        """Price times energy [slot]."""
+        cost: Floats = self.it_eur_per_kwh[site] * (it_kw * self.slot_hours)
+        return cost
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Energy and GPUs as one job finds them; arrays are [slot], by (site, pool)."""
+
+    energy: EnergyCost
+    gpu_eur_per_gpu_hour: Mapping[tuple[str, str], Floats]
+    free_gpus: Mapping[tuple[str, str], Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """It may run in [start_slot, end_slot), on top of its own release and deadline."""
+
+    start_slot: int
+    end_slot: int
+
+
+def window_sums(values: Floats, n_slots: int) -> Floats:
+    """Return sums over every ``n_slots`` consecutive values; infinite where one of them is."""
+    if n_slots > len(values):
+        return np.zeros(0)
+    blocked = ~np.isfinite(values)
+    sums = np.concatenate(([0.0], np.cumsum(np.where(blocked, 0.0, values))))
+    n_blocked = np.concatenate(([0], np.cumsum(blocked)))
+    has_blocked = n_blocked[n_slots:] > n_blocked[:-n_slots]
+    window: Floats = np.where(has_blocked, np.inf, sums[n_slots:] - sums[:-n_slots])
+    return window
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One job at one point, as costs by slot of its window; infinite where it may not.
+
+    Attributes
+    ----------
+    lo_slot
+        Slot of the horizon that index 0 is.
+    run_eur, start_eur, restart_eur
+        Cost of running, of a first start and of a restart in a slot [slot].
+    end_eur
+        Cost of being done by the start of a slot [slot + 1].
+    n_slots
+        Slots to run in all, by the number of pauses; only what fits the window.
+    first_slots, piece_slots
+        Least length of the first piece and of a later one.
+    counts_pauses
+        False where pauses are not limited and each adds the same number of slots.
+    """
+
+    lo_slot: int
+    run_eur: Floats
+    start_eur: Floats
+    restart_eur: Floats
+    end_eur: Floats
+    n_slots: tuple[int, ...]
+    first_slots: int
+    piece_slots: int
+    counts_pauses: bool
+
+
+def way_to_run(
+    problem: Problem, job: Job, point: OperatingPoint, offer: Offer, window: Window | None
+) -> Way | None:
+    """Put ``job`` at ``point`` into costs; ``None`` where its window is too short."""
+    n_horizon = problem.horizon.n_slots
+    lo, hi = job.release_slot, min(job.deadline_slot, n_horizon)
+    if window is not None:
+        lo, hi = max(lo, window.start_slot), min(hi, window.end_slot)
+    n_slots = _slots_by_pauses(problem, job, point, hi - lo)
+    if not n_slots:
+        return None
+    run, restart = _running_costs(problem, job, point, offer)
+    start = _start_costs(problem, job, point, offer)
+    if begins_with_restart(job):
+        start = start + restart
+    ends = np.arange(lo, hi + 1)
+    late_slots = np.zeros(len(ends)) if job.due_slot is None else np.maximum(0, ends - job.due_slot)
+    late = problem.weights.lateness * job.lateness_eur_per_slot * job.priority * late_slots
+    first, piece = _least_lengths(problem, job, n_slots[0])
+    steps = {after - before for before, after in itertools.pairwise(n_slots)}
+    is_limited = job.pausing is not None and job.pausing.max_pauses == len(n_slots) - 1
+    return Way(
+        lo,
+        run[lo:hi],
+        start[lo:hi],
+        restart[lo:hi],
+        late,
+        n_slots,
+        first,
+        piece,
+        counts_pauses=is_limited or len(steps) > 1,
+    )
+
+
+def _slots_by_pauses(
+    problem: Problem, job: Job, point: OperatingPoint, n_window: int
+) -> tuple[int, ...]:
+    """Slots ``job`` runs in at ``point`` with 0, 1, 2 ... pauses, as long as that fits."""
+    hours = problem.horizon.slot_hours
+    lost = lost_per_restart(job, point.configuration, links_of(problem), hours)
+    lost_first = lost if begins_with_restart(job) else 0.0
+    most = n_window if job.pausing is not None else 0
+    if job.pausing is not None and job.pausing.max_pauses is not None:
+        most = min(most, job.pausing.max_pauses)
+    per_slot = rate(point, hours)
+    counts = []
+    for n_pauses in range(most + 1):
+        work = job.work + lost_first + n_pauses * lost
+        n_slots = max(1, math.ceil(work / per_slot - 1e-9))
+        if n_slots + n_pauses > n_window:
+            break
+        counts.append(n_slots)
+    return tuple(counts)
+
+
+def _least_lengths(problem: Problem, job: Job, n_slots: int) -> tuple[int, int]:
+    """Least length of the first and of a later piece; a pin makes the first one longer."""
+    if job.pausing is None:
+        return n_slots, n_slots
+    least = min_run_slots(job, links_of(problem), problem.horizon.slot_hours)
+    piece = max(least, job.pausing.restart_slots + 1)
+    first = piece if begins_with_restart(job) else least
+    if job.pin is not None:
+        first = 0 if job.pin.is_running else first
+        first = max(first, min(job.pin.n_slots, n_slots))
+    return first, piece
+
+
+def _running_costs(
+    problem: Problem, job: Job, point: OperatingPoint, offer: Offer
+) -> tuple[Floats, Floats]:
+    """Cost of running at ``point`` and of restarting, in each slot of the horizon."""
+    row = next(i for i, site in enumerate(problem.sites) if site.name == point.site)
+    pool = next(pool for pool in problem.sites[row].pools if pool.name == point.pool)
+    hours = problem.horizon.slot_hours
+    # GPUs a job holds do not idle meanwhile.
+    net_kw = point.power_kw - point.gpus * pool.idle_kw_per_gpu
+    key = (point.site, point.pool)
+    energy = offer.energy.eur(row, net_kw)
+    run = energy + point.gpus * hours * offer.gpu_eur_per_gpu_hour[key]
+    run = np.where(offer.free_gpus[key] < point.gpus - 1e-9, np.inf, run)
+    if job.pausing is None:
+        return run, np.full_like(run, np.inf)
+    with_restart = offer.energy.eur(row, net_kw + job.pausing.restart_kwh / hours)
+    is_possible = np.isfinite(with_restart) & np.isfinite(energy)
+    extra = np.full_like(run, np.inf)
+    np.subtract(with_restart, energy, out=extra, where=is_possible)
+    return run, extra + problem.weights.restarts * job.pausing.restart_eur
+
+
+def _start_costs(problem: Problem, job: Job, point: OperatingPoint, offer: Offer) -> Floats:
+    """Cost of a first start in each slot of the horizon: data transfer and churn."""
+    n_horizon, hours = problem.horizon.n_slots, problem.horizon.slot_hours
+    start = np.zeros(n_horizon)
+    transfer = transfer_to(job, point.site, links_of(problem), hours)
+    if transfer is None:
+        return np.full(n_horizon, np.inf)
+    start += problem.weights.data_transfer * transfer.eur
+    if transfer.n_slots:
+        row = next(i for i, site in enumerate(problem.sites) if site.name == point.site)
+        before = window_sums(offer.energy.eur(row, transfer.it_kw), transfer.n_slots)
+        ready = min(job.release_slot + transfer.n_slots, n_horizon)
+        start[:ready] = np.inf
+        start[ready:] += before[job.release_slot : n_horizon - transfer.n_slots]
+    if job.pin is not None:
+        start[np.arange(n_horizon) != job.pin.start_slot] = np.inf
+    is_running = job.pin is not None and job.pin.is_running
+    if job.announced is not None and not is_running:
+        keeps = np.zeros(n_horizon, dtype=bool)
+        if job.announced.site == point.site and job.announced.start_slot < n_horizon:
+            keeps[job.announced.start_slot] = True
+        start[~keeps] += problem.weights.churn_eur_per_job
+    return start
