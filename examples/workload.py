@@ -1,8 +1,8 @@
 """A stand-in for a training run, for the local cluster: ``workload.py SECONDS [--step SECONDS]``.
 
 It works in small steps and does what a well-behaved job does: it saves its progress every tenth
-of the way and when it is told to stop, and goes on from there, it follows a power cap that changes while it runs by working
-slower, and it says what it does. Standard library only.
+of the way and when it is told to stop, and goes on from there; it follows a power cap that changes
+while it runs by working slower; and it says what it does. Standard library only.
 
 Environment, all of it optional:
 
