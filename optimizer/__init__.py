@@ -1,5 +1,6 @@
 """The optimiser: frozen problems in, frozen and verifiable plans out. What others may import."""
 
+from optimizer.dispatch import StorageFlows, dispatch, settled_plan
 from optimizer.errors import InvalidProblem, OptimizerError, PlanRefused, SolverFailed
 from optimizer.horizon import Horizon
 from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin, slots_to_do
@@ -73,11 +74,13 @@ __all__ = [
     "SlotPrices",
     "SolveLimits",
     "SolverFailed",
+    "StorageFlows",
     "StorageUnit",
     "Unserved",
     "Violation",
     "Weights",
     "add_it_load",
+    "dispatch",
     "gpus_used",
     "it_load_kw",
     "lateness_eur",
@@ -86,6 +89,7 @@ __all__ = [
     "require_verified",
     "restarts_of",
     "settle",
+    "settled_plan",
     "slots_to_do",
     "transfer_to",
     "verify",
