@@ -36,6 +36,7 @@ from optimizer.sites import (
     Site,
     StorageUnit,
 )
+from optimizer.solving.solve import solve
 from optimizer.verify import Breach, require_verified, verify
 
 __all__ = [
@@ -91,6 +92,7 @@ __all__ = [
     "settle",
     "settled_plan",
     "slots_to_do",
+    "solve",
     "transfer_to",
     "verify",
     "weighted_objective",

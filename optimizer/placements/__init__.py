@@ -1,1 +1,1 @@
-"""How one job may run: enumerated, as slot variables, or the cheapest at given prices."""
+"""How one job may run: ways, enumerated columns, slot variables; the master sees ``JobTerms``."""

@@ -1,0 +1,133 @@
+r"""Jobs that run in one piece at one point: every (point, start) is a column.
+
+.. math::
+    \sum_{p,t} x_{pt} \le 1                                                    \tag{P1}
+
+``x`` is 1 if the job starts in slot t at point p; its length follows from the point. What awkward
+things it does besides (data transfer, lateness, churn) is the column's power and cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyomo.environ as pyo
+
+from optimizer.jobs import Job, OperatingPoint, slots_to_do
+from optimizer.pieces import begins_with_restart, lost_per_restart, min_run_slots
+from optimizer.placements.interface import JobTerms, LinearSum, PoolSlot, SitePower
+from optimizer.placements.job_costs import cost_if_left_out, fixed_costs
+from optimizer.placements.ways import Surroundings, Way, free_slots
+from optimizer.plan import Placement, Run
+from optimizer.settlement import is_churned, lateness_eur
+
+Column = tuple[str, int]
+"""(point, first run slot)."""
+
+
+def runs_in_one_piece(job: Job, ways: Iterable[Way], around: Surroundings) -> bool:
+    """Whether every placement of ``job`` is one piece at one point.
+
+    A job that may pause still cannot where two pieces of least length would be longer than the job
+    with one restart.
+    """
+    if job.is_elastic:
+        return False
+    if job.pausing is None:
+        return True
+    is_running = job.pin is not None and job.pin.is_running
+    if begins_with_restart(job) or is_running:
+        return False
+    if job.pausing.max_pauses == 0:
+        return True
+    hours = around.horizon.slot_hours
+    first = min_run_slots(job, around.links, hours)
+    second = max(first, job.pausing.restart_slots + 1)
+    return all(
+        slots_to_do(
+            job.work + lost_per_restart(job, point.configuration, around.links, hours), point, hours
+        )
+        < first + second
+        for way in ways
+        for point in way.points
+    )
+
+
+def add_enumerated(
+    block: pyo.Block, job: Job, ways: Iterable[Way], around: Surroundings
+) -> JobTerms:
+    """Add the columns of ``job`` and (P1) to ``block``."""
+    placements = {
+        (way.points[0].name, start): (way, _placement(job, way, start, around))
+        for way in ways
+        for start in _starts(job, way, around)
+    }
+    starts = block.starts = pyo.Var(list(placements), within=pyo.Binary)
+    served = LinearSum.of(starts.values())
+    block.at_most_once = pyo.Constraint(expr=served.expression() <= 1)  # (P1)
+
+    power: dict[SitePower, LinearSum] = {}
+    gpus: dict[PoolSlot, LinearSum] = {}
+    costs = cost_if_left_out(job)
+    for column, (way, placement) in placements.items():
+        x, point = starts[column], way.points[0]
+        for t in range(placement.start_slot, placement.end_slot):
+            power.setdefault((way.site, t), LinearSum()).add(point.power_kw, x)
+            gpus.setdefault((way.site, point.pool, t), LinearSum()).add(point.gpus, x)
+        for t in range(placement.start_slot - way.transfer.n_slots, placement.start_slot):
+            power.setdefault((way.site, t), LinearSum()).add(way.transfer.it_kw, x)
+        for term, cost in fixed_costs(job, way).items():
+            costs[term].add(cost, x)
+        costs["lateness_eur"].add(lateness_eur(job, placement.end_slot), x)
+        costs["churned_jobs"].add(
+            float(is_churned(job, placement)) - float(is_churned(job, None)), x
+        )
+
+    ends = {column: placement.end_slot for column, (_, placement) in placements.items()}
+
+    def started_by(slot: int) -> LinearSum:
+        return LinearSum.of(x for (_, start), x in starts.items() if start <= slot)
+
+    def finished_by(slot: int) -> LinearSum:
+        return LinearSum.of(x for column, x in starts.items() if ends[column] <= slot)
+
+    def set_start(placement: Placement | None) -> None:
+        chosen = None if placement is None else (placement.runs[0].point, placement.start_slot)
+        for column, x in starts.items():
+            x.set_value(int(column == chosen))
+
+    def read() -> Placement | None:
+        return next((placements[c][1] for c, x in starts.items() if x.value > 0.5), None)
+
+    first_starts = sorted(start for _, start in placements)
+    return JobTerms(
+        job=job.name,
+        served=served,
+        it_power_kw=power,
+        gpus=gpus,
+        costs=costs,
+        start_slots=range(first_starts[0], first_starts[-1] + 1),
+        started_by=started_by,
+        finished_by=finished_by,
+        set_start=set_start,
+        read=read,
+    )
+
+
+def _placement(job: Job, way: Way, start: int, around: Surroundings) -> Placement:
+    point = way.points[0]
+    n_slots = slots_to_do(job.work, point, around.horizon.slot_hours)
+    return Placement(job.name, way.site, (Run(point.name, start, start + n_slots),))
+
+
+def _starts(job: Job, way: Way, around: Surroundings) -> list[int]:
+    """Slots from which the job can run to its end without a gap."""
+    point: OperatingPoint = way.points[0]
+    n_slots = slots_to_do(job.work, point, around.horizon.slot_hours)
+    free = set(free_slots(job, way, point, around))
+    return [
+        start
+        for start in range(way.first_slot, way.end_slot - n_slots + 1)
+        if (job.pin is None or start == job.pin.start_slot)
+        and free.issuperset(range(start, start + n_slots))
+    ]

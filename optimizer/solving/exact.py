@@ -1,0 +1,140 @@
+"""The exact solve: build the master, solve its relaxation for prices, then the MIP, then tidy up.
+
+The last step fixes every integer and solves the LP that is left, so that flows are clean to the LP's
+tolerance; the bound is the MIP's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optimizer.errors import SolverFailed
+from optimizer.master import Master, build_master
+from optimizer.plan import Plan, Rung, SlotPrices
+from optimizer.problem import Problem
+from optimizer.progress import OnProgress, Progress, SolveLimits
+from optimizer.reasons import reasons_left_out
+from optimizer.settlement import settle
+from optimizer.solving.highs import Solution, StandardForm, Watch, compile_model, run_highs
+
+LEAST_SECONDS = 0.1
+
+
+def solve_exact(
+    problem: Problem, limits: SolveLimits, start: Plan | None, on_progress: OnProgress | None
+) -> Plan:
+    """Solve ``problem`` to the gap or time of ``limits``, from ``start`` if there is one.
+
+    The time limit is HiGHS's: building the model comes on top.
+
+    Raises
+    ------
+    SolverFailed
+        No plan was found in time, or HiGHS failed.
+    """
+    if on_progress is not None and not on_progress(Progress("build", 0.0)):
+        raise SolverFailed("stopped before the model was built")
+    master = build_master(problem)
+    form = compile_model(master.model)
+    # The relaxation may take half of the time: without prices a plan is still a plan.
+    relaxation = run_highs(
+        form.relaxed(),
+        {"time_limit": 0.5 * limits.time_limit_s, "random_seed": limits.seed},
+        watch=_watch("relax", 0.0, on_progress),
+    )
+    solution = _solve_integers(
+        master, form, limits, start, _watch("solve", relaxation.seconds, on_progress), relaxation
+    )
+    if solution.values is None:
+        raise SolverFailed(f"HiGHS found no plan in {limits.time_limit_s:g} s")
+    tidy = run_highs(form.fixed_at(solution.values), {"random_seed": limits.seed})
+    is_tidy = tidy.values is not None and tidy.is_proven
+    final = tidy if is_tidy else solution
+    if final.values is None:
+        raise SolverFailed("HiGHS lost its plan at fixed integers")
+    form.load(final.values)
+    prices = _slot_prices(master, form, relaxation) if relaxation.is_proven else None
+    rung = Rung.EXACT if solution.is_proven else Rung.BEST_FOUND
+    return _plan(master, rung, final.objective, solution.bound, prices)
+
+
+def _solve_integers(
+    master: Master,
+    form: StandardForm,
+    limits: SolveLimits,
+    start: Plan | None,
+    watch: Watch | None,
+    relaxation: Solution,
+) -> Solution:
+    options = {
+        "time_limit": max(LEAST_SECONDS, limits.time_limit_s - relaxation.seconds),
+        "mip_rel_gap": limits.mip_gap,
+        "random_seed": limits.seed,
+    }
+    values = None
+    if start is not None:
+        set_start(master, start)
+        values = form.start_values()
+    return run_highs(form, options, start=values, watch=watch)
+
+
+def set_start(master: Master, plan: Plan) -> None:
+    """Give the binaries of ``master`` the values of ``plan``."""
+    for job in master.jobs:
+        job.set_start(plan.placement(job.job))
+    for site, flows in zip(master.sites, plan.flows, strict=True):
+        site.set_start(flows)
+
+
+def _watch(phase: str, before_s: float, on_progress: OnProgress | None) -> Watch | None:
+    if on_progress is None:
+        return None
+
+    def watch(seconds: float, best: float | None, bound: float | None) -> bool:
+        return on_progress(Progress(phase, before_s + seconds, best, bound))
+
+    return watch
+
+
+def _slot_prices(master: Master, form: StandardForm, relaxation: Solution) -> SlotPrices:
+    hours = master.problem.horizon.slot_hours
+    slots = range(master.problem.horizon.n_slots)
+
+    def dual(constraint: Any, index: tuple[Any, ...]) -> float:
+        row = form.row(constraint[index]) if index in constraint else None
+        return 0.0 if row is None else float(relaxation.row_duals[row])
+
+    power, gpus = master.model.job_power, master.model.pool_gpus
+    return SlotPrices(
+        it_eur_per_kwh=tuple(
+            tuple(dual(power, (site.name, t)) / hours for t in slots)
+            for site in master.problem.sites
+        ),
+        gpu_eur_per_gpu_hour=tuple(
+            tuple(
+                tuple(max(0.0, -dual(gpus, (site.name, pool.name, t))) / hours for t in slots)
+                for pool in site.pools
+            )
+            for site in master.problem.sites
+        ),
+    )
+
+
+def _plan(
+    master: Master, rung: Rung, objective: float, bound: float | None, prices: SlotPrices | None
+) -> Plan:
+    found = [job.read() for job in master.jobs]
+    placements = tuple(placement for placement in found if placement is not None)
+    flows = tuple(site.read_flows() for site in master.sites)
+    settlement = settle(master.problem, placements, flows)
+    return Plan(
+        rung=rung,
+        placements=placements,
+        unserved=reasons_left_out(master.problem, placements, prices),
+        flows=flows,
+        terms=settlement.terms,
+        violations=settlement.violations,
+        objective=objective,
+        bound=None if bound is None else min(bound, objective),
+        prices=prices,
+    )
