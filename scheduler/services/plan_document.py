@@ -10,8 +10,7 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from optimizer.plan import Plan
-from optimizer.problem import Problem
+from optimizer import Plan, Problem
 from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec
 

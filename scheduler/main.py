@@ -1,0 +1,82 @@
+"""The composition root: settings and fleet become database, clusters and batteries.
+
+The only module that names concrete connectors.
+"""
+
+from __future__ import annotations
+
+from connectors.clusters.local import LocalCluster, LocalPool
+from connectors.protocols import Battery, Cluster
+from connectors.signals.files import read_signals
+from connectors.storage.simulated import BatteryRating, SimulatedBattery
+from scheduler.db.session import SessionFactory, make_engine, make_session_factory
+from scheduler.services.errors import Invalid, Refusal
+from scheduler.services.outside import Outside, OutsideOf
+from scheduler.settings import Settings
+from scheduler.specs import FleetSpec
+from scheduler.specs.fleet import BatterySpec, SiteSpec
+from scheduler.timekeeping import Now
+
+__all__ = ["connect", "open_sessions", "outside_of", "read_signal_file"]
+
+LOCAL = "local"
+
+read_signal_file = read_signals
+
+
+def open_sessions(settings: Settings) -> SessionFactory:
+    """Open the database of ``settings``; its folder is made where it is missing."""
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    return make_session_factory(make_engine(settings.resolved_database_url))
+
+
+def connect(settings: Settings, fleet: FleetSpec, now: Now) -> Outside:
+    """Make the connections to every cluster and battery of ``fleet``.
+
+    Raises
+    ------
+    Invalid
+        A site names a kind of cluster there is no connector for.
+    """
+    clusters = {site.name: _cluster(settings, site) for site in fleet.sites}
+    batteries = {
+        (site.name, unit.name): _battery(settings, site, unit, now)
+        for site in fleet.sites
+        for unit in site.batteries
+    }
+    return Outside(clusters, batteries)
+
+
+def outside_of(settings: Settings, now: Now) -> OutsideOf:
+    """Return a function that connects to a fleet, and again only when the fleet has changed."""
+    known: list[tuple[FleetSpec, Outside]] = []
+
+    def connected(fleet: FleetSpec) -> Outside:
+        if not known or known[0][0] != fleet:
+            known[:] = [(fleet, connect(settings, fleet, now))]
+        return known[0][1]
+
+    return connected
+
+
+def _cluster(settings: Settings, site: SiteSpec) -> Cluster:
+    if site.cluster != LOCAL:
+        raise Invalid(Refusal(f"site {site.name}", "cluster", site.cluster, f"{LOCAL!r}"))
+    pools = [
+        LocalPool(pool.name, pool.gpus, idle_kw_per_gpu=pool.idle_kw_per_gpu) for pool in site.pools
+    ]
+    return LocalCluster(site.name, settings.state_dir / "clusters" / site.name, pools)
+
+
+def _battery(settings: Settings, site: SiteSpec, spec: BatterySpec, now: Now) -> Battery:
+    rating = BatteryRating(
+        capacity_kwh=spec.capacity_kwh,
+        charge_max_kw=spec.power_kw,
+        discharge_max_kw=spec.power_kw,
+        charge_efficiency=spec.charge_efficiency,
+        discharge_efficiency=spec.discharge_efficiency,
+    )
+    folder = settings.state_dir / "batteries"
+    folder.mkdir(parents=True, exist_ok=True)
+    state_file = folder / f"{site.name}-{spec.name}.json"
+    return SimulatedBattery(spec.name, rating, spec.soc_initial_kwh, now, state_file)

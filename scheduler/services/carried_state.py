@@ -1,0 +1,105 @@
+"""State at the start of a new window, as the plan in force and the last telemetry let expect it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from scheduler.db.models import CommandKind, DispatchCommand
+from scheduler.services.plan_document import PlanDocument
+from scheduler.services.window import PlanWindow
+from scheduler.specs import FleetSpec
+from scheduler.specs.fleet import SiteSpec
+
+_TELEMETRY_DAYS = 2  # older readings say nothing any more
+
+Battery = tuple[str, str]
+"""Site and name."""
+
+
+def soc_at(
+    session: Session, in_force: PlanDocument | None, instant: datetime
+) -> dict[Battery, float]:
+    """Return the expected state of charge of every battery that was read lately [kWh].
+
+    It is the last reading plus what the plan in force charges from then to ``instant``.
+    """
+    rows = session.scalars(
+        select(DispatchCommand)
+        .where(
+            DispatchCommand.kind == CommandKind.BATTERY_POWER,
+            DispatchCommand.decided_at > instant - timedelta(days=_TELEMETRY_DAYS),
+        )
+        .order_by(DispatchCommand.decided_at)
+    )
+    read = {
+        (row.site, row.detail["battery"]): (row.decided_at, row.detail["soc_kwh"]) for row in rows
+    }
+    return {
+        battery: soc_kwh + _planned_change(in_force, battery, read_at, instant)
+        for battery, (read_at, soc_kwh) in read.items()
+    }
+
+
+def _planned_change(
+    in_force: PlanDocument | None, battery: Battery, start: datetime, end: datetime
+) -> float:
+    """Energy the plan puts into the battery in [start, end) [kWh]."""
+    if in_force is None:
+        return 0.0
+    for site, flows in zip(in_force.problem.sites, in_force.plan.flows, strict=True):
+        for unit, soc in zip(site.storage, flows.soc_kwh, strict=True):
+            if (site.name, unit.name) == battery:
+                levels = (unit.soc_initial_kwh, *soc)
+                window = in_force.window
+                return _level(levels, window, end) - _level(levels, window, start)
+    return 0.0
+
+
+def _level(levels: tuple[float, ...], window: PlanWindow, instant: datetime) -> float:
+    """Planned energy at ``instant``, straight between slot ends; constant outside the window."""
+    position = min(max((instant - window.start) / window.slot, 0.0), float(window.n_slots))
+    slot = min(int(position), window.n_slots - 1)
+    return levels[slot] + (position - slot) * (levels[slot + 1] - levels[slot])
+
+
+def peak_so_far(
+    fleet: FleetSpec, in_force: PlanDocument | None, window: PlanWindow
+) -> dict[str, float]:
+    """Highest import of the billing month before ``window``, by site [kW].
+
+    Taken from the plan in force: what it began with, and what it imported in slots that are over,
+    as far as they lie in the month that ``window`` begins in. Without a plan the spec holds.
+    """
+    if in_force is None:
+        return {}
+    return {
+        spec.name: _site_peak(spec, in_force, window)
+        for spec in fleet.sites
+        if spec.peak is not None and spec.name in {flow.site for flow in in_force.plan.flows}
+    }
+
+
+def _site_peak(spec: SiteSpec, in_force: PlanDocument, window: PlanWindow) -> float:
+    zone = ZoneInfo(spec.time_zone)
+
+    def month(instant: datetime) -> tuple[int, int]:
+        local = instant.astimezone(zone)
+        return local.year, local.month
+
+    this_month = month(window.start)
+    old = in_force.window
+    peak = in_force.problem.site(spec.name).peak
+    imports = next(flow.import_kw for flow in in_force.plan.flows if flow.site == spec.name)
+    highest = 0.0
+    if peak is not None and month(old.start) == this_month:
+        highest = peak.so_far_kw
+    elapsed = min(max(0, old.slot_of(window.start)), old.n_slots)
+    for slot in range(elapsed):
+        counts = peak is None or peak.counts[slot] > 0.0
+        if counts and month(old.instant(slot)) == this_month:
+            highest = max(highest, imports[slot])
+    return highest

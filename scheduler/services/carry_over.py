@@ -1,0 +1,111 @@
+"""The plan in force, carried over to a newer problem: what holding on to it would mean now.
+
+Its placements move by the slots that have passed; what lies before the new window is done. Its
+batteries do what they were told for as long as their charge lasts. The rest follows by rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer import (
+    Job,
+    Placement,
+    Plan,
+    Problem,
+    Run,
+    Rung,
+    Site,
+    SiteFlows,
+    StorageFlows,
+    Unserved,
+    dispatch,
+    settled_plan,
+    verify,
+)
+from scheduler.services.plan_document import PlanDocument
+from scheduler.services.window import PlanWindow
+
+
+def carry_over(document: PlanDocument, problem: Problem, window: PlanWindow) -> Plan | None:
+    """Return the older plan on the newer problem; ``None`` where it cannot be followed any more.
+
+    It cannot where the slots are of another length, the windows do not overlap, or verification
+    finds that it would break a limit of the newer problem, for example of a job that takes longer
+    than was thought. A job the older plan does not know is unserved.
+    """
+    offset = _offset(document.window, window)
+    if offset is None:
+        return None
+    placements = []
+    unserved = []
+    for job in problem.jobs:
+        placement = _moved(document.plan.placement(job.name), job, offset, window.n_slots)
+        if placement is not None:
+            placements.append(placement)
+        else:
+            unserved.append(Unserved(job.name, "the plan in force leaves it out", job.can_wait))
+    flows = {flow.site: flow for flow in document.plan.flows}
+    storage = {
+        site.name: _storage(site, flows[site.name], offset, window.slot_hours)
+        for site in problem.sites
+        if site.name in flows and len(flows[site.name].charge_kw) == len(site.storage)
+    }
+    energy = dispatch(problem, placements, storage)
+    plan = settled_plan(problem, Rung.LAST_PLAN, placements, unserved, energy)
+    return None if verify(problem, plan) else plan
+
+
+def _offset(old: PlanWindow, new: PlanWindow) -> int | None:
+    """Slots of the older window that have passed; ``None`` where the windows do not go together."""
+    if old.slot_minutes != new.slot_minutes or (new.start - old.start) % old.slot != timedelta(0):
+        return None
+    offset = (new.start - old.start) // old.slot
+    return offset if 0 <= offset < old.n_slots else None
+
+
+def _moved(placement: Placement | None, job: Job, offset: int, n_slots: int) -> Placement | None:
+    if placement is None or placement.site not in job.sites:
+        return None
+    points = {point.name for point in job.points}
+    runs = tuple(
+        Run(run.point, max(0, run.start_slot - offset), min(n_slots, run.end_slot - offset))
+        for run in placement.runs
+        if run.end_slot > offset and run.start_slot - offset < n_slots
+    )
+    if not runs or any(run.point not in points for run in runs):
+        return None
+    return Placement(placement.job, placement.site, runs)
+
+
+def _storage(site: Site, old: SiteFlows, offset: int, slot_hours: float) -> StorageFlows:
+    """Let batteries go on as planned where their charge allows it; idle past the older window."""
+    n_slots = len(site.pue)
+    charge = _shifted(old.charge_kw, offset, n_slots)
+    discharge = _shifted(old.discharge_kw, offset, n_slots)
+    soc = np.zeros_like(charge)
+    for row, unit in enumerate(site.storage):
+        energy = unit.soc_initial_kwh
+        for slot in range(n_slots):
+            inflow = slot_hours * unit.charge_efficiency
+            outflow = slot_hours / unit.discharge_efficiency
+            room_kw = (unit.capacity_kwh - energy) / inflow
+            charge[row, slot] = min(charge[row, slot], unit.charge_max_kw, max(0.0, room_kw))
+            left_kw = energy / outflow
+            most_kw = min(unit.discharge_max_kw, max(0.0, left_kw))
+            discharge[row, slot] = min(discharge[row, slot], most_kw)
+            energy += inflow * charge[row, slot] - outflow * discharge[row, slot]
+            soc[row, slot] = energy
+    return StorageFlows(charge, discharge, soc)
+
+
+def _shifted(rows: Sequence[Sequence[float]], offset: int, n_slots: int) -> npt.NDArray[np.float64]:
+    shifted = np.zeros((len(rows), n_slots))
+    for row, values in enumerate(rows):
+        kept = values[offset : offset + n_slots]
+        shifted[row, : len(kept)] = kept
+    return shifted

@@ -1,0 +1,21 @@
+"""The connections to the outside that dispatch works with, by site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from connectors.protocols import Battery, Cluster
+from scheduler.specs import FleetSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Clusters by site; batteries by site and name."""
+
+    clusters: Mapping[str, Cluster]
+    batteries: Mapping[tuple[str, str], Battery] = field(default_factory=dict)
+
+
+OutsideOf = Callable[[FleetSpec], Outside]
+"""Gives the connections of a fleet; the same ones for the same fleet."""

@@ -1,0 +1,211 @@
+"""Everything a plan is made from, read from the database as it is known now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pandas as pd
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from connectors.types import GridEventNotice, Window
+from scheduler.db.models import (
+    CommandKind,
+    CommandOutcome,
+    DispatchCommand,
+    GridEvent,
+    Job,
+    JobStatus,
+    PlanningRun,
+)
+from scheduler.services import fleet as fleets
+from scheduler.services.assemble import (
+    FILL_DAYS,
+    AnnouncedStart,
+    Assembled,
+    FleetState,
+    JobToPlan,
+    assemble,
+)
+from scheduler.services.carried_state import peak_so_far, soc_at
+from scheduler.services.plan_document import PlanDocument
+from scheduler.services.plans import find_in_force, read_document
+from scheduler.services.signals import signals_frame
+from scheduler.services.window import PlanWindow, slot_start_not_before
+from scheduler.services.work import work_done_hours
+from scheduler.specs import FleetSpec, JobSpec
+
+_OPEN = (JobStatus.WAITING, JobStatus.RUNNING, JobStatus.SUSPENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What was known at ``now``; ``in_force`` is the plan then in force."""
+
+    now: datetime
+    fleet_version: int
+    fleet: FleetSpec
+    window: PlanWindow
+    jobs: tuple[JobToPlan, ...]
+    signals: pd.DataFrame
+    events: tuple[GridEventNotice, ...]
+    state: FleetState
+    in_force: PlanDocument | None
+
+    def assemble(self) -> Assembled:
+        """Turn them into a problem; raises as ``assemble`` does."""
+        return assemble(
+            self.fleet,
+            self.jobs,
+            self.signals,
+            self.events,
+            self.window,
+            now=self.now,
+            state=self.state,
+        )
+
+
+def read_inputs(session: Session, run: PlanningRun, now: datetime) -> Inputs:
+    """Read what is known at ``now`` for the window of ``run``.
+
+    Raises
+    ------
+    NotFound
+        No fleet was ever set.
+    ValueError
+        The run's window does not begin on a slot of the fleet.
+    """
+    version = fleets.current(session)
+    fleet = fleets.spec_of(version)
+    window = _window(fleet, run, now)
+    stored = find_in_force(session)
+    in_force = None if stored is None else read_document(session, stored.id)
+    open_jobs = _open_jobs(session)
+    span = Window(window.start - timedelta(days=FILL_DAYS), window.end)
+    return Inputs(
+        now=now,
+        fleet_version=version.id,
+        fleet=fleet,
+        window=window,
+        jobs=_jobs_to_plan(session, open_jobs, in_force, now),
+        signals=signals_frame(session, span, now),
+        events=_events(session, window),
+        state=_state(session, fleet, open_jobs, in_force, window),
+        in_force=in_force,
+    )
+
+
+def _window(fleet: FleetSpec, run: PlanningRun, now: datetime) -> PlanWindow:
+    slot_minutes = fleet.planning.slot_minutes
+    start = run.window_start or slot_start_not_before(now, slot_minutes)
+    return PlanWindow(start, slot_minutes, max(1, run.hours * 60 // slot_minutes))
+
+
+def _open_jobs(session: Session) -> Sequence[Job]:
+    """Jobs to plan, in the order they came."""
+    return session.scalars(
+        select(Job)
+        .where(Job.status.in_(_OPEN), Job.cancel_requested_at.is_(None))
+        .order_by(Job.submitted_at, Job.id)
+    ).all()
+
+
+def _jobs_to_plan(
+    session: Session, jobs: Sequence[Job], in_force: PlanDocument | None, now: datetime
+) -> tuple[JobToPlan, ...]:
+    begun = _last_begins(session, [job.id for job in jobs])
+    return tuple(_job_to_plan(job, begun.get(job.id), in_force, now) for job in jobs)
+
+
+def _job_to_plan(
+    job: Job, begun_at: datetime | None, in_force: PlanDocument | None, now: datetime
+) -> JobToPlan:
+    spec = JobSpec.model_validate(job.spec)
+    is_running = job.status is JobStatus.RUNNING
+    return JobToPlan(
+        spec=spec,
+        work_left_hours=max(0.0, spec.work_hours - work_done_hours(job, spec, now)),
+        site=job.site,
+        point=job.point,
+        is_running=is_running,
+        had_started=job.starts > 0,
+        running_since=begun_at if is_running else None,
+        pauses_made=max(0, job.starts - 1),
+        announced=None if in_force is None else _announced(job.name, in_force),
+    )
+
+
+def _last_begins(session: Session, jobs: Sequence[UUID]) -> dict[UUID, datetime]:
+    """When each job was last started or resumed."""
+    begins = (CommandKind.SUBMIT, CommandKind.RESUME)
+    rows = session.execute(
+        select(DispatchCommand.job_id, func.max(DispatchCommand.finished_at))
+        .where(
+            DispatchCommand.job_id.in_(jobs),
+            DispatchCommand.kind.in_(begins),
+            DispatchCommand.outcome == CommandOutcome.DONE,
+        )
+        .group_by(DispatchCommand.job_id)
+    ).tuples()
+    return {job: at for job, at in rows if job is not None and at is not None}
+
+
+def _announced(name: str, in_force: PlanDocument) -> AnnouncedStart | None:
+    placement = in_force.plan.placement(name)
+    if placement is None:
+        return None
+    start_at = in_force.window.instant(placement.start_slot)
+    point = placement.runs[0].point.removeprefix(f"{placement.site}/")
+    return AnnouncedStart(placement.site, start_at, point)
+
+
+def _events(session: Session, window: PlanWindow) -> tuple[GridEventNotice, ...]:
+    rows = session.scalars(
+        select(GridEvent)
+        .where(
+            GridEvent.cancelled_at.is_(None),
+            GridEvent.end_at > window.start,
+            GridEvent.start_at < window.end,
+        )
+        .order_by(GridEvent.start_at, GridEvent.external_id)
+    )
+    return tuple(
+        GridEventNotice(
+            event_id=event.external_id,
+            site=event.site,
+            window=Window(event.start_at, event.end_at),
+            limit_kw=event.limit_kw,
+            breach_eur_per_kwh=event.breach_eur_per_kwh,
+        )
+        for event in rows
+    )
+
+
+def _state(
+    session: Session,
+    fleet: FleetSpec,
+    jobs: Sequence[Job],
+    in_force: PlanDocument | None,
+    window: PlanWindow,
+) -> FleetState:
+    awaited = {name for job in jobs for name in job.spec["after"]}
+    ended = dict(
+        session.execute(
+            select(Job.name, Job.status).where(Job.name.in_(awaited), Job.status.not_in(_OPEN))
+        )
+        .tuples()
+        .all()
+    )
+    return FleetState(
+        soc_kwh=soc_at(session, in_force, window.start),
+        peak_so_far_kw=peak_so_far(fleet, in_force, window),
+        succeeded=_named(ended, JobStatus.SUCCEEDED),
+        failed=frozenset(ended) - _named(ended, JobStatus.SUCCEEDED),
+    )
+
+
+def _named(ended: Mapping[str, JobStatus], status: JobStatus) -> frozenset[str]:
+    return frozenset(name for name, its_status in ended.items() if its_status is status)

@@ -1,0 +1,43 @@
+"""What a deployment decides, read from environment variables that begin with ``GRIDTIDE_``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of every process of a deployment.
+
+    Attributes
+    ----------
+    state_dir
+        Where local clusters, simulated batteries and the SQLite database live.
+    database_url
+        ``sqlite:///...`` or ``postgresql+psycopg://...``; without one, SQLite in ``state_dir``.
+    host, port
+        Where the API listens.
+    dispatch_every_s
+        Pause between two comparisons of plan and clusters [s].
+    lease_s
+        How long a worker that is not heard of keeps its run [s].
+    """
+
+    model_config = SettingsConfigDict(env_prefix="GRIDTIDE_", frozen=True)
+
+    state_dir: Path = Path("gridtide-state")
+    database_url: str | None = None
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    dispatch_every_s: Annotated[float, Field(gt=0)] = 10.0
+    lease_s: Annotated[float, Field(ge=5)] = 30.0
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database to use."""
+        if self.database_url is not None:
+            return self.database_url
+        return f"sqlite:///{self.state_dir.resolve() / 'gridtide.db'}"

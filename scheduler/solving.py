@@ -1,0 +1,149 @@
+"""One solve in a child process, which can be watched, and killed at any instant.
+
+The child is spawned, not forked: it shares nothing with its parent but a pipe. It ends by itself
+when the pipe breaks, so a parent that is killed leaves no solver behind.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Self, cast
+
+from optimizer import OnProgress, Plan, Problem, Progress, SolveLimits, baselines, greedy, solve
+
+_KILL_WAIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SolveTask:
+    """What a child is given. ``last_plan`` is the plan in force, carried over to the problem."""
+
+    problem: Problem
+    limits: SolveLimits
+    last_plan: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """What a child answers: the plan, and the run-now baseline of the same problem."""
+
+    plan: Plan
+    baseline: Plan
+
+
+Method = Callable[[SolveTask, OnProgress], Plan]
+"""A module-level function, since the child finds it by name."""
+
+
+class ChildFailed(Exception):
+    """The child ended without an answer: it crashed, ran out of memory, or was killed."""
+
+
+def solve_exactly(task: SolveTask, on_progress: OnProgress) -> Plan:
+    """Solve as well as the limits allow."""
+    return solve(
+        task.problem,
+        task.limits,
+        warm_start=task.last_plan,
+        last_plan=task.last_plan,
+        on_progress=on_progress,
+    )
+
+
+def solve_greedily(task: SolveTask, on_progress: OnProgress) -> Plan:
+    """Give a plan without a solver, for when the solver brought its process down."""
+    on_progress(Progress("greedy", 0.0))
+    return greedy(task.problem)
+
+
+class SolverProcess:
+    """A running child. Leaving the ``with`` block kills it if it still runs."""
+
+    def __init__(self, task: SolveTask, method: Method = solve_exactly) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, far_end = context.Pipe()
+        self._process = context.Process(
+            target=_child_main, args=(far_end, task, method), name="gridtide-solver"
+        )
+        self._process.start()
+        # Only the child may hold its end, or its death would not break the pipe.
+        far_end.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the process."""
+        return self._process.pid
+
+    def receive(self, timeout_s: float) -> Progress | Solved | None:
+        """Wait for the next message; ``None`` where none came in time.
+
+        Raises
+        ------
+        ChildFailed
+            The child ended, or raised; the text says how.
+        """
+        try:
+            if not self._pipe.poll(timeout_s):
+                return None
+            message = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            self._process.join(_KILL_WAIT_S)
+            raise ChildFailed(f"the solver's process ended with {self._ending()}") from error
+        if isinstance(message, str):
+            raise ChildFailed(message)
+        return cast("Progress | Solved", message)
+
+    def kill(self) -> None:
+        """End the child at once."""
+        self._process.kill()
+        self._process.join(_KILL_WAIT_S)
+        self._pipe.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    def _ending(self) -> str:
+        code = self._process.exitcode
+        if code is not None and code < 0:
+            return f"signal {signal.Signals(-code).name}"
+        return f"exit code {code}"
+
+
+def _child_main(pipe: Connection, task: SolveTask, method: Method) -> None:
+    # Ctrl-C goes to the whole terminal; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_exit_with_parent, args=(pipe,), daemon=True).start()
+    try:
+        plan = method(task, lambda progress: _report(pipe, progress))
+        answer: Solved | str = Solved(plan, baselines.run_now(task.problem))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
+        answer = f"the solver failed: {type(error).__name__}: {error}"
+    pipe.send(answer)
+
+
+def _report(pipe: Connection, progress: Progress) -> bool:
+    pipe.send(progress)
+    return True
+
+
+def _exit_with_parent(pipe: Connection) -> None:
+    # The parent never sends: this returns only when the pipe breaks.
+    try:
+        pipe.recv()
+    except (EOFError, OSError):
+        os._exit(1)

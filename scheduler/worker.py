@@ -1,0 +1,211 @@
+"""The worker: claims a run, has it solved in a child process, and stores the plan.
+
+It holds a run by a lease that it renews every few seconds. It kills the child and drops the result
+when the run is cancelled, when the lease is lost, and when it is asked to stop, in which case it
+gives the run back. A worker that is killed loses its lease, and another one takes the run.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from sqlalchemy.exc import DBAPIError
+
+from optimizer import Progress, SolveLimits
+from scheduler.db.session import SessionFactory, transaction
+from scheduler.services.assemble import Assembled
+from scheduler.services.carry_over import carry_over
+from scheduler.services.planning import LeaseLost, make_document, store_result
+from scheduler.services.planning_inputs import Inputs, read_inputs
+from scheduler.services.planning_queue import (
+    Lease,
+    claim_run,
+    fail_run,
+    give_back,
+    give_up_hopeless,
+    renew_lease,
+)
+from scheduler.services.runs import get_run
+from scheduler.solving import (
+    ChildFailed,
+    Method,
+    Solved,
+    SolverProcess,
+    SolveTask,
+    solve_exactly,
+    solve_greedily,
+)
+from scheduler.timekeeping import Now, system_now
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTiming:
+    """How often a worker looks and how long it waits [s of real time].
+
+    ``overrun_factor`` and ``overrun_s``: a child that takes longer than its time limit times the
+    one plus the other is killed.
+    """
+
+    poll_s: float = 1.0
+    renew_s: float = 2.0
+    lease_s: float = 30.0
+    overrun_factor: float = 1.5
+    overrun_s: float = 60.0
+
+
+class Stopped(Exception):
+    """The worker was asked to stop."""
+
+
+class Worker:
+    """Works off the queue of planning runs, one at a time.
+
+    Parameters
+    ----------
+    now
+        Clock of the scheduler; leases count real time whatever it shows.
+    stop
+        Set it to make the worker give its run back and return.
+    """
+
+    def __init__(
+        self,
+        sessions: SessionFactory,
+        now: Now,
+        stop: threading.Event,
+        *,
+        timing: WorkerTiming | None = None,
+        method: Method = solve_exactly,
+    ) -> None:
+        self._sessions = sessions
+        self._now = now
+        self._stop = stop
+        self._timing = timing or WorkerTiming()
+        self._method = method
+        self._owner = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
+
+    def run(self) -> None:
+        """Work until asked to stop; a database that is away is waited for."""
+        while not self._stop.is_set():
+            try:
+                is_idle = self.work_once() is None
+            except DBAPIError as error:
+                log.warning("database unavailable, trying again: %s", error.orig)
+                is_idle = True
+            if is_idle:
+                self._stop.wait(self._timing.poll_s)
+
+    def work_once(self) -> UUID | None:
+        """Do the oldest run there is; return its id, or ``None`` where there was none."""
+        with transaction(self._sessions) as session:
+            lease_now = system_now()
+            give_up_hopeless(session, self._now(), lease_now)
+            run = claim_run(session, self._owner, self._now(), lease_now, self._timing.lease_s)
+        if run is None:
+            return None
+        lease = Lease(run.id, self._owner)
+        log.info("run %s (%s): attempt %d", run.id, run.trigger_key, run.attempts)
+        try:
+            self._plan(lease, run.time_limit_s)
+        except Stopped:
+            with transaction(self._sessions) as session:
+                give_back(session, lease)
+        except LeaseLost as error:
+            log.warning("%s; its result is dropped", error)
+        except DBAPIError:
+            raise  # the lease runs out, and the run is taken again
+        except Exception as error:
+            log.exception("run %s failed", run.id)
+            with transaction(self._sessions) as session:
+                fail_run(session, lease, self._now(), f"{type(error).__name__}: {error}")
+        return run.id
+
+    def _plan(self, lease: Lease, time_limit_s: float) -> None:
+        """Read, assemble, solve, store."""
+        inputs = self._read(lease)
+        assembled = inputs.assemble()
+        last_plan = None
+        if inputs.in_force is not None:
+            last_plan = carry_over(inputs.in_force, assembled.problem, assembled.window)
+        limits = SolveLimits(time_limit_s, inputs.fleet.planning.mip_gap)
+        task = SolveTask(assembled.problem, limits, last_plan)
+        try:
+            solved = self._solve(lease, task, self._method)
+        except ChildFailed as error:
+            log.warning("run %s: %s; planning greedily instead", lease.run_id, error)
+            solved = self._solve(lease, task, solve_greedily)
+            assembled = Assembled(
+                assembled.problem, assembled.window, (*assembled.marks, f"solver: {error}")
+            )
+        self._store(lease, inputs, assembled, solved)
+
+    def _read(self, lease: Lease) -> Inputs:
+        with transaction(self._sessions) as session:
+            return read_inputs(session, get_run(session, lease.run_id), self._now())
+
+    def _solve(self, lease: Lease, task: SolveTask, method: Method) -> Solved:
+        """Have ``task`` solved; the child is dead when this returns or raises."""
+        timing = self._timing
+        allowed_s = task.limits.time_limit_s * timing.overrun_factor + timing.overrun_s
+        began = renewed = time.monotonic()
+        progress: Progress | None = None
+        with SolverProcess(task, method) as child:
+            while True:
+                message = child.receive(min(0.2, timing.renew_s))
+                if isinstance(message, Solved):
+                    return message
+                progress = message or progress
+                if self._stop.is_set():
+                    raise Stopped
+                now_s = time.monotonic()
+                if now_s - began > allowed_s:
+                    limit_s = task.limits.time_limit_s
+                    raise ChildFailed(
+                        f"the solver was killed after {allowed_s:.0f} s (time limit {limit_s:g} s)"
+                    )
+                if now_s - renewed >= timing.renew_s and self._renew(lease, progress, renewed):
+                    renewed = now_s
+
+    def _renew(self, lease: Lease, progress: Progress | None, renewed_s: float) -> bool:
+        """Renew the lease; false where the database is away and the lease still runs."""
+        try:
+            with transaction(self._sessions) as session:
+                held = renew_lease(session, lease, system_now(), self._timing.lease_s, progress)
+        except DBAPIError as error:
+            log.warning("run %s: lease not renewed: %s", lease.run_id, error.orig)
+            held = time.monotonic() - renewed_s < self._timing.lease_s
+            if held:
+                return False
+        if not held:
+            raise LeaseLost(f"planning run {lease.run_id} was cancelled or taken")
+        return True
+
+    def _store(self, lease: Lease, inputs: Inputs, assembled: Assembled, solved: Solved) -> None:
+        """Store the result, trying again while the database is away and the lease may still run.
+
+        A commit whose answer was lost is no harm: the second try finds the run ended.
+        """
+        document = make_document(inputs, assembled, solved.plan, solved.baseline, self._now())
+        began = time.monotonic()
+        while True:
+            try:
+                with transaction(self._sessions) as session:
+                    stored = store_result(
+                        session, lease, document, inputs.fleet_version, self._now()
+                    )
+            except DBAPIError as error:
+                if self._stop.is_set() or time.monotonic() - began > self._timing.lease_s:
+                    raise
+                log.warning("run %s: plan not stored yet: %s", lease.run_id, error.orig)
+                self._stop.wait(self._timing.poll_s)
+            else:
+                log.info("run %s: plan %s is %s", lease.run_id, stored.id, stored.status.value)
+                return
