@@ -41,6 +41,7 @@ class Stretch:
     pool: str
     gpus: int
     it_kw: float
+    work_per_hour: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,17 @@ def _stretches(job: Job, placement: Placement) -> tuple[Stretch, ...]:
         start = run.start_slot
         if last and last.end_slot == start and last.point == name:
             start = stretches.pop().start_slot
-        stretches.append(Stretch(start, run.end_slot, name, point.pool, point.gpus, point.power_kw))
+        stretches.append(
+            Stretch(
+                start,
+                run.end_slot,
+                name,
+                point.pool,
+                point.gpus,
+                point.power_kw,
+                point.work_per_hour,
+            )
+        )
     return tuple(stretches)
 
 

@@ -1,0 +1,60 @@
+"""A solve that a person can watch and interrupt.
+
+The solve runs in a thread beside the one that Ctrl-C interrupts: HiGHS holds its thread for long
+stretches, in which Python could not even note the signal. The first Ctrl-C asks for the best plan
+found so far; the second gives up at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from types import FrameType
+
+from optimizer import Plan, Problem, Progress, SolveLimits, solve
+from scheduler.cli.console import ExitCode, solve_progress, stderr
+
+POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A plan, and whether the user stopped the solve."""
+
+    plan: Plan
+    is_interrupted: bool
+
+
+def solve_watched(problem: Problem, limits: SolveLimits) -> Solved:
+    """Solve ``problem`` with progress on stderr; Ctrl-C ends it with the best plan found."""
+    stop = threading.Event()
+    with solve_progress(limits.time_limit_s) as show:
+
+        def on_progress(progress: Progress) -> bool:
+            show(progress)
+            return not stop.is_set()
+
+        before = signal.signal(signal.SIGINT, _stop_or_leave(stop))
+        try:
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                answer = pool.submit(solve, problem, limits, on_progress=on_progress)
+                # A wait without a timeout would hold back the signal until the solve ends.
+                while wait((answer,), timeout=POLL_S).not_done:
+                    pass
+        finally:
+            signal.signal(signal.SIGINT, before)
+    return Solved(answer.result(), stop.is_set())
+
+
+def _stop_or_leave(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(ExitCode.INTERRUPTED)
+        stop.set()
+        stderr().print("Stopping with the best plan found so far; Ctrl-C again to leave at once.")
+
+    return handle

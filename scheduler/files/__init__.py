@@ -1,0 +1,8 @@
+"""Files users write, read with every error at once; and the folder a plan is written to."""
+
+from scheduler.files.errors import BadFile
+from scheduler.files.fleet import read_fleet
+from scheduler.files.jobs import read_jobs
+from scheduler.files.plan_folder import read_plan, write_plan_folder
+
+__all__ = ["BadFile", "read_fleet", "read_jobs", "read_plan", "write_plan_folder"]

@@ -1,0 +1,43 @@
+"""The fleet, from TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from scheduler.files.errors import BadFile, dotted, problems_of
+from scheduler.files.located import nearest_line, toml_lines
+from scheduler.specs import FleetSpec
+
+
+def read_toml(path: Path) -> tuple[dict[str, Any], str]:
+    """Parse a TOML file; return its data and its text."""
+    text = read_text(path)
+    try:
+        return tomllib.loads(text), text
+    except tomllib.TOMLDecodeError as error:
+        raise BadFile(path, [f"not TOML: {error}"]) from error
+
+
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8, with or without a byte order mark."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadFile(path, [f"not UTF-8: {error.reason} at byte {error.start}"]) from error
+    except OSError as error:
+        raise BadFile(path, [f"cannot be read: {error.strerror}"]) from error
+
+
+def read_fleet(path: Path) -> FleetSpec:
+    """Read a fleet; raises ``BadFile`` with everything that is wrong with it."""
+    data, text = read_toml(path)
+    lines = toml_lines(text)
+    try:
+        return FleetSpec.model_validate(data)
+    except ValidationError as error:
+        problems = problems_of(error, lambda place: nearest_line(lines, place), dotted)
+        raise BadFile(path, problems) from error

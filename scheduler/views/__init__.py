@@ -1,0 +1,21 @@
+"""A plan made readable: pure functions from a ``PlanDocument`` to text, tables, charts and HTML."""
+
+from scheduler.views.chart import chart
+from scheduler.views.compare import Comparison, compare
+from scheduler.views.page import IndexRow, PageActions, index_page, login_page, plan_page
+from scheduler.views.summary import summary_text
+from scheduler.views.tables import energy_table, job_table
+
+__all__ = [
+    "Comparison",
+    "IndexRow",
+    "PageActions",
+    "chart",
+    "compare",
+    "energy_table",
+    "index_page",
+    "job_table",
+    "login_page",
+    "plan_page",
+    "summary_text",
+]
