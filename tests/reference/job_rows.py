@@ -119,6 +119,10 @@ def _add_choice(
     block.uses = pyo.Var(names, within=pyo.Binary)
     block.first = pyo.Var(configurations, range(n_slots), within=pyo.Binary)
     block.finished = pyo.Var(range(n_slots + 1), within=pyo.Binary)
+    block.rows.add(block.finished[0] == 0)
+    block.rows.add(block.finished[n_slots] == block.served)
+    for t in range(n_slots):
+        block.rows.add(block.finished[t] <= block.finished[t + 1])
     if points:
         block.rows.add(sum(block.at.values()) == block.served)
     if points and not job.is_elastic:
@@ -216,11 +220,8 @@ def _add_work(
     total, tolerance = block.done[n_slots - 1], 1e-6 * max(1.0, job.work)
     block.rows.add(total >= (job.work - tolerance) * block.served)
     big = n_slots * (max(rate.values()) + max(lost.values())) + job.work
-    block.rows.add(block.finished[0] == 0)
-    block.rows.add(block.finished[n_slots] == block.served)
     for t in range(n_slots):
         is_last = block.finished[t + 1] - block.finished[t]
-        block.rows.add(is_last >= 0)
         block.rows.add(is_last <= sum(block.run[p.name, t] for p in points))
         for p in points:
             block.rows.add(block.run[p.name, t] <= 1 - block.finished[t])
