@@ -62,7 +62,8 @@ class SimulatedSignals:
             raise Rejected(f"simulated signals: no site {site!r}, there are {sorted(self._sites)}")
         step = timedelta(minutes=self._minutes)
         first = pd.Timestamp(window.start).tz_convert("UTC").ceil(step)
-        starts = pd.date_range(first, window.end, freq=step, inclusive="left", unit="us")
+        end = pd.Timestamp(window.end).tz_convert("UTC")
+        starts = pd.date_range(first, end, freq=step, inclusive="left", unit="us")
         middles = starts + step / 2
         weather = _Weather(self._sites[site], f"{self._seed}/{site}", middles)
         return pd.Series(weather.values(kind), index=starts, name=kind.value)
@@ -76,28 +77,24 @@ class _Weather:
         self._seed = seed
         self._hours = np.asarray(middles.as_unit("ns").asi8 / 3600e9, dtype=np.float64)
         self._solar_hour = (self._hours + site.longitude_deg / 15) % 24
-        self._day = np.asarray(middles.dayofyear, dtype=np.float64)
+        self._day = np.asarray(middles.day_of_year, dtype=np.float64)
         self._sun = self._clear_sky() * np.clip(0.8 + 0.15 * self._noise("cloud"), 0.2, 1.0)
         self._wind = np.asarray(1 / (1 + np.exp(0.8 - 0.9 * self._noise("wind"))), np.float64)
 
     def values(self, kind: SignalKind) -> _Values:
         """Return the values of one kind [its unit]."""
         site = self._site
-        match kind:
-            case SignalKind.PRICE:
-                return self._price()
-            case SignalKind.EXPORT_PRICE:
-                return site.export_share * self._price()
-            case SignalKind.CARBON_INTENSITY:
-                return self._carbon()
-            case SignalKind.PV:
-                return site.pv_peak_kw * self._sun
-            case SignalKind.WIND:
-                return site.wind_rating_kw * self._wind
-            case SignalKind.BASE_LOAD:
-                return site.base_load_kw * (0.9 + 0.1 * self._bump(13, 4))
-            case SignalKind.PUE:
-                return 1.15 + 0.12 * self._bump(15, 3)
+        load_share = 0.9 + 0.1 * self._bump(13, 4)
+        of_kind: dict[SignalKind, _Values] = {
+            SignalKind.PRICE: self._price(),
+            SignalKind.EXPORT_PRICE: site.export_share * self._price(),
+            SignalKind.CARBON_INTENSITY: self._carbon(),
+            SignalKind.PV: site.pv_peak_kw * self._sun,
+            SignalKind.WIND: site.wind_rating_kw * self._wind,
+            SignalKind.BASE_LOAD: site.base_load_kw * load_share,
+            SignalKind.PUE: 1.15 + 0.12 * self._bump(15, 3),
+        }
+        return of_kind[kind]
 
     def _price(self) -> _Values:
         """Morning and evening peaks; sun and wind press it, below zero on bright windy noons."""

@@ -1,0 +1,275 @@
+"""What every ``Cluster`` must do. A connector's test class inherits this and gives the fixtures.
+
+``cluster`` has a pool ``POOL`` of ``GPUS`` GPUs and no jobs; ``same_cluster`` is a second client of
+it, as another scheduler or the same one after a restart would have; ``let_go(key)`` creates the
+file ``go`` in the checkpoint folder of a job. Commands are ``sh`` scripts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connectors.errors import GpusBusy, Rejected
+from connectors.protocols import Cluster
+from connectors.types import JobOrder, JobState, SuspendBy
+from tests.contracts.waiting import seen, seen_as
+
+POOL = "pool"
+GPUS = 4
+ENDLESS = ("sh", "-c", "echo up; exec sleep 600")
+
+
+def order(key: str, script: str, gpus: int = 1, **more: object) -> JobOrder:
+    """Order ``script`` for the shell."""
+    return JobOrder(key, ("sh", "-c", script), POOL, gpus, **more)  # type: ignore[arg-type]
+
+
+def endless(key: str, gpus: int = 1, **more: object) -> JobOrder:
+    """Order something that ends only when it is told to."""
+    return JobOrder(key, ENDLESS, POOL, gpus, **more)  # type: ignore[arg-type]
+
+
+class ClusterContract:
+    """The contract."""
+
+    async def test_nothing_runs_at_first(self, cluster: Cluster) -> None:
+        """An empty cluster reports its pools and no job."""
+        (pool,) = await cluster.capacity()
+        assert (pool.pool, pool.gpus_total, pool.gpus_available) == (POOL, GPUS, GPUS)
+        assert pool.gpus_in_use == 0
+        assert await cluster.observe() == ()
+
+    async def test_a_job_runs_to_its_end(self, cluster: Cluster) -> None:
+        """A command that returns 0 is a job that succeeded, started once, and holds no GPU."""
+        before = datetime.now(UTC) - timedelta(seconds=1)
+        await cluster.submit(order("a", "exit 0"))
+        job = await seen_as(cluster, "a", JobState.SUCCEEDED)
+        assert (job.exit_code, job.starts, job.gpus) == (0, 1, 0)
+        assert job.started_at is not None
+        assert job.ended_at is not None
+        assert before <= job.started_at <= job.ended_at
+
+    async def test_a_failure_keeps_its_exit_code(self, cluster: Cluster) -> None:
+        """A command that returns anything else failed, and says with what."""
+        await cluster.submit(order("a", "exit 3"))
+        job = await seen_as(cluster, "a", JobState.FAILED)
+        assert job.exit_code == 3
+        assert "3" in job.reason
+
+    async def test_a_command_that_is_not_there_is_a_failed_job(self, cluster: Cluster) -> None:
+        """What cannot be run is reported like any other failure."""
+        await cluster.submit(JobOrder("a", ("/no/such/program",), POOL, 1))
+        job = await seen_as(cluster, "a", JobState.FAILED)
+        assert job.exit_code != 0
+
+    async def test_running_jobs_hold_their_gpus(self, cluster: Cluster) -> None:
+        """GPUs are in use from the submission to the end of a job."""
+        await cluster.submit(endless("a", 3))
+        (pool,) = await cluster.capacity()
+        assert pool.gpus_in_use == 3
+        assert (await seen_as(cluster, "a", JobState.RUNNING)).gpus == 3
+        await cluster.cancel("a")
+        await seen_as(cluster, "a", JobState.CANCELLED)
+        (pool,) = await cluster.capacity()
+        assert pool.gpus_in_use == 0
+
+    async def test_no_gpu_is_given_twice(self, cluster: Cluster) -> None:
+        """A job that asks for more than is free is refused for now, and is not remembered."""
+        await cluster.submit(endless("a", 3))
+        with pytest.raises(GpusBusy, match=r"b.*2.*1"):
+            await cluster.submit(endless("b", 2))
+        assert [job.key for job in await cluster.observe()] == ["a"]
+
+    @pytest.mark.parametrize(
+        ("bad", "named"),
+        [
+            (JobOrder("a", ENDLESS, "nowhere", 1), "nowhere"),
+            (JobOrder("a", ENDLESS, POOL, GPUS + 1), "gpus = 5"),
+            (JobOrder("a", ENDLESS, POOL, -1), "gpus = -1"),
+            (JobOrder("a", (), POOL, 1), "command"),
+            (JobOrder("a", ENDLESS, POOL, 1, power_cap_w=0.0), "power_cap_w = 0"),
+            (JobOrder("a", ENDLESS, POOL, 1, checkpoint_grace_s=-1.0), "checkpoint_grace_s = -1"),
+        ],
+    )
+    async def test_an_order_that_makes_no_sense_is_refused(
+        self, cluster: Cluster, bad: JobOrder, named: str
+    ) -> None:
+        """A refusal for good names the field and the value, and is not ``GpusBusy``."""
+        with pytest.raises(Rejected, match=named) as refusal:
+            await cluster.submit(bad)
+        assert not isinstance(refusal.value, GpusBusy)
+        assert await cluster.observe() == ()
+
+    async def test_the_same_key_is_the_same_job(
+        self, cluster: Cluster, same_cluster: Cluster
+    ) -> None:
+        """However often and from wherever it is submitted, a key is started once."""
+        once = order("a", "echo ran")
+        await asyncio.gather(*(c.submit(once) for c in (cluster, same_cluster) * 3))
+        job = await seen_as(cluster, "a", JobState.SUCCEEDED)
+        await same_cluster.submit(once)
+        assert job.starts == 1
+        assert [line async for line in cluster.logs("a")] == ["ran"]
+
+    async def test_another_client_sees_and_does_the_same(
+        self, cluster: Cluster, same_cluster: Cluster
+    ) -> None:
+        """What one client started, another observes and cancels."""
+        await cluster.submit(endless("a", 2))
+        assert (await seen(same_cluster, "a")).gpus == 2
+        await same_cluster.cancel("a")
+        await seen_as(cluster, "a", JobState.CANCELLED)
+
+    async def test_pause_by_checkpoint_gives_the_gpus_back(self, cluster: Cluster) -> None:
+        """A paused job has saved, has left, and holds nothing; it then starts as a continuation."""
+        script = (
+            'echo "continuation $GRIDTIDE_IS_CONTINUATION restarts $GRIDTIDE_RESTARTS";'
+            'if [ -e "$GRIDTIDE_CHECKPOINT_DIR/saved" ]; then echo found; exit 0; fi;'
+            "trap 'touch \"$GRIDTIDE_CHECKPOINT_DIR/saved\"; exit 0' TERM;"
+            "echo up; while :; do sleep 0.02; done"
+        )
+        await cluster.submit(order("a", script, 2))
+        await self._printed(cluster, "a", "up")
+        await cluster.suspend("a")
+        assert (await seen_as(cluster, "a", JobState.SUSPENDED)).gpus == 0
+        await cluster.resume("a")
+        job = await seen_as(cluster, "a", JobState.SUCCEEDED)
+        assert job.starts == 2
+        lines = [line async for line in cluster.logs("a")]
+        assert [line for line in lines if line.startswith("continuation")] == [
+            "continuation 0 restarts 0",
+            "continuation 1 restarts 1",
+        ]
+        assert lines[-1] == "found"
+
+    async def test_a_job_that_does_not_leave_is_killed(self, cluster: Cluster) -> None:
+        """The grace ends: a job deaf to SIGTERM is paused all the same."""
+        script = "trap '' TERM; echo up; while :; do sleep 0.02; done"
+        await cluster.submit(order("a", script, checkpoint_grace_s=0.1))
+        await self._printed(cluster, "a", "up")
+        await cluster.suspend("a")
+        job = await seen_as(cluster, "a", JobState.SUSPENDED)
+        assert job.gpus == 0
+        assert "0.1 s" in job.reason
+
+    async def test_resume_waits_for_free_gpus(self, cluster: Cluster) -> None:
+        """GPUs that were given back may have been given away; the paused job stays paused."""
+        await cluster.submit(endless("a", 3))
+        await cluster.suspend("a")
+        await seen_as(cluster, "a", JobState.SUSPENDED)
+        await cluster.submit(endless("b", 2))
+        with pytest.raises(GpusBusy, match="a"):
+            await cluster.resume("a")
+        assert (await seen(cluster, "a")).state is JobState.SUSPENDED
+
+    async def test_freeze_keeps_the_gpus(self, cluster: Cluster) -> None:
+        """A frozen job stays in memory with its GPUs and goes on without a restart."""
+        script = "echo up; while :; do sleep 0.02; done"
+        frozen = order("a", script, 2, suspend_by=SuspendBy.FREEZE)
+        await cluster.submit(frozen)
+        await cluster.suspend("a")
+        assert (await seen_as(cluster, "a", JobState.SUSPENDED)).gpus == 2
+        await cluster.resume("a")
+        assert (await seen_as(cluster, "a", JobState.RUNNING)).starts == 1
+
+    @pytest.mark.parametrize("suspend_by", list(SuspendBy))
+    async def test_a_suspended_job_can_be_cancelled(
+        self, cluster: Cluster, suspend_by: SuspendBy
+    ) -> None:
+        """Cancelling frees what is held, however the job was paused."""
+        await cluster.submit(endless("a", 2, suspend_by=suspend_by))
+        await cluster.suspend("a")
+        await seen_as(cluster, "a", JobState.SUSPENDED)
+        await cluster.cancel("a")
+        assert (await seen_as(cluster, "a", JobState.CANCELLED)).gpus == 0
+
+    async def test_commands_sent_twice_do_no_harm(self, cluster: Cluster) -> None:
+        """Each command may come again, also when the job has long been where it asks for."""
+        await cluster.submit(endless("a"))
+        await cluster.resume("a")
+        for _ in range(2):
+            await cluster.suspend("a")
+            await seen_as(cluster, "a", JobState.SUSPENDED)
+        await cluster.resume("a")
+        await cluster.resume("a")
+        assert (await seen_as(cluster, "a", JobState.RUNNING)).starts == 2
+        for _ in range(2):
+            await cluster.cancel("a")
+            await seen_as(cluster, "a", JobState.CANCELLED)
+        await cluster.suspend("a")
+        await cluster.resume("a")
+        assert (await seen(cluster, "a")).state is JobState.CANCELLED
+
+    async def test_what_succeeded_stays_so(self, cluster: Cluster) -> None:
+        """No command reaches a job that is over."""
+        await cluster.submit(order("a", "exit 0"))
+        await seen_as(cluster, "a", JobState.SUCCEEDED)
+        await cluster.suspend("a")
+        await cluster.cancel("a")
+        await cluster.set_power_cap("a", 100.0)
+        job = await seen(cluster, "a")
+        assert (job.state, job.starts) == (JobState.SUCCEEDED, 1)
+
+    async def test_an_unknown_key_is_refused_by_name(self, cluster: Cluster) -> None:
+        """Every command but submit needs a job that is known."""
+        for command in (cluster.suspend, cluster.resume, cluster.cancel):
+            with pytest.raises(Rejected, match="nobody"):
+                await command("nobody")
+        with pytest.raises(Rejected, match="nobody"):
+            await cluster.set_power_cap("nobody", 100.0)
+        with pytest.raises(Rejected, match="nobody"):
+            await anext(cluster.logs("nobody"))
+
+    async def test_the_power_cap_is_kept_and_changed(self, cluster: Cluster) -> None:
+        """The cap of the order stands until another is set; None lifts it."""
+        await cluster.submit(endless("a", 2, power_cap_w=250.0))
+        assert (await seen(cluster, "a")).power_cap_w == 250.0
+        await cluster.set_power_cap("a", 180.0)
+        assert (await seen(cluster, "a")).power_cap_w == 180.0
+        await cluster.set_power_cap("a", None)
+        assert (await seen(cluster, "a")).power_cap_w is None
+        with pytest.raises(Rejected, match="-5"):
+            await cluster.set_power_cap("a", -5.0)
+
+    async def test_work_draws_power(self, cluster: Cluster) -> None:
+        """A running job draws more than none, and no less than under a lower cap."""
+        idle_kw = (await cluster.power()).kw
+        await cluster.submit(endless("a", GPUS, power_cap_w=300.0))
+        await seen_as(cluster, "a", JobState.RUNNING)
+        high_kw = (await cluster.power()).kw
+        await cluster.set_power_cap("a", 150.0)
+        low_kw = (await cluster.power()).kw
+        assert 0 <= idle_kw < low_kw <= high_kw
+
+    async def test_the_cluster_says_which_gpus_and_which_job(self, cluster: Cluster) -> None:
+        """What the cluster sets in the environment wins over what the order asks for."""
+        mine = {"CUDA_VISIBLE_DEVICES": "99", "GRIDTIDE_JOB_KEY": "other", "MINE": "kept"}
+        script = 'echo "$CUDA_VISIBLE_DEVICES|$GRIDTIDE_JOB_KEY|$MINE|$GRIDTIDE_POWER_CAP_W"'
+        await cluster.submit(order("a", script, 2, environment=mine, power_cap_w=200.0))
+        await seen_as(cluster, "a", JobState.SUCCEEDED)
+        (line,) = [line async for line in cluster.logs("a")]
+        gpus, key, kept, cap = line.split("|")
+        assert (len(set(gpus.split(","))), key, kept, float(cap)) == (2, "a", "kept", 200.0)
+        assert "99" not in gpus.split(",")
+
+    async def test_logs_follow_until_the_end(
+        self, cluster: Cluster, let_go: Callable[[str], None]
+    ) -> None:
+        """A follower gets what is there, then what comes, and stops when the job does."""
+        script = 'echo one; while [ ! -e "$GRIDTIDE_CHECKPOINT_DIR/go" ]; do sleep 0.02; done; '
+        await cluster.submit(order("a", script + "echo two >&2; printf three"))
+        lines = cluster.logs("a", follow=True)
+        assert await anext(lines) == "one"
+        assert [line async for line in cluster.logs("a")] == ["one"]
+        let_go("a")
+        assert [line async for line in lines] == ["two", "three"]
+
+    async def _printed(self, cluster: Cluster, key: str, text: str) -> None:
+        async for line in cluster.logs(key, follow=True):
+            if line == text:
+                return
+        raise AssertionError(f"{key} ended without printing {text!r}")

@@ -1,0 +1,48 @@
+"""Waiting for something to become true, never for time to pass."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from connectors.protocols import Cluster
+from connectors.types import JobObservation, JobState
+
+DEADLINE_S = 30.0
+LOOK_EVERY_S = 0.02
+
+
+async def seen(cluster: Cluster, key: str) -> JobObservation:
+    """Return the observation of one job."""
+    return next(job for job in await cluster.observe() if job.key == key)
+
+
+async def seen_as(cluster: Cluster, key: str, *states: JobState) -> JobObservation:
+    """Return the observation of one job as soon as it is in one of ``states``."""
+    give_up_at = time.monotonic() + DEADLINE_S
+    while True:
+        job = await seen(cluster, key)
+        if job.state in states:
+            return job
+        if time.monotonic() > give_up_at:
+            raise AssertionError(f"never {states} within {DEADLINE_S:g} s: {job}")
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for ``condition``, described by ``what``."""
+    give_up_at = time.monotonic() + DEADLINE_S
+    while not condition():
+        if time.monotonic() > give_up_at:
+            raise AssertionError(f"not within {DEADLINE_S:g} s: {what}")
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def end_everything(cluster: Cluster) -> None:
+    """Cancel what still runs and wait for it: a test leaves no process behind."""
+    for job in await cluster.observe():
+        if not job.state.is_final:
+            await cluster.cancel(job.key)
+    for job in await cluster.observe():
+        await seen_as(cluster, job.key, JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED)
