@@ -84,7 +84,7 @@ def _extents(session: Session) -> dict[tuple[str, SignalKind], _Extent]:
             func.max(SignalValue.start_at),
             func.max(SignalValue.known_at),
         ).group_by(SignalValue.site, SignalValue.kind)
-    ).tuples()
+    )
     return {
         (site, kind): _Extent(count, first, last + _length(session, site, kind, last), newest)
         for site, kind, count, first, last, newest in rows

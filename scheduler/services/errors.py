@@ -10,6 +10,9 @@ ServiceError
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
+
+from pydantic import ValidationError
 
 
 class ServiceError(Exception):
@@ -43,6 +46,16 @@ class Invalid(ServiceError):
     def __init__(self, *refusals: Refusal) -> None:
         super().__init__("; ".join(str(refusal) for refusal in refusals))
         self.refusals = refusals
+
+    @classmethod
+    def from_validation(cls, owner: str, error: ValidationError) -> Self:
+        """Name what a spec refused."""
+        return cls(
+            *(
+                Refusal(owner, ".".join(map(str, found["loc"])), found["input"], found["msg"])
+                for found in error.errors(include_url=False, include_context=False)
+            )
+        )
 
 
 class Conflict(ServiceError):

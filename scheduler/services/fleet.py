@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -82,7 +83,10 @@ def replace_site(
     if name not in {old.name for old in fleet.sites}:
         sites = (*fleet.sites, site)
     # Built anew, not copied: the fleet must be consistent with the new site in it.
-    spec = FleetSpec.model_validate(fleet.model_dump() | {"sites": sites})
+    try:
+        spec = FleetSpec.model_validate(fleet.model_dump() | {"sites": sites})
+    except ValidationError as error:
+        raise Invalid.from_validation(f"site {name}", error) from error
     return replace_fleet(session, spec, by, now)
 
 

@@ -100,8 +100,8 @@ def _fits(site: SiteSpec, point: OperatingPointSpec) -> bool:
 def _dead_predecessors(session: Session, spec: JobSpec) -> Iterable[Refusal]:
     if not spec.after:
         return
-    rows = session.execute(select(Job.name, Job.status).where(Job.name.in_(spec.after))).tuples()
-    standing = dict(iter(rows))
+    rows = session.execute(select(Job.name, Job.status).where(Job.name.in_(spec.after)))
+    standing = {name: status for name, status in rows}
     for name in spec.after:
         if name not in standing:
             yield Refusal(_owner(spec), "after", name, "a job submitted before")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -117,9 +117,9 @@ def _require_open(plan: StoredPlan, what: str) -> None:
 
 
 def _require_not_over(plan: StoredPlan, now: datetime) -> None:
-    end = plan.window_start + plan.n_slots * timedelta(minutes=plan.slot_minutes)
-    if end <= now:
-        raise Conflict(f"plan {plan.id} cannot be approved: its window ended {end.isoformat()}")
+    if plan.window_end <= now:
+        ended = plan.window_end.isoformat()
+        raise Conflict(f"plan {plan.id} cannot be approved: its window ended {ended}")
 
 
 def _move(session: Session, which: Any, to: PlanStatus, **decision: Any) -> bool:

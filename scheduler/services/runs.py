@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 
 from scheduler.db.inserts import insert_new
 from scheduler.db.models import PlanningRun, RunStatus
-from scheduler.services.errors import Conflict, NotFound
+from scheduler.services.errors import Conflict, Invalid, NotFound, Refusal
 from scheduler.services.paging import Page, PageRequest, read_page
+from scheduler.services.window import slot_start_not_before
 
-_OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
+OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,37 @@ def queue_run(session: Session, request: RunRequest, now: datetime) -> tuple[Pla
     created = insert_new(session, PlanningRun, [row]) == 1
     known = select(PlanningRun).where(PlanningRun.trigger_key == request.trigger_key)
     return session.scalars(known).one(), created
+
+
+def request_run(
+    session: Session, request: RunRequest, slot_minutes: int, now: datetime
+) -> tuple[PlanningRun, bool]:
+    """Queue what a person asked for; says whether it is new.
+
+    Raises
+    ------
+    Invalid
+        The window does not start with a slot, or starts in the past.
+    Conflict
+        The trigger key was used for another request.
+    """
+    _require_slot_ahead(request.window_start, slot_minutes, now)
+    run, created = queue_run(session, request, now)
+    known = (run.hours, run.time_limit_s, run.window_start)
+    if known != (request.hours, request.time_limit_s, request.window_start):
+        raise Conflict(f"idempotency key of {request.trigger_key} was used with another body")
+    return run, created
+
+
+def _require_slot_ahead(start: datetime | None, slot_minutes: int, now: datetime) -> None:
+    if start is None:
+        return
+    if slot_start_not_before(start, slot_minutes) != start:
+        limit = f"a multiple of {slot_minutes} minutes"
+        raise Invalid(Refusal("planning run", "window_start", start.isoformat(), limit))
+    if start < now - timedelta(minutes=slot_minutes):
+        limit = f"no earlier than the present slot; it is {now.isoformat(timespec='seconds')}"
+        raise Invalid(Refusal("planning run", "window_start", start.isoformat(), limit))
 
 
 def get_run(session: Session, run_id: UUID) -> PlanningRun:
@@ -77,7 +109,7 @@ def cancel_run(session: Session, run_id: UUID, now: datetime) -> PlanningRun:
         "CursorResult[Any]",
         session.execute(
             update(PlanningRun)
-            .where(PlanningRun.id == run_id, PlanningRun.status.in_(_OPEN))
+            .where(PlanningRun.id == run_id, PlanningRun.status.in_(OPEN))
             .values(status=RunStatus.CANCELLED, finished_at=now)
             .execution_options(synchronize_session=False)
         ),

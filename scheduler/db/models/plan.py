@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
@@ -62,3 +62,16 @@ class StoredPlan(Base):
     marks: Mapped[list[str]]  # stale, filled or short inputs, one sentence each
     breaches: Mapped[list[str]]  # what verify found; not empty only where REFUSED
     document: Mapped[dict[str, Any]] = mapped_column(deferred=True)  # a PlanDocument
+
+    @property
+    def gap(self) -> float | None:
+        """Relative distance between objective and bound; ``None`` where nothing was proven."""
+        if self.bound_eur is None:
+            return None
+        short_eur = max(0.0, self.objective_eur - self.bound_eur)
+        return short_eur / max(abs(self.objective_eur), 1e-9)
+
+    @property
+    def window_end(self) -> datetime:
+        """End of its last slot."""
+        return self.window_start + self.n_slots * timedelta(minutes=self.slot_minutes)

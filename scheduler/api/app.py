@@ -1,0 +1,60 @@
+"""The web application, put together from its routers."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from scheduler.api import (
+    fleet,
+    grid_events,
+    health,
+    jobs,
+    keys,
+    metrics,
+    pages,
+    plan_parts,
+    planning_runs,
+    plans,
+    schedule,
+    signals,
+)
+from scheduler.api.context import ApiContext
+from scheduler.api.docs import add_docs
+from scheduler.api.limits import BodyLimit
+from scheduler.api.metrics import RequestMetrics
+from scheduler.api.openapi import openapi_of
+from scheduler.api.problems import add_problem_handlers
+
+_ROUTERS = (
+    planning_runs.router,
+    plans.router,
+    plan_parts.router,
+    schedule.router,
+    jobs.router,
+    signals.router,
+    grid_events.router,
+    fleet.router,
+    keys.router,
+    health.router,
+    metrics.router,
+    pages.router,
+)
+
+
+def create_app(context: ApiContext) -> FastAPI:
+    """Make the app; everything outside comes in ``context``."""
+    app = FastAPI(title="Gridtide", version=version("gridtide"), docs_url=None, redoc_url=None)
+    app.state.context = context
+    app.state.registry = CollectorRegistry()
+    app.openapi = openapi_of(app, context)  # type: ignore[method-assign]
+    for router in _ROUTERS:
+        app.include_router(router)
+    add_docs(app)
+    add_problem_handlers(app)
+    app.add_exception_handler(pages.LoginNeeded, pages.ask_to_log_in)
+    app.add_middleware(BodyLimit, max_bytes=context.max_body_bytes)
+    app.add_middleware(RequestMetrics, registry=app.state.registry)
+    return app

@@ -1,0 +1,122 @@
+"""One worked example for every request body: sent in this order to an empty database, all work.
+
+Instants are set from the present, so that what the docs show can be sent as it stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A request that works once those before it were sent.
+
+    ``path`` is the route's; its parameters are filled from ``names`` or, by the reader, with an id.
+    """
+
+    method: str
+    path: str
+    summary: str
+    body: Any
+    media_type: str = "application/json"
+
+
+def worked_examples(now: datetime) -> tuple[Example, ...]:
+    """Return every example, as of the day of ``now``, in the order to send them."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return (
+        Example("put", "/v1/fleet", "One site with 16 GPUs, solar and a battery", _FLEET),
+        Example("put", "/v1/sites/{name}", "The same site with a larger connection", _SITE),
+        Example("post", "/v1/signals", "A day of hourly prices", _signals(midnight)),
+        Example(
+            "post", "/v1/signals/csv", "Three hours of carbon intensity", _csv(midnight), "text/csv"
+        ),
+        Example("post", "/v1/jobs", "Six hours on 8 GPUs, some time that day", _job(midnight)),
+        Example("post", "/v1/grid-events", "Two hours at no more than 20 kW", _event(midnight)),
+        Example("post", "/v1/planning-runs", "Plan the coming 24 hours", {"hours": 24}),
+        Example("post", "/v1/keys", "A key for somebody who submits jobs", _KEY),
+        Example("post", "/v1/plans/{plan_id}/approve", "With a word of why", _APPROVAL),
+        Example("post", "/v1/plans/{plan_id}/reject", "With a word of why", _REJECTION),
+    )
+
+
+_SITE: dict[str, Any] = {
+    "name": "DE",
+    "time_zone": "Europe/Berlin",
+    "pue": 1.2,
+    "base_load_kw": 5,
+    "has_pv": True,
+    "grid": {"import_limit_kw": 100, "export_limit_kw": 50, "network_fee_per_mwh": 20},
+    "pools": [{"name": "a100", "gpus": 16, "idle_kw_per_gpu": 0.08}],
+    "batteries": [
+        {"power_kw": 25, "capacity_kwh": 50, "soc_initial_kwh": 25, "terminal_value_per_kwh": 0.05}
+    ],
+}
+_FLEET: dict[str, Any] = {
+    "name": "example",
+    "planning": {"slot_minutes": 60, "horizon_hours": 24, "time_limit_s": 30},
+    "sites": [_SITE | {"grid": {"import_limit_kw": 60}}],
+}
+# A plausible day: cheap at noon, dear in the evening.
+_MORNING = (62, 58, 55, 54, 56, 64, 78, 88, 80, 60, 42, 30)
+_EVENING = (22, 20, 26, 44, 70, 96, 118, 124, 108, 92, 80, 70)
+_KEY = {"name": "alice", "role": "submitter"}
+_APPROVAL = {"note": "cheaper than the plan in force, nothing violated"}
+_REJECTION = {"note": "the price signal was stale"}
+
+
+def _signals(midnight: datetime) -> dict[str, Any]:
+    values = [
+        {
+            "site": "DE",
+            "kind": "price",
+            "start_at": _text(midnight + timedelta(hours=hour)),
+            "minutes": 60,
+            "value": price,
+        }
+        for hour, price in enumerate(_MORNING + _EVENING)
+    ]
+    return {"source": "day-ahead auction", "values": values}
+
+
+def _csv(midnight: datetime) -> str:
+    rows = (
+        f"DE,carbon_intensity,{_text(midnight + timedelta(hours=hour))},60,{grams}"
+        for hour, grams in enumerate((420, 411, 402))
+    )
+    return "\n".join(("site,kind,start_at,minutes,value", *rows, ""))
+
+
+def _job(midnight: datetime) -> dict[str, Any]:
+    return {
+        "name": f"finetune-{midnight:%m%d}",
+        "tenant": "research",
+        "work_hours": 6,
+        "operating_points": [
+            {"pool": "a100", "gpus": 8, "kw": 3.2},
+            {"pool": "a100", "gpus": 8, "kw": 2.4, "speed": 0.85, "power_cap_w": 300},
+        ],
+        "release_at": _text(midnight),
+        "deadline_at": _text(midnight + timedelta(hours=24)),
+        "pausing": {"min_run_minutes": 60, "restart_minutes": 10, "restart_kwh": 1},
+        "command": ["python", "train.py", "--resume"],
+        "environment": {"SEED": "7"},
+    }
+
+
+def _event(midnight: datetime) -> dict[str, Any]:
+    return {
+        "external_id": f"dr-{midnight:%Y%m%d}-1",
+        "site": "DE",
+        "start_at": _text(midnight + timedelta(hours=18)),
+        "end_at": _text(midnight + timedelta(hours=20)),
+        "limit_kw": 20,
+        "breach_eur_per_kwh": 5,
+    }
+
+
+def _text(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")

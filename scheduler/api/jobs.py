@@ -1,0 +1,149 @@
+"""Jobs: submit, list, look at, cancel; their logs; and why a job runs where and when it does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Response, status
+from fastapi.responses import PlainTextResponse, StreamingResponse
+from pydantic import Field
+
+from connectors.protocols import Cluster
+from scheduler.api.auth import SubmitterDep
+from scheduler.api.context import ContextDep, NowDep, PageDep, SessionDep
+from scheduler.api.views import PageView, SiteQuery, View, page_view
+from scheduler.db.models import JobStatus
+from scheduler.services import fleet, jobs
+from scheduler.services.errors import Conflict, NotFound
+from scheduler.services.jobs import JobFilter
+from scheduler.specs import JobSpec
+from scheduler.specs.base import Instant
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+
+class JobView(View):
+    """A job and where it stands."""
+
+    id: UUID
+    name: str
+    tenant: str
+    status: JobStatus
+    reason: str = Field(description="Why it stands so, where there is anything to say.")
+    submitted_by: str
+    submitted_at: datetime
+    release_at: datetime
+    deadline_at: datetime
+    cancel_requested_at: datetime | None
+    site: str | None = Field(description="Where it was handed to a cluster; None: not yet.")
+    point: str | None = Field(description="Operating point it was last told to run at.")
+    starts: int = Field(description="Times its command was started; 1 + restarts.")
+    started_at: datetime | None
+    ended_at: datetime | None
+    exit_code: int | None
+    work_done_hours: float
+    spec: JobSpec
+
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        max_length=200,
+        description="Any text of yours. The same key again is the same request, not a second one.",
+    ),
+]
+
+
+@router.post("", status_code=status.HTTP_201_CREATED)
+def submit_job(
+    *,
+    body: JobSpec,
+    session: SessionDep,
+    caller: SubmitterDep,
+    now: NowDep,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> JobView:
+    """Submit a job. The same request with the same `Idempotency-Key` is the same job (200).
+
+    Refused is only what no plan could ever do: an unknown site, pool, predecessor, or too little
+    time. Whether it fits beside the other jobs, the next plan says.
+    """
+    job, created = jobs.submit_job(session, body, caller.name, now, idempotency_key)
+    response.headers["Location"] = f"{router.prefix}/{job.id}"
+    if not created:
+        response.status_code = status.HTTP_200_OK
+    return JobView.model_validate(job)
+
+
+@router.get("")
+def list_jobs(
+    *,
+    session: SessionDep,
+    _caller: SubmitterDep,
+    page: PageDep,
+    status: JobStatus | None = None,
+    tenant: str | None = None,
+    site: SiteQuery = None,
+    name_prefix: Annotated[str | None, Query(description="How the name begins.")] = None,
+    deadline_before: Instant | None = None,
+) -> PageView[JobView]:
+    """List jobs, the one submitted last first."""
+    wanted = JobFilter(status, tenant, site, name_prefix, deadline_before)
+    return page_view(jobs.list_jobs(session, wanted, page), JobView.model_validate)
+
+
+@router.get("/{job}")
+def get_job(job: str, session: SessionDep, _caller: SubmitterDep) -> JobView:
+    """Show one job, by id or name."""
+    return JobView.model_validate(jobs.find_job(session, job))
+
+
+@router.post("/{job}/cancel")
+def cancel_job(job: str, session: SessionDep, caller: SubmitterDep, now: NowDep) -> JobView:
+    """Cancel a job that has not ended. Submitters cancel their own, operators any.
+
+    A job that runs is ended by the next dispatch, within seconds.
+    """
+    return JobView.model_validate(jobs.cancel_job(session, job, caller, now))
+
+
+def _log_of(
+    job: str, session: SessionDep, _caller: SubmitterDep, context: ContextDep
+) -> tuple[Cluster, str]:
+    """Find the cluster that runs ``job`` and the key it knows it by."""
+    found = jobs.find_job(session, job)
+    if found.site is None:
+        raise Conflict(f"job {found.name} is {found.status.value}: it has not been started yet")
+    clusters = context.outside_of(fleet.required_spec(session)).clusters
+    if found.site not in clusters:
+        raise NotFound("cluster for site", found.site)
+    return clusters[found.site], str(found.id)
+
+
+@router.get(
+    "/{job}/logs",
+    response_class=PlainTextResponse,
+    responses={200: {"description": "What the job wrote, one line after the other."}},
+)
+async def job_logs(
+    log: Annotated[tuple[Cluster, str], Depends(_log_of, scope="function")],
+    follow: Annotated[bool, Query(description="Go on until the job ends.")] = False,
+) -> StreamingResponse:
+    """Show what the job wrote, oldest line first, through all its runs."""
+    cluster, key = log
+    lines = cluster.logs(key, follow=follow)
+    # Asked for before the answer begins, so that a cluster that refuses is an error, not a stub.
+    first = await anext(lines, None)
+    return StreamingResponse(_text(first, lines), media_type="text/plain; charset=utf-8")
+
+
+async def _text(first: str | None, rest: AsyncIterator[str]) -> AsyncIterator[str]:
+    if first is None:
+        return
+    yield f"{first}\n"
+    async for line in rest:
+        yield f"{line}\n"

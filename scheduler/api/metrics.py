@@ -1,0 +1,130 @@
+"""``/metrics`` for Prometheus: requests as they are served, everything else as it stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scheduler.api.auth import SubmitterDep
+from scheduler.api.context import NowDep, SessionDep
+from scheduler.services import observations
+from scheduler.services.observations import LastPlan, Observations
+
+router = APIRouter(tags=["health"])
+
+Status = TypeVar("Status", bound=StrEnum)
+_UNROUTED = "(none)"  # one label for every address that does not exist
+
+
+class RequestMetrics:
+    """ASGI middleware: counts requests and their duration by route, not by address."""
+
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+        self._app = app
+        self._requests = Counter(
+            "gridtide_http_requests",
+            "Requests served.",
+            ("method", "route", "status"),
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "gridtide_http_request_seconds",
+            "Time to the end of the answer.",
+            ("method", "route"),
+            registry=registry,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request and count it, also where it fails."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        began = time.perf_counter()
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", _UNROUTED)
+            self._requests.labels(scope["method"], route, status).inc()
+            self._seconds.labels(scope["method"], route).observe(time.perf_counter() - began)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Prometheus text format.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    },
+)
+def metrics(request: Request, session: SessionDep, _caller: SubmitterDep, now: NowDep) -> Response:
+    """Show runs, queue, jobs, plans, commands and requests as numbers to watch."""
+    standing = CollectorRegistry()
+    standing.register(_Standing(observations.observe(session, now)))
+    served: CollectorRegistry = request.app.state.registry
+    return Response(
+        generate_latest(standing) + generate_latest(served), media_type=CONTENT_TYPE_PLAIN_0_0_4
+    )
+
+
+class _Standing:
+    """Collector of what stands in the database."""
+
+    def __init__(self, seen: Observations) -> None:
+        self._seen = seen
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Give every gauge."""
+        seen = self._seen
+        yield _by_status("planning_runs", "Planning runs by status.", seen.runs)
+        yield _by_status("jobs", "Jobs by status.", seen.jobs)
+        yield _by_status("plans", "Plans by status.", seen.plans)
+        yield _by_status("dispatch_commands", "Commands by outcome.", seen.commands, "outcome")
+        yield GaugeMetricFamily(
+            "gridtide_planning_queue_age_seconds",
+            "Age of the planning run that waits longest; 0: none waits.",
+            value=seen.oldest_queued_s,
+        )
+        if seen.last_plan is not None:
+            yield from _of_plan(seen.last_plan)
+
+
+def _by_status(
+    name: str, text: str, counts: Mapping[Status, int], label: str = "status"
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"gridtide_{name}", text, labels=(label,))
+    for status, count in counts.items():
+        family.add_metric((status.value,), count)
+    return family
+
+
+def _of_plan(plan: LastPlan) -> Iterable[GaugeMetricFamily]:
+    values = {
+        "created_timestamp_seconds": ("When the last plan was made.", plan.created_at.timestamp()),
+        "money_eur": ("What the last plan costs.", plan.money_eur),
+        "carbon_kg": ("What the last plan emits.", plan.carbon_kg),
+        "baseline_money_eur": ("What running every job at once costs.", plan.baseline_money_eur),
+        "baseline_carbon_kg": ("What running every job at once emits.", plan.baseline_carbon_kg),
+        "violations": ("Obligations the last plan does not meet.", plan.n_violations),
+    }
+    if plan.gap is not None:
+        values["gap_ratio"] = ("Relative gap of the last plan.", plan.gap)
+    for name, (text, value) in values.items():
+        yield GaugeMetricFamily(f"gridtide_last_plan_{name}", text, value=value)

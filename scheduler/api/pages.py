@@ -1,0 +1,164 @@
+"""Pages for people with a browser: the list of plans, a plan, and the login before them.
+
+The key is kept in a cookie that scripts cannot read and that no other site can make the browser
+send, so a form here can act for the person who is logged in.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import parse_qs
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from scheduler.api.auth import COOKIE, require_role
+from scheduler.api.context import NowDep, SessionDep
+from scheduler.db.models import PlanStatus, Role, StoredPlan
+from scheduler.services import keys, plans
+from scheduler.services.keys import Caller
+from scheduler.services.paging import PageRequest
+from scheduler.views import IndexRow, PageActions, index_page, login_page, plan_page
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+_PLANS_SHOWN = 100
+_SEE_OTHER = 303
+
+
+class LoginNeeded(Exception):
+    """Nobody is logged in, or the key is not accepted any more."""
+
+
+def ask_to_log_in(_request: Request, _error: Exception) -> Response:
+    """Answer ``LoginNeeded``."""
+    return RedirectResponse("/login", _SEE_OTHER)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """Fields of a posted form; of a repeated one the last."""
+    fields = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
+    return {name: values[-1] for name, values in fields.items()}
+
+
+def _person(request: Request, session: SessionDep) -> Caller:
+    secret = request.cookies.get(COOKIE)
+    caller = None if secret is None else keys.authenticate(session, secret)
+    if caller is None:
+        raise LoginNeeded
+    return caller
+
+
+FormDep = Annotated[dict[str, str], Depends(_form)]
+PersonDep = Annotated[Caller, Depends(_person, scope="function")]
+
+
+@router.get("/login")
+def show_login() -> str:
+    """Ask for a key."""
+    return login_page()
+
+
+@router.post("/login")
+def log_in(request: Request, form: FormDep, session: SessionDep) -> Response:
+    """Keep the key in a cookie until the browser is closed."""
+    secret = form.get("key", "").strip()
+    if keys.authenticate(session, secret) is None:
+        return HTMLResponse(login_page("This key is unknown or was revoked."), 401)
+    answer = RedirectResponse("/", _SEE_OTHER)
+    is_secure = request.url.scheme == "https"
+    answer.set_cookie(COOKIE, secret, httponly=True, samesite="strict", secure=is_secure)
+    return answer
+
+
+@router.post("/logout")
+def log_out() -> Response:
+    """Forget the key."""
+    answer = RedirectResponse("/login", _SEE_OTHER)
+    answer.delete_cookie(COOKIE)
+    return answer
+
+
+@router.get("/")
+def show_plans(session: SessionDep, _person: PersonDep) -> str:
+    """List the newest plans."""
+    newest = plans.list_plans(session, None, PageRequest(_PLANS_SHOWN))
+    return index_page([_row(plan) for plan in newest.items], {"API docs": "/docs"})
+
+
+@router.get("/plans/{plan_id}")
+def show_plan(plan_id: UUID, session: SessionDep, person: PersonDep) -> str:
+    """Show one plan, with a form to decide on it where that is possible."""
+    plan = plans.get_plan(session, plan_id)
+    return plan_page(
+        plans.read_document(session, plan_id),
+        title=f"Plan {plan.created_at:%Y-%m-%d %H:%M} UTC",
+        status=plan.status.value,
+        note=_decision(plan),
+        actions=_actions(plan, person),
+        links=_links(plan),
+    )
+
+
+@router.post("/plans/{plan_id}/approve")
+def approve(
+    plan_id: UUID, session: SessionDep, person: PersonDep, now: NowDep, form: FormDep
+) -> Response:
+    """Put the plan in force and show it again."""
+    require_role(person, Role.OPERATOR)
+    plans.approve_plan(session, plan_id, person.name, now, form.get("note", ""))
+    return RedirectResponse(f"/plans/{plan_id}", _SEE_OTHER)
+
+
+@router.post("/plans/{plan_id}/reject")
+def reject(
+    plan_id: UUID, session: SessionDep, person: PersonDep, now: NowDep, form: FormDep
+) -> Response:
+    """Turn the plan down and show it again."""
+    require_role(person, Role.OPERATOR)
+    plans.reject_plan(session, plan_id, person.name, now, form.get("note", ""))
+    return RedirectResponse(f"/plans/{plan_id}", _SEE_OTHER)
+
+
+def _row(plan: StoredPlan) -> IndexRow:
+    return IndexRow(
+        url=f"/plans/{plan.id}",
+        status=plan.status.value,
+        created_at=plan.created_at,
+        window_start=plan.window_start,
+        window_end=plan.window_end,
+        rung=plan.rung,
+        gap=plan.gap,
+        money_eur=plan.money_eur,
+        baseline_money_eur=plan.baseline_money_eur,
+        carbon_kg=plan.carbon_kg,
+        baseline_carbon_kg=plan.baseline_carbon_kg,
+        n_violations=plan.n_violations,
+        n_marks=len(plan.marks),
+    )
+
+
+def _decision(plan: StoredPlan) -> str:
+    if plan.breaches:
+        return f"Refused by verification: {'; '.join(plan.breaches)}"
+    if plan.decided_at is None:
+        return ""
+    said = f": {plan.decision_note}" if plan.decision_note else ""
+    return f"Decided by {plan.decided_by}, {plan.decided_at:%Y-%m-%d %H:%M} UTC{said}"
+
+
+def _actions(plan: StoredPlan, person: Caller) -> PageActions | None:
+    if plan.status is not PlanStatus.PROPOSED or not person.role.includes(Role.OPERATOR):
+        return None
+    return PageActions(f"/plans/{plan.id}/approve", f"/plans/{plan.id}/reject")
+
+
+def _links(plan: StoredPlan) -> dict[str, str]:
+    address = f"/v1/plans/{plan.id}"
+    return {
+        "All plans": "/",
+        "Jobs (CSV)": f"{address}/jobs?format=csv",
+        "Energy (CSV)": f"{address}/energy?format=csv",
+        "Whole plan (JSON)": f"{address}/document",
+    }

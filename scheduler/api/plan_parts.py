@@ -1,0 +1,106 @@
+"""A plan as tables, text and pictures. These show in place in the API docs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import pandas as pd
+from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi.responses import PlainTextResponse
+
+from scheduler.api.auth import SubmitterDep
+from scheduler.api.context import SessionDep
+from scheduler.services import plans
+from scheduler.services.plan_document import PlanDocument
+from scheduler.views import chart, energy_table, job_table, summary_text
+
+router = APIRouter(prefix="/v1/plans/{plan_id}", tags=["plans"])
+
+
+class TableFormat(StrEnum):
+    """How a table is written."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+def _document(plan_id: UUID, session: SessionDep, _caller: SubmitterDep) -> PlanDocument:
+    return plans.read_document(session, plan_id)
+
+
+def _format(
+    format: Annotated[  # noqa: A002 - the name of the query parameter
+        TableFormat | None, Query(description="Overrules the `Accept` header.")
+    ] = None,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> TableFormat:
+    if format is not None:
+        return format
+    return TableFormat.CSV if "text/csv" in accept else TableFormat.JSON
+
+
+DocumentDep = Annotated[PlanDocument, Depends(_document, scope="function")]
+FormatDep = Annotated[TableFormat, Depends(_format)]
+
+_ROWS = {"type": "array", "items": {"type": "object", "additionalProperties": True}}
+_TABLE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The rows; every column names its unit.",
+        "content": {
+            "application/json": {"schema": _ROWS},
+            "text/csv": {"schema": {"type": "string"}},
+        },
+    }
+}
+
+
+def _image(media_type: str) -> dict[int | str, dict[str, Any]]:
+    schema = {"type": "string", "format": "binary"}
+    return {200: {"description": "The picture.", "content": {media_type: {"schema": schema}}}}
+
+
+@router.get("/energy", response_class=Response, responses=_TABLE)
+def plan_energy(document: DocumentDep, format_: FormatDep) -> Response:
+    """Show flows, prices, intensity and state of charge, one row per site and slot."""
+    return _table(energy_table(document), format_)
+
+
+@router.get("/jobs", response_class=Response, responses=_TABLE)
+def plan_jobs(document: DocumentDep, format_: FormatDep) -> Response:
+    """Show every job, one row: where and when it runs, or why it does not."""
+    return _table(job_table(document), format_)
+
+
+@router.get("/summary", response_class=PlainTextResponse)
+def plan_summary(document: DocumentDep) -> PlainTextResponse:
+    """Show totals against run-now, sites, violations and stale inputs as readable text."""
+    return PlainTextResponse(summary_text(document))
+
+
+@router.get("/chart.svg", response_class=Response, responses=_image("image/svg+xml"))
+def plan_chart_svg(document: DocumentDep) -> Response:
+    """Show when each job runs, power by source, prices, carbon and state of charge."""
+    return _picture(document, "svg")
+
+
+@router.get("/chart.png", response_class=Response, responses=_image("image/png"))
+def plan_chart_png(document: DocumentDep) -> Response:
+    """Show the same picture as pixels."""
+    return _picture(document, "png")
+
+
+def _table(table: pd.DataFrame, format_: TableFormat) -> Response:
+    if format_ is TableFormat.CSV:
+        return Response(table.to_csv(index=False), media_type="text/csv")
+    # pandas writes missing values as null and instants with their offset.
+    return Response(
+        table.to_json(orient="records", date_format="iso", double_precision=15),
+        media_type="application/json",
+    )
+
+
+def _picture(document: PlanDocument, kind: Literal["svg", "png"]) -> Response:
+    media_type = "image/svg+xml" if kind == "svg" else "image/png"
+    return Response(chart(document, kind), media_type=media_type)

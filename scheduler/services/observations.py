@@ -1,0 +1,91 @@
+"""The numbers that are watched: queues, jobs, commands, and the last plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from scheduler.db.models import (
+    CommandOutcome,
+    DispatchCommand,
+    Job,
+    JobStatus,
+    PlanningRun,
+    PlanStatus,
+    RunStatus,
+    StoredPlan,
+)
+
+Status = TypeVar("Status", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class LastPlan:
+    """Figures of the plan made last, whatever was decided about it."""
+
+    created_at: datetime
+    gap: float | None  # relative
+    money_eur: float
+    carbon_kg: float
+    baseline_money_eur: float
+    baseline_carbon_kg: float
+    n_violations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """What stands in the database at one instant. Every status is there, with 0 if unused."""
+
+    runs: Mapping[RunStatus, int]
+    jobs: Mapping[JobStatus, int]
+    plans: Mapping[PlanStatus, int]
+    commands: Mapping[CommandOutcome, int]
+    oldest_queued_s: float  # age of the planning run that waits longest [s]; 0: none waits
+    last_plan: LastPlan | None
+
+
+def observe(session: Session, now: datetime) -> Observations:
+    """Count everything."""
+    return Observations(
+        runs=_count(session, PlanningRun.status, RunStatus),
+        jobs=_count(session, Job.status, JobStatus),
+        plans=_count(session, StoredPlan.status, PlanStatus),
+        commands=_count(session, DispatchCommand.outcome, CommandOutcome),
+        oldest_queued_s=_oldest_queued_s(session, now),
+        last_plan=_last_plan(session),
+    )
+
+
+def _count(
+    session: Session, column: InstrumentedAttribute[Status], kind: type[Status]
+) -> dict[Status, int]:
+    rows = session.execute(select(column, func.count()).group_by(column))
+    return dict.fromkeys(kind, 0) | {status: count for status, count in rows}
+
+
+def _oldest_queued_s(session: Session, now: datetime) -> float:
+    queued = select(func.min(PlanningRun.queued_at)).where(PlanningRun.status == RunStatus.QUEUED)
+    oldest = session.scalar(queued)
+    return 0.0 if oldest is None else max(0.0, (now - oldest) / timedelta(seconds=1))
+
+
+def _last_plan(session: Session) -> LastPlan | None:
+    newest = select(StoredPlan).order_by(StoredPlan.created_at.desc(), StoredPlan.id.desc())
+    plan = session.scalar(newest.limit(1))
+    if plan is None:
+        return None
+    return LastPlan(
+        created_at=plan.created_at,
+        gap=plan.gap,
+        money_eur=plan.money_eur,
+        carbon_kg=plan.carbon_kg,
+        baseline_money_eur=plan.baseline_money_eur,
+        baseline_carbon_kg=plan.baseline_carbon_kg,
+        n_violations=plan.n_violations,
+    )
