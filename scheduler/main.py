@@ -5,10 +5,14 @@ The only module that names concrete connectors.
 
 from __future__ import annotations
 
+from fastapi import FastAPI
+
 from connectors.clusters.local import LocalCluster, LocalPool
 from connectors.protocols import Battery, Cluster
 from connectors.signals.files import read_signals
 from connectors.storage.simulated import BatteryRating, SimulatedBattery
+from scheduler.api.app import create_app
+from scheduler.api.context import ApiContext
 from scheduler.db.session import SessionFactory, make_engine, make_session_factory
 from scheduler.services.errors import Invalid, Refusal
 from scheduler.services.outside import Outside, OutsideOf
@@ -17,7 +21,7 @@ from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import BatterySpec, SiteSpec
 from scheduler.timekeeping import Now
 
-__all__ = ["connect", "open_sessions", "outside_of", "read_signal_file"]
+__all__ = ["connect", "make_app", "open_sessions", "outside_of", "read_signal_file"]
 
 LOCAL = "local"
 
@@ -57,6 +61,11 @@ def outside_of(settings: Settings, now: Now) -> OutsideOf:
         return known[0][1]
 
     return connected
+
+
+def make_app(settings: Settings, sessions: SessionFactory, now: Now) -> FastAPI:
+    """Make the web application."""
+    return create_app(ApiContext(sessions, now, read_signals, outside_of(settings, now)))
 
 
 def _cluster(settings: Settings, site: SiteSpec) -> Cluster:

@@ -101,7 +101,7 @@ def _dead_predecessors(session: Session, spec: JobSpec) -> Iterable[Refusal]:
     if not spec.after:
         return
     rows = session.execute(select(Job.name, Job.status).where(Job.name.in_(spec.after)))
-    standing = {name: status for name, status in rows}
+    standing = dict(rows.all())
     for name in spec.after:
         if name not in standing:
             yield Refusal(_owner(spec), "after", name, "a job submitted before")

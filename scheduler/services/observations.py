@@ -66,7 +66,7 @@ def _count(
     session: Session, column: InstrumentedAttribute[Status], kind: type[Status]
 ) -> dict[Status, int]:
     rows = session.execute(select(column, func.count()).group_by(column))
-    return dict.fromkeys(kind, 0) | {status: count for status, count in rows}
+    return dict.fromkeys(kind, 0) | dict(rows.all())
 
 
 def _oldest_queued_s(session: Session, now: datetime) -> float:

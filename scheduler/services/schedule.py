@@ -72,7 +72,7 @@ def schedule_in_force(session: Session, now: datetime, site: str | None = None) 
     named = select(Job.name, Job.status).where(
         Job.name.in_([job.name for job in document.problem.jobs])
     )
-    statuses = {name: status for name, status in session.execute(named)}
+    statuses = dict(session.execute(named).all())
     jobs = [job for job in _jobs(document, statuses) if site is None or job.site == site]
     sites = [now_at for now_at in _sites(document, now) if site is None or now_at.site == site]
     return Schedule(
