@@ -139,6 +139,15 @@ def lost_per_restart(
     return job.pausing.restart_slots * max(rates, default=0.0)
 
 
+def slots_needed(
+    job: Job, point: OperatingPoint, n_pauses: int, links: Links, slot_hours: float
+) -> int:
+    """Slots ``job`` holds ``point`` in, all at this point, if it pauses ``n_pauses`` times."""
+    n_restarts = n_pauses + begins_with_restart(job)
+    work = job.work + n_restarts * lost_per_restart(job, point.configuration, links, slot_hours)
+    return slots_to_do(work, point, slot_hours)
+
+
 def min_run_slots(job: Job, links: Links, slot_hours: float) -> int:
     """Least length of a piece: ``min_run_slots``, or the whole job where that is shorter."""
     if job.pausing is None:

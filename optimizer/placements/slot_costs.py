@@ -7,7 +7,6 @@ churn) become arrays that a search for the cheapest placement runs over.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,9 +18,8 @@ from optimizer.jobs import Job, OperatingPoint
 from optimizer.pieces import (
     begins_with_restart,
     links_of,
-    lost_per_restart,
     min_run_slots,
-    rate,
+    slots_needed,
     transfer_to,
 )
 from optimizer.problem import Problem
@@ -151,17 +149,13 @@ def _slots_by_pauses(
     problem: Problem, job: Job, point: OperatingPoint, n_window: int
 ) -> tuple[int, ...]:
     """Slots ``job`` runs in at ``point`` with 0, 1, 2 ... pauses, as long as that fits."""
-    hours = problem.horizon.slot_hours
-    lost = lost_per_restart(job, point.configuration, links_of(problem), hours)
-    lost_first = lost if begins_with_restart(job) else 0.0
+    links = links_of(problem)
     most = n_window if job.pausing is not None else 0
     if job.pausing is not None and job.pausing.max_pauses is not None:
         most = min(most, job.pausing.max_pauses)
-    per_slot = rate(point, hours)
     counts = []
     for n_pauses in range(most + 1):
-        work = job.work + lost_first + n_pauses * lost
-        n_slots = max(1, math.ceil(work / per_slot - 1e-9))
+        n_slots = slots_needed(job, point, n_pauses, links, problem.horizon.slot_hours)
         if n_slots + n_pauses > n_window:
             break
         counts.append(n_slots)

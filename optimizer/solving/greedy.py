@@ -1,0 +1,248 @@
+"""A good feasible plan at once: jobs one after another at marginal cost, then batteries.
+
+``greedy`` starts the exact search and stands in for it where it fails; ``latest_safe_start`` is the
+last rung, for when nothing else may be trusted: every job as late as it still meets its deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.baselines import default_points, in_one_piece
+from optimizer.dispatch import StorageFlows, dispatch, idle, idle_dispatch, settled_plan
+from optimizer.jobs import Job
+from optimizer.obstacles import not_worth_it, unserved
+from optimizer.placements.priced import Priced, cheapest, cheapest_at
+from optimizer.plan import Placement, Plan, Rung, Unserved
+from optimizer.problem import Problem
+from optimizer.room import Room, by_precedence, least_slots
+from optimizer.settlement import is_churned
+from optimizer.solving.marginal import MarginalCost, marginal_cost, tariffs_of
+from optimizer.solving.storage_rule import operate_storage
+
+Floats = NDArray[np.float64]
+
+_REPAIRS = 2
+"""How often jobs that found no place are put first and all is placed anew."""
+
+_SWEEPS = 2
+"""How often every job is put back around the batteries, and these are operated anew."""
+
+
+def greedy(problem: Problem) -> Plan:
+    """Place jobs one by one where they cost least on top of those placed before.
+
+    Pinned jobs come first, then those with least slack. A job whose cheapest place costs more than
+    leaving it, and all that waits for it, out is left out. The result is always a feasible plan.
+    """
+    first: tuple[str, ...] = ()
+    best = plan = _improved(problem, _place(problem, first))
+    for _ in range(_REPAIRS):
+        missing = tuple(left_out.job for left_out in plan.unserved if left_out.job not in first)
+        if not missing:
+            break
+        first += missing
+        plan = _improved(problem, _place(problem, first))
+        best = min(best, plan, key=lambda plan: plan.objective)
+    return best
+
+
+def latest_safe_start(problem: Problem) -> Plan:
+    """Run every job in one piece, as late as it meets its deadline where there is room.
+
+    Jobs that others wait for leave them time. Batteries stay idle.
+    """
+    room = Room.of(problem)
+    placements, left_out = [], []
+    for job in by_precedence(problem.jobs, lambda job: (job.pin is None, -job.priority)):
+        placement = _latest(room, job)
+        if placement is None:
+            left_out.append(unserved(room, job))
+        else:
+            room.put(job, placement)
+            placements.append(placement)
+    flows = idle_dispatch(problem, placements)
+    return settled_plan(problem, Rung.LATEST_SAFE_START, placements, left_out, flows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decisions:
+    """Who runs how, and who is left out."""
+
+    placements: tuple[Placement, ...]
+    left_out: tuple[Unserved, ...]
+
+
+def _place(problem: Problem, first: Sequence[str]) -> _Decisions:
+    """Place every job once, those named in ``first`` right after the pinned ones."""
+    room = Room.of(problem)
+    costs = marginal_cost(room, tariffs_of(problem), np.zeros_like(room.it_load_kw))
+    values = _values(problem)
+    placements: list[Placement] = []
+    left_out: list[Unserved] = []
+    for job in _in_order(problem, room, first):
+        _place_one(costs, job, values[job.name], placements, left_out)
+    return _Decisions(tuple(placements), tuple(left_out))
+
+
+def _place_one(
+    costs: MarginalCost,
+    job: Job,
+    value_eur: float,
+    placements: list[Placement],
+    left_out: list[Unserved],
+) -> None:
+    """Put ``job`` where it costs least, or leave it out."""
+    room = costs.room
+    priced = _cheapest_now(costs, job)
+    if priced is None:
+        left_out.append(unserved(room, job))
+    elif priced.cost_eur > value_eur:
+        left_out.append(not_worth_it(job, priced.cost_eur, value_eur))
+    else:
+        room.put(job, priced.placement)
+        costs.pay_peak(room.row(priced.placement.site))
+        placements.append(priced.placement)
+
+
+def _cheapest_now(costs: MarginalCost, job: Job) -> Priced | None:
+    room = costs.room
+    at_margin = replace(costs, peak_slots=least_slots(room.problem, job, room.links))
+    found = (
+        cheapest(room.problem, job, room.offer(at_margin), window) for window in room.windows(job)
+    )
+    return next((priced for priced in found if priced is not None), None)
+
+
+def _values(problem: Problem) -> dict[str, float]:
+    """Return what leaving a job out costs, with all that come after it [EUR]."""
+    weights = problem.weights
+    own = {
+        job.name: (
+            (
+                job.unserved_eur
+                if job.can_wait
+                else weights.unserved * job.unserved_eur * job.priority
+            )
+            + weights.churn_eur_per_job * is_churned(job, None)
+        )
+        for job in problem.jobs
+    }
+    lost_with: dict[str, set[str]] = {job.name: {job.name} for job in problem.jobs}
+    for job in reversed(by_precedence(problem.jobs, lambda _: ())):
+        for before in job.after:
+            lost_with[before] |= lost_with[job.name]
+    return {name: sum(own[lost] for lost in sorted(others)) for name, others in lost_with.items()}
+
+
+def _in_order(problem: Problem, room: Room, first: Sequence[str]) -> list[Job]:
+    """Pinned jobs, then ``first``, then by slack; of equal slack the one that holds most."""
+    urgent = set(first)
+    for job in reversed(by_precedence(problem.jobs, lambda _: ())):
+        if job.name in urgent:
+            urgent.update(job.after)
+
+    def rank(job: Job) -> tuple[float, ...]:
+        n_slots = least_slots(problem, job, room.links)
+        slack = room.latest_ends[job.name] - job.release_slot - n_slots
+        gpus = max(point.gpus for point in job.points)
+        return (job.pin is None, job.name not in urgent, slack, -gpus * n_slots)
+
+    return by_precedence(problem.jobs, rank)
+
+
+def _improved(problem: Problem, decisions: _Decisions) -> Plan:
+    """Operate the batteries, place every job anew around them, and keep what is best."""
+    plan = settled_plan(
+        problem,
+        Rung.GREEDY,
+        decisions.placements,
+        decisions.left_out,
+        idle_dispatch(problem, decisions.placements),
+    )
+    storage: dict[str, StorageFlows] = {}
+    for _ in range(_SWEEPS):
+        decisions = _replaced(problem, decisions, storage)
+        storage = _operated(problem, decisions)
+        for courses in (storage, {}):
+            flows = dispatch(problem, decisions.placements, courses)
+            other = settled_plan(
+                problem, Rung.GREEDY, decisions.placements, decisions.left_out, flows
+            )
+            plan = other if other.objective < plan.objective else plan
+    return plan
+
+
+def _replaced(
+    problem: Problem, decisions: _Decisions, storage: Mapping[str, StorageFlows]
+) -> _Decisions:
+    """Take each free job out and put it back where it costs least, the rest as it stands."""
+    room = Room.of(problem)
+    jobs = {job.name: job for job in problem.jobs}
+    placed = {placement.job: placement for placement in decisions.placements}
+    for name, placement in placed.items():
+        room.put(jobs[name], placement)
+    costs = marginal_cost(room, tariffs_of(problem), _battery_kw(problem, storage))
+    has_followers = {before for job in problem.jobs for before in job.after}
+    for name, placement in list(placed.items()):
+        job = jobs[name]
+        if job.pin is not None or name in has_followers:
+            continue
+        room.put(job, placement, sign=-1)
+        priced = _cheapest_now(costs.with_peaks_of_now(), job)
+        placed[name] = priced.placement if priced is not None else placement
+        room.put(job, placed[name])
+    return replace(decisions, placements=tuple(placed.values()))
+
+
+def _battery_kw(problem: Problem, storage: Mapping[str, StorageFlows]) -> Floats:
+    """Load of the batteries: charge less discharge [site, slot]."""
+    courses = [storage.get(site.name) or idle(site) for site in problem.sites]
+    return np.array([(c.charge_kw - c.discharge_kw).sum(axis=0) for c in courses])
+
+
+def _operated(problem: Problem, decisions: _Decisions) -> dict[str, StorageFlows]:
+    """Operate the batteries of every site against the load of the placements."""
+    room = Room.of(problem)
+    jobs = {job.name: job for job in problem.jobs}
+    for placement in decisions.placements:
+        room.put(jobs[placement.job], placement)
+    costs = marginal_cost(room, tariffs_of(problem), np.zeros_like(room.it_load_kw))
+    return {
+        site.name: operate_storage(
+            problem, site, costs.tariffs[row], costs.load_kw(row), float(costs.peak_kw[row])
+        )
+        for row, site in enumerate(problem.sites)
+        if site.storage
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _TheLater:
+    """Prefers late slots where the room carries the load; with ``ignores_power`` anywhere."""
+
+    room: Room
+    ignores_power: bool
+
+    def eur(self, site: int, it_kw: float) -> Floats:
+        later = -np.arange(self.room.problem.horizon.n_slots, dtype=np.float64)
+        if self.ignores_power:
+            return later
+        return np.where(self.room.carries(site, it_kw), later, np.inf)
+
+
+def _latest(room: Room, job: Job) -> Placement | None:
+    """Return the latest run in one piece, at the sites' default points if one of them will do."""
+    offer = room.offer(_TheLater(room, ignores_power=job.pin is not None))
+    plain = in_one_piece(job)
+    for points in (default_points(room, job), job.points):
+        for window in room.windows(job):
+            found = [cheapest_at(room.problem, plain, point, offer, window) for point in points]
+            possible = [priced.placement for priced in found if priced is not None]
+            if possible:
+                return max(possible, key=lambda placement: placement.start_slot)
+    return None

@@ -1,0 +1,73 @@
+"""What one more load costs a site on top of what it carries: the prices the greedy plans at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.problem import Problem
+from optimizer.room import Room
+from optimizer.tariffs import SiteTariff, tariff_of
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class MarginalCost:
+    """What one more load costs on top of the room's load and ``battery_kw`` of batteries.
+
+    ``peak_kw`` is the import each site already pays for [site]; what exceeds it is shared over the
+    ``peak_slots`` a job needs, because a run raises the peak once.
+    """
+
+    room: Room
+    tariffs: tuple[SiteTariff, ...]
+    battery_kw: Floats
+    peak_kw: Floats
+    peak_slots: int
+
+    def eur(self, site: int, it_kw: float) -> Floats:
+        """Cost of ``it_kw`` more IT load at the site of this index [slot]."""
+        pue = np.asarray(self.room.problem.sites[site].pue)
+        load = self.load_kw(site)
+        price = self.tariffs[site].eur
+        with_it = price(load + pue * it_kw, self.peak_kw[site], self.peak_slots)
+        cost: Floats = with_it - price(load, self.peak_kw[site], self.peak_slots)
+        return cost
+
+    def load_kw(self, site: int) -> Floats:
+        """Facility load so far [slot]."""
+        owner = self.room.problem.sites[site]
+        it_kw = self.room.it_load_kw[site]
+        load: Floats = np.asarray(owner.base_load_kw) + np.asarray(owner.pue) * it_kw
+        load += self.battery_kw[site]
+        return load
+
+    def pay_peak(self, site: int) -> None:
+        """Count what the site imports now as paid for."""
+        tariff = self.tariffs[site]
+        net = self.load_kw(site) - tariff.renewable_kw
+        imported = np.clip(net, 0.0, tariff.import_limit_kw) * (tariff.peak_counts > 0.0)
+        self.peak_kw[site] = max(self.peak_kw[site], float(imported.max()))
+
+    def with_peaks_of_now(self) -> MarginalCost:
+        """Return these costs with no import paid for but what there is now."""
+        sites = self.room.problem.sites
+        so_far = np.array([site.peak.so_far_kw if site.peak else 0.0 for site in sites])
+        costs = replace(self, peak_kw=so_far)
+        for row in range(len(sites)):
+            costs.pay_peak(row)
+        return costs
+
+
+def tariffs_of(problem: Problem) -> tuple[SiteTariff, ...]:
+    """Return what load costs at every site."""
+    return tuple(tariff_of(problem, site) for site in problem.sites)
+
+
+def marginal_cost(room: Room, tariffs: tuple[SiteTariff, ...], battery_kw: Floats) -> MarginalCost:
+    """Return costs on top of what ``room`` holds and of the batteries' load [site, slot]."""
+    unpaid = np.zeros(len(tariffs))
+    return MarginalCost(room, tariffs, battery_kw, unpaid, peak_slots=1).with_peaks_of_now()

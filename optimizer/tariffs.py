@@ -1,0 +1,125 @@
+"""What load costs a site by the operator's own weights: at the margin, and in all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.problem import Problem
+from optimizer.sites import Site
+
+Floats = NDArray[np.float64]
+
+
+def import_eur_per_kwh(problem: Problem) -> Floats:
+    """Energy, network fee and priced carbon of imported energy, weighted [site, slot]."""
+    return np.array([_import_eur_per_kwh(problem, site) for site in problem.sites])
+
+
+def _import_eur_per_kwh(problem: Problem, site: Site) -> Floats:
+    weights, grid = problem.weights, site.grid
+    price: Floats = (
+        weights.energy * np.asarray(grid.import_price_eur_per_mwh) / 1e3
+        + weights.network * np.asarray(grid.network_fee_eur_per_mwh) / 1e3
+        + weights.carbon_eur_per_t * np.asarray(grid.carbon_g_per_kwh) / 1e6
+    )
+    return price
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTariff:
+    """Cost of one site's load by slot, with own supply first, as ``dispatch`` would serve it.
+
+    All but the scalars are [slot]. ``caps`` are contractual import limits: kW, and EUR/kWh above.
+    """
+
+    slot_hours: float
+    renewable_kw: Floats
+    import_limit_kw: Floats
+    export_limit_kw: Floats
+    import_eur_per_kwh: Floats
+    export_eur_per_kwh: Floats
+    caps: tuple[tuple[Floats, float], ...]
+    generator_kw: float
+    generator_eur_per_kwh: float
+    shortfall_eur_per_kwh: float
+    peak_counts: Floats
+    peak_eur_per_kw: float
+
+    def at(self, slot: int) -> SiteTariff:
+        """Return the tariff of this slot alone: its series have one value."""
+        only = slice(slot, slot + 1)
+        return replace(
+            self,
+            renewable_kw=self.renewable_kw[only],
+            import_limit_kw=self.import_limit_kw[only],
+            export_limit_kw=self.export_limit_kw[only],
+            import_eur_per_kwh=self.import_eur_per_kwh[only],
+            export_eur_per_kwh=self.export_eur_per_kwh[only],
+            caps=tuple((cap_kw[only], breach) for cap_kw, breach in self.caps),
+            peak_counts=self.peak_counts[only],
+        )
+
+    def eur(self, load_kw: Floats, peak_kw: float, peak_slots: int) -> Floats:
+        """Cost of ``load_kw`` [..., slot] in EUR per slot; negative load is fed into the grid.
+
+        An import above ``peak_kw`` bears the peak charge, shared over ``peak_slots`` slots.
+        """
+        fed_in = np.maximum(-load_kw, 0.0)
+        net = np.maximum(load_kw, 0.0) - self.renewable_kw
+        imported = np.clip(net, 0.0, self.import_limit_kw)
+        beyond = np.maximum(net - self.import_limit_kw, 0.0)
+        generated = np.minimum(beyond, self.generator_kw)
+        room = np.maximum(self.export_limit_kw - fed_in, 0.0)
+        sold = np.where(self.export_eur_per_kwh > 0.0, np.clip(-net, 0.0, room), 0.0)
+        per_hour = (
+            imported * self.import_eur_per_kwh
+            + generated * self.generator_eur_per_kwh
+            + (beyond - generated) * self.shortfall_eur_per_kwh
+            - (sold + fed_in) * self.export_eur_per_kwh
+        )
+        for cap_kw, breach_eur_per_kwh in self.caps:
+            per_hour = per_hour + np.maximum(imported - cap_kw, 0.0) * breach_eur_per_kwh
+        over_peak = np.maximum(imported - peak_kw, 0.0) * self.peak_counts
+        cost = per_hour * self.slot_hours + over_peak * (self.peak_eur_per_kw / peak_slots)
+        return np.where(fed_in > self.export_limit_kw, np.inf, cost)
+
+
+def tariff_of(problem: Problem, site: Site) -> SiteTariff:
+    """Return what load costs at ``site``."""
+    n_slots, weights, grid = problem.horizon.n_slots, problem.weights, site.grid
+    renewable = np.zeros(n_slots)
+    for plant in site.renewables:
+        renewable = renewable + np.asarray(plant.available_kw)
+    fuel = [
+        weights.generation * generator.fuel_eur_per_kwh
+        + weights.carbon_eur_per_t * generator.emissions_g_per_kwh / 1e6
+        for generator in site.generators
+    ]
+    slots = np.arange(n_slots)
+    caps = tuple(
+        (
+            np.where(
+                (slots >= limit.start_slot) & (slots < limit.end_slot), limit.limit_kw, np.inf
+            ),
+            limit.breach_eur_per_kwh,
+        )
+        for limit in problem.capacity_limits
+        if limit.site == site.name
+    )
+    return SiteTariff(
+        slot_hours=problem.horizon.slot_hours,
+        renewable_kw=renewable,
+        import_limit_kw=np.asarray(grid.import_limit_kw),
+        export_limit_kw=np.asarray(grid.export_limit_kw),
+        import_eur_per_kwh=_import_eur_per_kwh(problem, site),
+        export_eur_per_kwh=weights.energy * np.asarray(grid.export_price_eur_per_mwh) / 1e3,
+        caps=caps,
+        generator_kw=sum(generator.max_kw for generator in site.generators),
+        generator_eur_per_kwh=max(fuel, default=0.0),
+        shortfall_eur_per_kwh=problem.penalties.shortfall_eur_per_kwh,
+        peak_counts=np.zeros(n_slots) if site.peak is None else np.asarray(site.peak.counts),
+        peak_eur_per_kw=0.0 if site.peak is None else weights.peak * site.peak.charge_eur_per_kw,
+    )
