@@ -11,13 +11,14 @@ power_cap_w               the cluster, under its lock   the cap now [W per GPU],
 lock                      supervisor or starting job    held while somebody looks after the job
 supervisor.json           the supervisor                who to wake when ``wanted`` changes
 start-N.json              the job, before its command   run N was started, as this process
+told-N.json               the supervisor                run N lives and is now told to leave
 pause-N.json              the supervisor                run N was paused and has ended
 final.json                the supervisor                nothing more will happen
 output.log                the job                       what it printed, all runs
 checkpoint/ work/         the job                       its own
 ========================  ============================  =========================================
 
-Only the holder of ``lock`` writes ``start-N``, ``pause-N`` and ``final``.
+Only the holder of ``lock`` writes ``start-N``, ``told-N``, ``pause-N`` and ``final``.
 """
 
 from __future__ import annotations
@@ -162,6 +163,14 @@ class JobFolder:
         """Say that ``run`` starts now as ``leader``."""
         record = {"leader": asdict(leader), "at": datetime.now(UTC).isoformat()}
         durable.write_json(self.path / f"start-{run}.json", record)
+
+    def was_told_to_leave(self, run: int) -> bool:
+        """Whether ``run`` was still there when it was told to leave."""
+        return (self.path / f"told-{run}.json").exists()
+
+    def write_told_to_leave(self, run: int) -> None:
+        """Say that ``run`` is there and is about to be told to leave."""
+        durable.write_json(self.path / f"told-{run}.json", {})
 
     def pause_reason(self, run: int) -> str | None:
         """Read how ``run`` was paused, or None where it was not."""

@@ -9,8 +9,8 @@ What it finds decides what it does, so it may be started at any time and any num
 - a started command whose process group lives, its supervisor having been killed: it adopts it;
 - a started command that is gone, without a record of how it ended (supervisor and job killed
   together, or the machine rebooted): the job FAILED. It is never started again by itself, because
-  nobody knows how far it came and a cluster runs a job once. What had been paused by checkpoint
-  before the crash stays paused and can be resumed.
+  nobody knows how far it came and a cluster runs a job once. Only where it had been told to leave
+  is it paused or cancelled as asked. What was paused before a reboot can be resumed after it.
 """
 
 from __future__ import annotations
@@ -118,11 +118,24 @@ def _take_over(folder: JobFolder) -> _Run | None:
 def _adopt(folder: JobFolder, run: _Run) -> _Run | None:
     if not run.has_ended:
         return run
-    rebooted = run.leader.boot_id != boot_id()
-    folder.write_final(
-        JobState.FAILED, None, "the machine restarted while it ran" if rebooted else _UNSEEN
-    )
+    _record_end(folder, run, None)
     return None
+
+
+def _record_end(folder: JobFolder, run: _Run, code: int | None) -> None:
+    """Say how a run ended that was not, or not by us, brought to its end."""
+    if code == 0:
+        folder.write_final(JobState.SUCCEEDED, code, "")
+    elif code is not None:
+        folder.write_final(JobState.FAILED, code, _describe(code))
+    elif folder.wanted().phase is Phase.CANCEL:
+        folder.write_final(JobState.CANCELLED, None, f"cancelled: {_UNSEEN}")
+    elif folder.was_told_to_leave(run.number):
+        folder.write_pause(run.number, f"paused: {_UNSEEN}")
+    elif run.leader.boot_id != boot_id():
+        folder.write_final(JobState.FAILED, None, "the machine restarted while it ran")
+    else:
+        folder.write_final(JobState.FAILED, None, _UNSEEN)
 
 
 def _watch(folder: JobFolder, order: JobOrder, run: _Run) -> None:
@@ -140,11 +153,7 @@ def _watch(folder: JobFolder, order: JobOrder, run: _Run) -> None:
             _hold(run, is_held=phase is Phase.PAUSE)
         signal.sigtimedwait(_HEARD, _LOOK_EVERY_S if run.is_child else _LOOK_AT_ADOPTED_EVERY_S)
     _kill(run)
-    code = run.collect()
-    if code == 0:
-        folder.write_final(JobState.SUCCEEDED, code, "")
-    else:
-        folder.write_final(JobState.FAILED, code, _describe(code))
+    _record_end(folder, run, run.collect())
 
 
 def _hold(run: _Run, *, is_held: bool) -> None:
@@ -174,6 +183,7 @@ def _end(folder: JobFolder, order: JobOrder, run: _Run) -> None:
     After SIGTERM any exit code means "paused": frameworks leave with 0 as well as with an error
     once they have saved, and to take a saved job for a finished one would lose the rest of it.
     """
+    folder.write_told_to_leave(run.number)  # while it is stopped: it had not ended by itself
     signal_group(run.leader, signal.SIGTERM)
     signal_group(run.leader, signal.SIGCONT)
     give_up_at = time.monotonic() + order.checkpoint_grace_s
