@@ -36,6 +36,7 @@ from optimizer.sites import (
     Site,
     StorageUnit,
 )
+from optimizer.solving.greedy import greedy
 from optimizer.solving.solve import solve
 from optimizer.verify import Breach, require_verified, verify
 
@@ -83,6 +84,7 @@ __all__ = [
     "add_it_load",
     "dispatch",
     "gpus_used",
+    "greedy",
     "it_load_kw",
     "lateness_eur",
     "links_of",
