@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
 from sqlalchemy.exc import DBAPIError
@@ -142,9 +142,7 @@ class Worker:
         except ChildFailed as error:
             log.warning("run %s: %s; planning greedily instead", lease.run_id, error)
             solved = self._solve(lease, task, solve_greedily)
-            assembled = Assembled(
-                assembled.problem, assembled.window, (*assembled.marks, f"solver: {error}")
-            )
+            assembled = replace(assembled, marks=(*assembled.marks, f"solver: {error}"))
         self._store(lease, inputs, assembled, solved)
 
     def _read(self, lease: Lease) -> Inputs:

@@ -37,11 +37,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """A problem, the instants of its slots, and what is to be known about its inputs."""
+    """A problem, the instants of its slots, and what is to be known about its inputs.
+
+    ``cut_jobs`` are those that only a part of is in the problem.
+    """
 
     problem: Problem
     window: PlanWindow
     marks: tuple[str, ...]
+    cut_jobs: tuple[str, ...] = ()
 
 
 def assemble(
@@ -106,7 +110,8 @@ def assemble(
         ceilings=Ceilings(planning.carbon_budget_kg, planning.cost_ceiling_eur),
         carbon_intensity_name=planning.carbon_intensity_name,
     )
-    return Assembled(problem, window, (*marks, *limit_marks, *fitted.marks))
+    marks += [*limit_marks, *fitted.marks]
+    return Assembled(problem, window, tuple(marks), fitted.cut_jobs)
 
 
 def _capacity_limits(

@@ -68,9 +68,10 @@ class JobToPlan:
 
 @dataclass(frozen=True, slots=True)
 class AssembledJobs:
-    """Jobs of the problem, and a sentence for every job left out or changed."""
+    """Jobs of the problem, those of them cut short, and a sentence for every one left out."""
 
     jobs: tuple[Job, ...]
+    cut_jobs: tuple[str, ...]
     marks: tuple[str, ...]
 
 
@@ -116,7 +117,8 @@ def assemble_jobs(
             sorting.cut.add(name)
     ready = apply_precedence(sorting)
     left_out = [f"job {name}: left out, {why}" for name, why in sorting.left_out.items()]
-    return AssembledJobs(ready, (*sorting.marks, *left_out))
+    cut_jobs = tuple(job.name for job in ready if job.name in sorting.cut)
+    return AssembledJobs(ready, cut_jobs, (*sorting.marks, *left_out))
 
 
 def _job(fleet: FleetSpec, standing: JobToPlan, window: PlanWindow, now: datetime) -> Job | None:

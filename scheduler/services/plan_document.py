@@ -28,6 +28,8 @@ class PlanDocument(BaseModel):
         The run-now plan of the same problem, settled by the same function.
     marks
         Stale, filled or short inputs and jobs left out, one sentence each.
+    cut_jobs
+        Jobs of which the plan holds only a part: they go on after its window.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -38,6 +40,7 @@ class PlanDocument(BaseModel):
     plan: Plan
     baseline: Plan
     marks: tuple[str, ...]
+    cut_jobs: tuple[str, ...] = ()
     created_at: AwareDatetime
 
     def to_json(self, *, indent: int | None = None) -> str:

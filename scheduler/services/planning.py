@@ -31,6 +31,7 @@ def make_document(
         plan=plan,
         baseline=baseline,
         marks=assembled.marks,
+        cut_jobs=assembled.cut_jobs,
         created_at=now,
     )
 

@@ -149,7 +149,7 @@ def _last_begins(session: Session, jobs: Sequence[UUID]) -> dict[UUID, datetime]
             DispatchCommand.outcome == CommandOutcome.DONE,
         )
         .group_by(DispatchCommand.job_id)
-    ).tuples()
+    )
     return {job: at for job, at in rows if job is not None and at is not None}
 
 
@@ -192,13 +192,8 @@ def _state(
     window: PlanWindow,
 ) -> FleetState:
     awaited = {name for job in jobs for name in job.spec["after"]}
-    ended = dict(
-        session.execute(
-            select(Job.name, Job.status).where(Job.name.in_(awaited), Job.status.not_in(_OPEN))
-        )
-        .tuples()
-        .all()
-    )
+    over = select(Job.name, Job.status).where(Job.name.in_(awaited), Job.status.not_in(_OPEN))
+    ended = {row.name: row.status for row in session.execute(over)}
     return FleetState(
         soc_kwh=soc_at(session, in_force, window.start),
         peak_so_far_kw=peak_so_far(fleet, in_force, window),

@@ -1,0 +1,35 @@
+"""The dispatcher's loop: one tick after the other, whatever happens to the database meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from sqlalchemy.exc import DBAPIError
+
+from scheduler.db.session import SessionFactory
+from scheduler.services.dispatch import Dispatcher
+from scheduler.services.errors import ServiceError
+from scheduler.services.outside import OutsideOf
+from scheduler.timekeeping import Now
+
+log = logging.getLogger(__name__)
+
+
+def run_dispatcher(
+    sessions: SessionFactory,
+    outside_of: OutsideOf,
+    now: Now,
+    stop: threading.Event,
+    every_s: float,
+) -> None:
+    """Carry out the plan in force until ``stop`` is set, with ``every_s`` of real time between."""
+    dispatcher = Dispatcher(sessions, outside_of, now)
+    while not stop.is_set():
+        try:
+            dispatcher.tick()
+        except DBAPIError as error:
+            log.warning("database unavailable, trying again: %s", error.orig)
+        except ServiceError as error:
+            log.warning("cannot dispatch: %s", error)
+        stop.wait(every_s)

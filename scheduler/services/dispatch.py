@@ -1,0 +1,197 @@
+"""Dispatch: compare what the plan wants now with what the clusters report, and send the difference.
+
+Level-triggered: every tick looks at everything anew, so a lost tick, a lost command or a crash is
+made up for by the next one. Each tick reads, observes, decides, records what it is about to do,
+sends it, and records what came of it, in this order; no transaction is open while it waits for the
+outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from scheduler.db.models import CommandKind, CommandOutcome
+from scheduler.db.session import SessionFactory, transaction
+from scheduler.services import fleet as fleets
+from scheduler.services.dispatch_decide import (
+    Command,
+    Situation,
+    decide,
+)
+from scheduler.services.dispatch_observe import Observed, changes, observe
+from scheduler.services.dispatch_records import (
+    OpenJob,
+    governing_plan,
+    open_jobs,
+    record_changes,
+    record_ending,
+    record_intent,
+    record_outcomes,
+    snapshot,
+    succeeded_among,
+)
+from scheduler.services.dispatch_send import Recorded, Sent, send_all
+from scheduler.services.dispatch_wants import Want, battery_power_at, wants_at
+from scheduler.services.outside import OutsideOf
+from scheduler.services.plan_document import PlanDocument
+from scheduler.services.plans import read_document
+from scheduler.specs import FleetSpec
+from scheduler.timekeeping import Now
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one tick did. ``silent_sites`` are those whose cluster did not answer."""
+
+    plan: UUID | None
+    sent: tuple[Sent, ...] = ()
+    silent_sites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database says at the start of a tick, and what the plan wants then of each job."""
+
+    now: datetime
+    fleet: FleetSpec
+    plan_id: UUID | None
+    plan: PlanDocument | None
+    jobs: tuple[OpenJob, ...]
+    succeeded: frozenset[str]
+    wants: Mapping[str, Want]
+
+    @property
+    def slot(self) -> int | None:
+        """The plan's slot."""
+        return None if self.plan is None else self.plan.window.slot_of(self.now)
+
+
+class Dispatcher:
+    """Carries out the plan in force, one tick at a time."""
+
+    def __init__(self, sessions: SessionFactory, outside_of: OutsideOf, now: Now) -> None:
+        self._sessions = sessions
+        self._outside_of = outside_of
+        self._now = now
+        self._plan: tuple[UUID, PlanDocument] | None = None
+        # What each battery was last told, and for which slot of which plan.
+        self._told: dict[tuple[str, str], tuple[UUID | None, int | None]] = {}
+
+    def tick(self) -> Tick:
+        """Look at everything and send what differs."""
+        known = self._read()
+        if known is None:
+            return Tick(None)
+        outside = self._outside_of(known.fleet)
+        with asyncio.Runner() as runner:
+            observed = runner.run(observe(outside))
+            recorded, jobs = self._decide(known, observed)
+            sent = runner.run(send_all(outside, recorded))
+        with transaction(self._sessions) as session:
+            record_outcomes(session, sent, jobs, self._now())
+        for one in sent:
+            self._note(one, known)
+        silent = tuple(site for site in outside.clusters if site not in observed.clusters)
+        return Tick(known.plan_id, sent, silent)
+
+    def _read(self) -> _Known | None:
+        now = self._now()
+        with transaction(self._sessions) as session:
+            version = fleets.find_current(session)
+            if version is None:
+                return None
+            plan_id = governing_plan(session, now)
+            if plan_id is not None and (self._plan is None or self._plan[0] != plan_id):
+                self._plan = plan_id, read_document(session, plan_id)
+            plan = self._plan[1] if plan_id is not None and self._plan is not None else None
+            jobs = open_jobs(session)
+            names = {name for job in jobs for name in job.spec.after}
+            return _Known(
+                now=now,
+                fleet=fleets.spec_of(version),
+                plan_id=plan_id,
+                plan=plan,
+                jobs=tuple(jobs),
+                succeeded=frozenset(succeeded_among(session, names)),
+                wants={} if plan is None else wants_at(plan, now),
+            )
+
+    def _decide(
+        self, known: _Known, observed: Observed
+    ) -> tuple[list[Recorded], dict[UUID, OpenJob]]:
+        """Decide and record, in one transaction, what was seen and what is about to be sent."""
+        now = known.now
+        free_gpus = observed.free_gpus()
+        situation = Situation(now, tuple(site.name for site in known.fleet.sites), free_gpus)
+        with transaction(self._sessions) as session:
+            commands = self._battery_commands(known, observed)
+            for job in known.jobs:
+                for command in _follow(session, job, known, observed, situation):
+                    commands.append(command)
+                    if command.order is not None:
+                        free_gpus[command.site, command.order.pool] -= command.order.gpus
+            intents = [record_intent(session, each, known.plan_id, now) for each in commands]
+        recorded = [intent for intent in intents if intent is not None]
+        return recorded, {job.row.id: job for job in known.jobs}
+
+    def _battery_commands(self, known: _Known, observed: Observed) -> list[Command]:
+        """One command for each battery in every slot; without a plan each rests.
+
+        The state of charge it stands at is recorded with it, for the next plan to begin from.
+        """
+        planned = {} if known.plan is None else battery_power_at(known.plan, known.now)
+        return [
+            Command(
+                CommandKind.BATTERY_POWER,
+                battery[0],
+                detail={
+                    "battery": battery[1],
+                    "power_kw": planned.get(battery, 0.0),
+                    "soc_kwh": telemetry.soc_kwh,
+                },
+            )
+            for battery, telemetry in observed.batteries.items()
+            if self._told.get(battery, ()) != (known.plan_id, known.slot)
+        ]
+
+    def _note(self, sent: Sent, known: _Known) -> None:
+        """Remember what a battery was told; log what was not done."""
+        command = sent.recorded.command
+        if sent.outcome is not CommandOutcome.DONE:
+            log.warning("%s at %s: %s", command.kind.value, command.site, sent.error)
+        elif command.kind is CommandKind.BATTERY_POWER:
+            self._told[command.site, command.detail["battery"]] = (known.plan_id, known.slot)
+
+
+def _follow(
+    session: Session,
+    job: OpenJob,
+    known: _Known,
+    observed: Observed,
+    situation: Situation,
+) -> tuple[Command, ...]:
+    """Record what was seen of one job, and decide about it."""
+    site = job.row.site
+    if site is not None and site not in observed.clusters:
+        return ()  # its cluster does not answer: nothing is assumed
+    seen = None if site is None else observed.clusters[site].jobs.get(str(job.row.id))
+    changed = changes(job.row, job.spec, seen, situation.now)
+    if changed:
+        record_changes(session, job, changed)
+    is_ready = known.succeeded.issuperset(job.spec.after)
+    standing = snapshot(job, changed, is_ready, situation.now)
+    if standing.status.is_final:
+        return ()
+    decision = decide(standing, known.wants.get(job.spec.name), seen, situation)
+    if decision.ending is not None:
+        record_ending(session, standing, decision.ending, situation.now)
+    return decision.commands

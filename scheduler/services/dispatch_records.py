@@ -1,0 +1,193 @@
+"""What dispatch reads and writes: snapshots before, intents before sending, outcomes after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+from sqlalchemy import CursorResult, or_, select, update
+from sqlalchemy.orm import Session
+
+from scheduler.db.models import (
+    CommandKind,
+    CommandOutcome,
+    DispatchCommand,
+    Job,
+    JobStatus,
+    PlanStatus,
+    StoredPlan,
+)
+from scheduler.services.dispatch_decide import Command, Ending, JobSnapshot
+from scheduler.services.dispatch_send import Recorded, Sent
+from scheduler.services.work import work_done_hours
+from scheduler.specs import JobSpec
+
+_OPEN = (JobStatus.WAITING, JobStatus.RUNNING, JobStatus.SUSPENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """A row, detached, and what it says."""
+
+    row: Job
+    spec: JobSpec
+
+
+def governing_plan(session: Session, now: datetime) -> UUID | None:
+    """Return the plan whose word holds now, ``None`` where there is none.
+
+    It is the plan put in force last of those whose window has begun: until the window of a new plan
+    begins, the one it superseded goes on. Where its window is over, nothing is planned.
+    """
+    stored = session.scalar(
+        select(StoredPlan)
+        .where(
+            StoredPlan.status.in_((PlanStatus.IN_FORCE, PlanStatus.SUPERSEDED)),
+            StoredPlan.window_start <= now,
+        )
+        .order_by(StoredPlan.decided_at.desc())
+        .limit(1)
+    )
+    if stored is None or stored.window_end <= now:
+        return None
+    return stored.id
+
+
+def open_jobs(session: Session) -> list[OpenJob]:
+    """Read every job that is not over, in the order they came."""
+    rows = session.scalars(
+        select(Job).where(Job.status.in_(_OPEN)).order_by(Job.submitted_at, Job.id)
+    ).all()
+    return [OpenJob(row, JobSpec.model_validate(row.spec)) for row in rows]
+
+
+def succeeded_among(session: Session, names: set[str]) -> set[str]:
+    """Return those of ``names`` that have succeeded."""
+    succeeded = select(Job.name).where(Job.name.in_(names), Job.status == JobStatus.SUCCEEDED)
+    return set(session.scalars(succeeded))
+
+
+def snapshot(job: OpenJob, changed: Mapping[str, Any], ready: bool, now: datetime) -> JobSnapshot:
+    """Put a row and what was just seen of it together."""
+    row, spec = job.row, job.spec
+    done = changed.get("work_done_hours", work_done_hours(row, spec, now))
+    return JobSnapshot(
+        id=row.id,
+        spec=spec,
+        status=changed.get("status", row.status),
+        site=row.site,
+        point=row.point,
+        is_cancel_requested=row.cancel_requested_at is not None,
+        is_ready=ready,
+        work_left_hours=max(0.0, spec.work_hours - done),
+    )
+
+
+def record_changes(session: Session, job: OpenJob, changed: Mapping[str, Any]) -> None:
+    """Write what was seen of a job, unless somebody else wrote its standing meanwhile."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job.row.id, Job.status == job.row.status)
+        .values(**changed)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def record_ending(session: Session, job: JobSnapshot, ending: Ending, now: datetime) -> None:
+    """End a job that no cluster has."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job.id, Job.status == job.status)
+        .values(status=ending.status, reason=ending.reason, ended_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def record_intent(
+    session: Session, command: Command, plan: UUID | None, now: datetime
+) -> Recorded | None:
+    """Write a command down as pending; ``None`` where it must not be sent after all.
+
+    A job is first claimed for its site. It is never sent to another one, so that a crash between
+    here and the outcome cannot make it run twice.
+    """
+    if command.kind is CommandKind.SUBMIT and not _claim(session, command):
+        return None
+    known = {"point": command.point, "power_cap_w": command.power_cap_w} | command.detail
+    row = DispatchCommand(
+        id=uuid4(),
+        plan_id=plan,
+        job_id=command.job_id,
+        site=command.site,
+        kind=command.kind,
+        detail={name: value for name, value in known.items() if value is not None},
+        decided_at=now,
+        outcome=CommandOutcome.PENDING,
+    )
+    session.add(row)
+    return Recorded(row.id, command)
+
+
+def _claim(session: Session, command: Command) -> bool:
+    statement = (
+        update(Job)
+        .where(
+            Job.id == command.job_id,
+            Job.status == JobStatus.WAITING,
+            Job.cancel_requested_at.is_(None),
+            or_(Job.site.is_(None), Job.site == command.site),
+        )
+        .values(site=command.site, point=command.point)
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1
+
+
+def record_outcomes(
+    session: Session, sent: Sequence[Sent], jobs: Mapping[UUID, OpenJob], now: datetime
+) -> None:
+    """Write down what came of each command, and what it means for its job."""
+    for one in sent:
+        session.execute(
+            update(DispatchCommand)
+            .where(DispatchCommand.id == one.recorded.id)
+            .values(outcome=one.outcome, finished_at=now, error=one.error or None)
+        )
+        command = one.recorded.command
+        if command.job_id is None:
+            continue
+        values = _meaning(one, jobs[command.job_id], now)
+        if values:
+            before = (JobStatus.WAITING,) if command.kind is CommandKind.SUBMIT else _OPEN
+            session.execute(
+                update(Job)
+                .where(Job.id == command.job_id, Job.status.in_(before))
+                .values(**values)
+                .execution_options(synchronize_session=False)
+            )
+
+
+def _meaning(sent: Sent, job: OpenJob, now: datetime) -> dict[str, Any]:
+    """Columns of the job that the outcome changes; the rest is left for the next observation."""
+    command = sent.recorded.command
+    if sent.outcome is CommandOutcome.REFUSED and command.kind is CommandKind.SUBMIT:
+        return {"status": JobStatus.FAILED, "reason": sent.error, "ended_at": now}
+    if sent.outcome is not CommandOutcome.DONE:
+        return {}
+    match command.kind:
+        case CommandKind.SUBMIT:
+            return {
+                "status": JobStatus.RUNNING,
+                "starts": 1,
+                "started_at": now,
+                "work_seen_at": now,
+                "reason": "",
+            }
+        case CommandKind.POWER_CAP:
+            done = work_done_hours(job.row, job.spec, now)
+            return {"point": command.point, "work_done_hours": done, "work_seen_at": now}
+        case _:
+            return {}

@@ -1,0 +1,69 @@
+"""What a plan wants of every job and battery at one instant. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from optimizer import Placement
+from scheduler.services.plan_document import PlanDocument
+
+
+class Aim(StrEnum):
+    """What a plan wants of a job now."""
+
+    WAIT = "wait"  # before its first run
+    RUN = "run"
+    PAUSE = "pause"  # between two runs
+    OVER = "over"  # after its last run: it ought to be done
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What a plan wants of one job now.
+
+    ``point`` is an ``OperatingPointSpec.name``: of the present run, else of the next, and after the
+    last run of that.
+    """
+
+    aim: Aim
+    site: str
+    point: str
+
+
+def wants_at(document: PlanDocument, now: datetime) -> dict[str, Want]:
+    """Return what the plan wants by job; jobs it leaves out are not in it.
+
+    ``now`` lies within the plan's window.
+    """
+    slot = document.window.slot_of(now)
+    cut_jobs = set(document.cut_jobs)
+    return {
+        placement.job: _want(placement, slot, is_cut=placement.job in cut_jobs)
+        for placement in document.plan.placements
+    }
+
+
+def _want(placement: Placement, slot: int, *, is_cut: bool) -> Want:
+    run = next((run for run in placement.runs if run.end_slot > slot), placement.runs[-1])
+    if slot >= placement.end_slot:
+        # What is left of a job that was cut is for the next plan to place.
+        aim = Aim.PAUSE if is_cut else Aim.OVER
+    elif run.start_slot <= slot:
+        aim = Aim.RUN
+    else:
+        aim = Aim.WAIT if slot < placement.start_slot else Aim.PAUSE
+    return Want(aim, placement.site, run.point.removeprefix(f"{placement.site}/"))
+
+
+def battery_power_at(document: PlanDocument, now: datetime) -> dict[tuple[str, str], float]:
+    """Return the planned power of every battery [kW], positive for charging, by site and name."""
+    slot = document.window.slot_of(now)
+    return {
+        (site.name, unit.name): charge[slot] - discharge[slot]
+        for site, flows in zip(document.problem.sites, document.plan.flows, strict=True)
+        for unit, charge, discharge in zip(
+            site.storage, flows.charge_kw, flows.discharge_kw, strict=True
+        )
+    }
