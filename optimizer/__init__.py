@@ -1,7 +1,9 @@
 """The optimiser: frozen problems in, frozen and verifiable plans out. What others may import."""
 
+from optimizer import baselines
 from optimizer.dispatch import StorageFlows, dispatch, settled_plan
 from optimizer.errors import InvalidProblem, OptimizerError, PlanRefused, SolverFailed
+from optimizer.explain import Alternative, Explanation, explain
 from optimizer.horizon import Horizon
 from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin, slots_to_do
 from optimizer.pieces import Piece, links_of, pieces_of, restarts_of, transfer_to
@@ -36,15 +38,17 @@ from optimizer.sites import (
     Site,
     StorageUnit,
 )
-from optimizer.solving.greedy import greedy
+from optimizer.solving.greedy import greedy, latest_safe_start
 from optimizer.solving.solve import solve
 from optimizer.verify import Breach, require_verified, verify
 
 __all__ = [
+    "Alternative",
     "Announced",
     "Breach",
     "CapacityLimit",
     "Ceilings",
+    "Explanation",
     "Generator",
     "GridConnection",
     "Horizon",
@@ -82,11 +86,14 @@ __all__ = [
     "Violation",
     "Weights",
     "add_it_load",
+    "baselines",
     "dispatch",
+    "explain",
     "gpus_used",
     "greedy",
     "it_load_kw",
     "lateness_eur",
+    "latest_safe_start",
     "links_of",
     "pieces_of",
     "require_verified",

@@ -9,7 +9,7 @@ already, whatever the power. Batteries stay idle.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from optimizer.pieces import usable_points
 from optimizer.placements.priced import Priced, Window, cheapest_at
 from optimizer.plan import Placement, Plan, Rung
 from optimizer.problem import Problem
-from optimizer.room import Room, by_precedence
+from optimizer.room import Room, by_precedence, in_one_piece
 from optimizer.tariffs import import_eur_per_kwh
 
 Floats = NDArray[np.float64]
@@ -120,12 +120,6 @@ def _best(
         if possible:
             return min(possible, key=lambda priced: rank(job, priced, room))
     return None
-
-
-def in_one_piece(job: Job) -> Job:
-    """Return ``job`` as one that neither pauses nor minds when it is done."""
-    pausing = job.pausing if job.pausing is None else replace(job.pausing, max_pauses=0)
-    return replace(job, pausing=pausing, due_slot=None, announced=None)
 
 
 def default_points(room: Room, job: Job) -> tuple[OperatingPoint, ...]:

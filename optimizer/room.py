@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,16 +68,12 @@ class Room:
 
     def put(self, job: Job, placement: Placement, sign: int = 1) -> None:
         """Let ``placement`` take its GPUs and power; with ``sign`` -1, give them back."""
-        row = self.row(placement.site)
-        added = np.zeros(self.problem.horizon.n_slots)
-        add_it_load(added, job, placement, self.links, self.problem.horizon.slot_hours)
         for run in placement.runs:
             point = job.point(run.point)
-            pool = next(p for p in self.problem.sites[row].pools if p.name == point.pool)
-            taken = slice(run.start_slot, run.end_slot)
-            added[taken] -= point.gpus * pool.idle_kw_per_gpu
-            self.free_gpus[point.site, point.pool][taken] -= sign * point.gpus
-        self.it_load_kw[row] += sign * added
+            free = self.free_gpus[point.site, point.pool]
+            free[run.start_slot : run.end_slot] -= sign * point.gpus
+        added = added_it_kw(self.problem, job, placement, self.links)
+        self.it_load_kw[self.row(placement.site)] += sign * added
         if sign > 0:
             self.ends[job.name] = placement.end_slot
         else:
@@ -110,6 +106,37 @@ class Room:
         """Return what is free, with this cost of energy and GPUs for nothing."""
         free_of_charge = np.zeros(self.problem.horizon.n_slots)
         return Offer(energy, dict.fromkeys(self.free_gpus, free_of_charge), self.free_gpus)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyOrLate:
+    """Energy whose cost makes a job start as early, or as late, as ``where`` has finite costs."""
+
+    where: EnergyCost
+    is_late: bool
+
+    def eur(self, site: int, it_kw: float) -> Floats:
+        """Rise, or fall, from slot to slot; infinite where ``where`` is."""
+        can = np.isfinite(self.where.eur(site, it_kw))
+        slots = np.arange(len(can), dtype=np.float64)
+        return np.where(can, -slots if self.is_late else slots, np.inf)
+
+
+def in_one_piece(job: Job) -> Job:
+    """Return ``job`` as one that neither pauses nor minds when it is done."""
+    pausing = job.pausing if job.pausing is None else replace(job.pausing, max_pauses=0)
+    return replace(job, pausing=pausing, due_slot=None, announced=None)
+
+
+def added_it_kw(problem: Problem, job: Job, placement: Placement, links: Links) -> Floats:
+    """Return what ``placement`` adds to the IT load of its site [slot], net of idle GPUs."""
+    added = np.zeros(problem.horizon.n_slots)
+    add_it_load(added, job, placement, links, problem.horizon.slot_hours)
+    for run in placement.runs:
+        point = job.point(run.point)
+        pool = next(pool for pool in problem.site(point.site).pools if pool.name == point.pool)
+        added[run.start_slot : run.end_slot] -= point.gpus * pool.idle_kw_per_gpu
+    return added
 
 
 def _supply_it_kw(problem: Problem, row: int) -> Floats:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer.baselines import default_points, in_one_piece
+from optimizer.baselines import default_points
 from optimizer.dispatch import StorageFlows, dispatch, idle, idle_dispatch, settled_plan
 from optimizer.jobs import Job
 from optimizer.obstacles import not_worth_it, unserved
 from optimizer.placements.priced import Priced, cheapest, cheapest_at
 from optimizer.plan import Placement, Plan, Rung, Unserved
 from optimizer.problem import Problem
-from optimizer.room import Room, by_precedence, least_slots
+from optimizer.room import EarlyOrLate, Room, by_precedence, in_one_piece, least_slots
 from optimizer.settlement import is_churned
 from optimizer.solving.marginal import MarginalCost, marginal_cost, tariffs_of
 from optimizer.solving.storage_rule import operate_storage
@@ -222,22 +222,21 @@ def _operated(problem: Problem, decisions: _Decisions) -> dict[str, StorageFlows
 
 
 @dataclass(frozen=True, slots=True)
-class _TheLater:
-    """Prefers late slots where the room carries the load; with ``ignores_power`` anywhere."""
+class _Carried:
+    """Energy for nothing where the room carries it; with ``ignores_power`` everywhere."""
 
     room: Room
     ignores_power: bool
 
     def eur(self, site: int, it_kw: float) -> Floats:
-        later = -np.arange(self.room.problem.horizon.n_slots, dtype=np.float64)
-        if self.ignores_power:
-            return later
-        return np.where(self.room.carries(site, it_kw), later, np.inf)
+        can = self.room.carries(site, it_kw) | self.ignores_power
+        return np.where(can, 0.0, np.inf)
 
 
 def _latest(room: Room, job: Job) -> Placement | None:
     """Return the latest run in one piece, at the sites' default points if one of them will do."""
-    offer = room.offer(_TheLater(room, ignores_power=job.pin is not None))
+    carried = _Carried(room, ignores_power=job.pin is not None)
+    offer = room.offer(EarlyOrLate(carried, is_late=True))
     plain = in_one_piece(job)
     for points in (default_points(room, job), job.points):
         for window in room.windows(job):

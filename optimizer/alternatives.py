@@ -1,0 +1,212 @@
+"""What one job of a plan costs where it stands, and what stands in the way elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.jobs import Job
+from optimizer.pieces import pieces_of, restarts_of, transfer_to
+from optimizer.placements.priced import EnergyAtPrices, Offer, Window, cheapest_at
+from optimizer.plan import Placement, Plan
+from optimizer.problem import Problem
+from optimizer.room import EarlyOrLate, PoolKey, Room, added_it_kw, in_one_piece
+from optimizer.settlement import is_churned, lateness_eur
+from optimizer.tariffs import import_eur_per_kwh
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """One job in a plan whose other jobs stay where they are.
+
+    Attributes
+    ----------
+    room
+        What the other jobs leave.
+    must_end
+        Slot by whose start it must be done, and the job that then starts; the deadline has no job.
+    """
+
+    room: Room
+    job: Job
+    placement: Placement | None
+    it_eur_per_kwh: Floats
+    gpu_eur_per_gpu_hour: dict[PoolKey, Floats]
+    must_end: tuple[int, str | None]
+
+    @classmethod
+    def of(cls, problem: Problem, plan: Plan, job: Job) -> Stand:
+        """Take ``job`` out of ``plan`` and leave the rest."""
+        room = Room.of(problem)
+        jobs = {other.name: other for other in problem.jobs}
+        followers = []
+        for placement in plan.placements:
+            if placement.job != job.name:
+                room.put(jobs[placement.job], placement)
+                if job.name in jobs[placement.job].after:
+                    followers.append((placement.start_slot, placement.job))
+        deadline = min(job.deadline_slot, problem.horizon.n_slots)
+        must_end: tuple[int, str | None] = min(followers, default=(deadline, None))
+        if must_end[0] > deadline:
+            must_end = (deadline, None)
+        return cls(room, job, plan.placement(job.name), *_prices(problem, plan), must_end)
+
+    @property
+    def cost_eur(self) -> float:
+        """What it costs as planned: running, or being left out."""
+        if self.placement is not None:
+            return self.cost_of(self.placement)
+        weights, job = self.room.problem.weights, self.job
+        value = weights.unserved * job.unserved_eur * job.priority
+        lost = job.unserved_eur if job.can_wait else value
+        return lost + weights.churn_eur_per_job * is_churned(job, None)
+
+    @property
+    def carbon_kg(self) -> float:
+        """What it emits as planned."""
+        return self.carbon_of(self.placement) if self.placement is not None else 0.0
+
+    def cost_of(self, placement: Placement) -> float:
+        """Weighted cost of ``placement``: energy and GPUs at prices, and the job's own terms."""
+        problem, job = self.room.problem, self.job
+        hours, weights = problem.horizon.slot_hours, problem.weights
+        row = self.room.row(placement.site)
+        added_kw = added_it_kw(problem, job, placement, self.room.links)
+        cost = float(added_kw @ self.it_eur_per_kwh[row]) * hours
+        for run in placement.runs:
+            point = job.point(run.point)
+            price = self.gpu_eur_per_gpu_hour[point.site, point.pool]
+            cost += point.gpus * hours * float(price[run.start_slot : run.end_slot].sum())
+        if job.pausing is not None:
+            n_restarts = len(restarts_of(job, pieces_of(job, placement)))
+            cost += weights.restarts * job.pausing.restart_eur * n_restarts
+        transfer = transfer_to(job, placement.site, self.room.links, hours)
+        cost += weights.data_transfer * (transfer.eur if transfer is not None else 0.0)
+        cost += weights.lateness * lateness_eur(job, placement.end_slot)
+        return cost + weights.churn_eur_per_job * is_churned(job, placement)
+
+    def carbon_of(self, placement: Placement) -> float:
+        """Carbon of ``placement`` as if all its energy were imported [kg]."""
+        problem = self.room.problem
+        site = problem.sites[self.room.row(placement.site)]
+        added_kw = added_it_kw(problem, self.job, placement, self.room.links)
+        grams = added_kw * np.asarray(site.pue) @ np.asarray(site.grid.carbon_g_per_kwh)
+        return float(grams) * problem.horizon.slot_hours / 1000.0
+
+    def windows(self) -> Window | None:
+        """Slots it may run in between the jobs before and after it; ``None`` if there are none."""
+        windows = self.room.windows(self.job)
+        if not windows:
+            return None
+        return Window(windows[-1].start_slot, self.must_end[0])
+
+
+def _prices(problem: Problem, plan: Plan) -> tuple[Floats, dict[PoolKey, Floats]]:
+    """Slot prices of the plan, else those of imported energy and GPUs for nothing."""
+    keys = [[(site.name, pool.name) for pool in site.pools] for site in problem.sites]
+    if plan.prices is None:
+        pue = np.array([site.pue for site in problem.sites])
+        nothing = np.zeros(problem.horizon.n_slots)
+        return import_eur_per_kwh(problem) * pue, {key: nothing for row in keys for key in row}
+    gpu_prices = {
+        key: np.asarray(values)
+        for row, prices in zip(keys, plan.prices.gpu_eur_per_gpu_hour, strict=True)
+        for key, values in zip(row, prices, strict=True)
+    }
+    return np.array(plan.prices.it_eur_per_kwh), gpu_prices
+
+
+@dataclass(frozen=True, slots=True)
+class _WhereCarried:
+    """Energy at prices, where the site still carries it."""
+
+    prices: EnergyAtPrices
+    room: Room
+
+    def eur(self, site: int, it_kw: float) -> Floats:
+        return np.where(self.room.carries(site, it_kw), self.prices.eur(site, it_kw), np.inf)
+
+
+def _energy(stand: Stand) -> EnergyAtPrices:
+    return EnergyAtPrices(stand.it_eur_per_kwh, stand.room.problem.horizon.slot_hours)
+
+
+def free_offer(stand: Stand) -> Offer:
+    """Return GPUs and power as the other jobs leave them."""
+    energy = _WhereCarried(_energy(stand), stand.room)
+    return Offer(energy, stand.gpu_eur_per_gpu_hour, stand.room.free_gpus)
+
+
+def open_offer(stand: Stand) -> Offer:
+    """Return any GPUs and any power: what the job would do if it were alone."""
+    anything = np.full(stand.room.problem.horizon.n_slots, np.inf)
+    unlimited = dict.fromkeys(stand.room.free_gpus, anything)
+    return Offer(_energy(stand), stand.gpu_eur_per_gpu_hour, unlimited)
+
+
+def earliest(stand: Stand, offer: Offer, window: Window) -> Placement | None:
+    """Return the placement that starts first; of those, the cheapest."""
+    room, plain = stand.room, in_one_piece(stand.job)
+    by_time = replace(offer, energy=EarlyOrLate(offer.energy, is_late=False))
+    found = []
+    for point in stand.job.points:
+        soonest = cheapest_at(room.problem, plain, point, by_time, window)
+        if soonest is not None:
+            found.append(soonest.placement)
+    return min(found, key=lambda p: (p.start_slot, stand.cost_of(p)), default=None)
+
+
+def blocked_by(stand: Stand, placement: Placement) -> tuple[str, ...]:
+    """Name everything that stands against ``placement`` while the rest of the plan stays."""
+    room, job = stand.room, stand.job
+    reasons = []
+    for name in job.after:
+        if name not in room.ends:
+            reasons.append(f"job {name}, which it must wait for, is not served")
+        elif room.ends[name] > placement.start_slot:
+            reasons.append(f"job {name}, which it must wait for, ends in slot {room.ends[name]}")
+    must_end, follower = stand.must_end
+    if follower is not None and placement.end_slot > must_end:
+        reasons.append(f"job {follower}, which waits for it, starts in slot {must_end}")
+    for key in dict.fromkeys(
+        (job.point(run.point).site, job.point(run.point).pool) for run in placement.runs
+    ):
+        reasons += _full(stand, placement, key)
+    added = added_it_kw(room.problem, job, placement, room.links)
+    row = room.row(placement.site)
+    spare = room.supply_it_kw[row] - room.it_load_kw[row]
+    over = np.flatnonzero((added > spare + 1e-6) & (added > 0.0))
+    if len(over):
+        reasons.append(
+            f"the supply of {placement.site} cannot carry it in {_spans(over)}:"
+            f" {float((added - spare)[over].max()):.1f} kW too little"
+        )
+    return tuple(reasons)
+
+
+def _full(stand: Stand, placement: Placement, key: PoolKey) -> list[str]:
+    """Name the slots in which a pool has too few GPUs left for ``placement``."""
+    needed = np.zeros(stand.room.problem.horizon.n_slots)
+    for run in placement.runs:
+        needed[run.start_slot : run.end_slot] = stand.job.point(run.point).gpus
+    short = np.flatnonzero(needed > stand.room.free_gpus[key] + 1e-9)
+    if not len(short):
+        return []
+    lack = float((needed - stand.room.free_gpus[key])[short].max())
+    return [f"GPUs of {key[0]}/{key[1]} are full in {_spans(short)} ({lack:g} too few)"]
+
+
+def _spans(slots: NDArray[np.int64]) -> str:
+    """Write slot numbers as spans: ``slots 3-5, 8``."""
+    breaks = np.flatnonzero(np.diff(slots) > 1)
+    firsts = slots[np.concatenate(([0], breaks + 1))]
+    lasts = slots[np.concatenate((breaks, [len(slots) - 1]))]
+    spans = [
+        f"{first}" if first == last else f"{first}-{last}"
+        for first, last in zip(firsts, lasts, strict=True)
+    ]
+    return ("slot " if len(slots) == 1 else "slots ") + ", ".join(spans)
