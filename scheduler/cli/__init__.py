@@ -5,19 +5,53 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import version as installed_version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from scheduler.cli import compare, explain, plan, verify
 from scheduler.cli.console import ErrorsAsExitCodes, exit_code_help
 
-COMMAND_GROUPS = (plan, verify, compare, explain)
+COMMANDS = {
+    "plan": "scheduler.cli.plan",
+    "verify": "scheduler.cli.verify",
+    "compare": "scheduler.cli.compare",
+    "demo": "scheduler.cli.demo",
+    "serve": "scheduler.cli.processes",
+    "api": "scheduler.cli.processes",
+    "worker": "scheduler.cli.processes",
+    "clock": "scheduler.cli.processes",
+    "dispatcher": "scheduler.cli.processes",
+    "jobs": "scheduler.cli.jobs",
+    "plans": "scheduler.cli.plans",
+    "keys": "scheduler.cli.keys",
+    "db": "scheduler.cli.database",
+}
+"""Module of every command; its ``register(app)`` adds the command of this name."""
+
+
+class LazyCommands(ErrorsAsExitCodes):
+    """Imports the module of the command that is run, not the solver, server and charts of all."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is given
+        """Names in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import the module of a command and return what it registers."""
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        registered = typer.Typer()
+        registered.callback()(lambda: None)
+        import_module(module).register(registered)
+        return typer.main.get_group(registered).get_command(ctx, cmd_name)
+
 
 app = typer.Typer(
     name="gridtide",
-    cls=ErrorsAsExitCodes,
+    cls=LazyCommands,
     help="Plan deferrable GPU work with the grid around it, and carry the plan out.",
     epilog=exit_code_help(),
     no_args_is_help=True,
@@ -41,10 +75,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-for group in COMMAND_GROUPS:
-    group.register(app)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,12 @@ def _from_toml(path: Path) -> Iterator[Record]:
         raise BadFile(path, [f"must hold [[jobs]] tables and nothing else{found}"])
     lines = toml_lines(text)
     for position, job in enumerate(data["jobs"]):
-        place: Location = ("jobs", position)
-        yield Record(job, lambda inside, place=place: nearest_line(lines, (*place, *inside)))
+        yield Record(job, _under(lines, ("jobs", position)))
 
 
 def _always(line: int) -> Callable[[Location], int]:
     return lambda _place: line
+
+
+def _under(lines: Mapping[Location, int], place: Location) -> Callable[[Location], int | None]:
+    return lambda inside: nearest_line(lines, (*place, *inside))

@@ -104,9 +104,9 @@ def _nested(cells: dict[str, str], problems: list[str]) -> dict[str, Any]:
         elif inside:
             if group == "pausing" and not is_pausable:
                 problems.append(f"{column} = {cell!r}: only a job with pausable = true has one")
-            data.setdefault(group, {})[inside[0]] = cell
+            data.setdefault(str(group), {})[inside[0]] = cell
         else:
-            data[group] = _split(column, cell, problems)
+            data[str(group)] = _split(column, cell, problems)
     if is_pausable:
         data.setdefault("pausing", {})
     data["operating_points"] = [point]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from optimizer import Job
 from scheduler.services.plan_document import PlanDocument
 from scheduler.views.axis import Tick, time_ticks
-from scheduler.views.job_rows import PlacedJob, placed_jobs
+from scheduler.views.job_rows import JobCost, PlacedJob, placed_jobs
 from scheduler.views.panels import Shape, heat_strip
 from scheduler.views.series import SiteSeries, SiteTotals, site_series, site_totals
-from scheduler.views.wording import When, digits_for, hours, number, plural, when
+from scheduler.views.wording import When, digits_for, hours, number, plural, span, when
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +25,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line of a job's details; ``when`` is shown on the site's clock or in UTC."""
+    """One line of a job's details, on the site's clock and, where that differs, in UTC."""
 
     label: str
-    value: str
-    at: When | None = None
+    local: str
+    utc: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,7 @@ def _run_bars(doc: PlanDocument, row: PlacedJob, late: str) -> Iterator[Bar]:
             run.end_slot,
             doc.window.n_slots,
             f"run{late}{slow}",
-            f"{row.job.name}: {_span(doc, row, run.start_slot, run.end_slot)},"
+            f"{row.job.name}: {_span(doc, row, run.start_slot, run.end_slot).local},"
             f" {run.point}, {run.gpus} GPUs, {number(run.it_kw, digits_for(run.it_kw))} kW IT",
         )
 
@@ -144,81 +143,80 @@ def _transfer_bars(doc: PlanDocument, row: PlacedJob) -> Iterator[Bar]:
     if row.transfer_slots:
         begin = row.start_slot - row.transfer_slots
         span = _span(doc, row, begin, row.start_slot)
-        yield _bar(begin, row.start_slot, doc.window.n_slots, "transfer", f"data transfer: {span}")
+        yield _bar(
+            begin, row.start_slot, doc.window.n_slots, "transfer", f"data transfer: {span.local}"
+        )
 
 
 def _baseline_bar(doc: PlanDocument, row: PlacedJob, baseline: PlacedJob | None) -> Bar | None:
     if baseline is None or baseline.site != row.site:
         return None
-    span = _span(doc, baseline, baseline.start_slot, baseline.end_slot)
-    return _bar(
-        baseline.start_slot, baseline.end_slot, doc.window.n_slots, "run-now", f"run-now: {span}"
-    )
+    start, end = baseline.start_slot, baseline.end_slot
+    title = f"run-now: {_span(doc, baseline, start, end).local}"
+    return _bar(start, end, doc.window.n_slots, "run-now", title)
 
 
-def _span(doc: PlanDocument, row: PlacedJob, start: int, end: int) -> str:
-    begin, finish = (
-        when(doc.window.instant(start), row.zone),
-        when(doc.window.instant(end), row.zone),
-    )
-    return f"{begin.local} to {finish.local}"
+def _span(doc: PlanDocument, row: PlacedJob, start: int, end: int) -> When:
+    return span(doc.window.instant(start), doc.window.instant(end), row.zone)
 
 
 def _facts(doc: PlanDocument, row: PlacedJob, baseline: PlacedJob | None) -> Iterator[Fact]:
-    cost, job = row.cost, row.job
-    yield Fact("Starts", "", when(row.start_at, row.zone))
-    yield Fact("Ends", "", when(row.end_at, row.zone))
-    for run in row.stretches:
-        it_kw = number(run.it_kw, digits_for(run.it_kw))
-        yield Fact(
-            _span(doc, row, run.start_slot, run.end_slot) if len(row.stretches) > 1 else "Runs as",
-            f"{run.point}: {plural(run.gpus, 'GPU')} of {run.pool}, {it_kw} kW IT",
-        )
+    yield from _run_facts(doc, row)
     yield Fact("Runs for", f"{hours(row.run_hours)}, {_pauses(row)}")
     yield Fact("Waits", f"{hours(row.wait_hours)} after its release")
     yield from _due_facts(doc, row)
-    yield Fact("Energy", f"{number(cost.energy_kwh, digits_for(cost.energy_kwh))} kWh with PUE")
-    yield Fact("Cost", f"{number(cost.cost_eur, 2)} EUR at grid price{_extras(row)}")
-    yield Fact(
-        "Carbon", f"{number(cost.carbon_kg, digits_for(cost.carbon_kg))} kg at grid intensity"
-    )
-    yield Fact("May run", _allowed(doc, job, row.zone))
+    yield from _cost_facts(row)
+    allowed = _span(doc, row, row.job.release_slot, row.job.deadline_slot)
+    sites = ", ".join(row.job.sites)
+    yield Fact("May run", f"{allowed.local} at {sites}", f"{allowed.utc} at {sites}")
     if baseline is not None:
-        saved = cost.cost_eur - baseline.cost.cost_eur
-        start = when(baseline.start_at, baseline.zone).local
-        yield Fact(
-            "Run-now would",
-            f"start {start} at {baseline.site}, {number(abs(saved), 2)} EUR"
-            f" {'dearer' if saved < 0 else 'cheaper'}",
-        )
+        yield _baseline_fact(row, baseline)
+
+
+def _run_facts(doc: PlanDocument, row: PlacedJob) -> Iterator[Fact]:
+    for position, run in enumerate(row.stretches, start=1):
+        label = "Runs" if len(row.stretches) == 1 else f"Run {position}"
+        at = _span(doc, row, run.start_slot, run.end_slot)
+        it_kw = number(run.it_kw, digits_for(run.it_kw))
+        how = f": {run.point}, {plural(run.gpus, 'GPU')} of {run.pool}, {it_kw} kW IT"
+        yield Fact(label, at.local + how, at.utc + how)
+
+
+def _due_facts(doc: PlanDocument, row: PlacedJob) -> Iterator[Fact]:
+    if row.job.due_slot is not None:
+        due = when(doc.window.instant(row.job.due_slot), row.zone)
+        yield Fact("Due", due.local, due.utc)
+    if row.late_hours:
+        worth = number(row.cost.lateness_eur, 2)
+        yield Fact("Late by", f"{hours(row.late_hours)}, valued {worth} EUR")
+    if row.job.after:
+        yield Fact("After", ", ".join(row.job.after))
+
+
+def _cost_facts(row: PlacedJob) -> Iterator[Fact]:
+    cost = row.cost
+    kwh, kg = (number(value, digits_for(value)) for value in (cost.energy_kwh, cost.carbon_kg))
+    yield Fact("Energy", f"{kwh} kWh with PUE")
+    yield Fact("Cost", f"{number(cost.cost_eur, 2)} EUR at grid price{_extras(cost)}")
+    yield Fact("Carbon", f"{kg} kg at grid intensity")
+
+
+def _baseline_fact(row: PlacedJob, baseline: PlacedJob) -> Fact:
+    more_eur = baseline.cost.cost_eur - row.cost.cost_eur
+    compared = "more expensive" if more_eur > 0 else "cheaper"
+    start = when(baseline.start_at, baseline.zone)
+    rest = f" at {baseline.site}, {number(abs(more_eur), 2)} EUR {compared}"
+    return Fact("Run-now", f"would start {start.local}{rest}", f"would start {start.utc}{rest}")
 
 
 def _pauses(row: PlacedJob) -> str:
     return "without a pause" if not row.pauses else plural(row.pauses, "pause")
 
 
-def _extras(row: PlacedJob) -> str:
-    cost = row.cost
+def _extras(cost: JobCost) -> str:
     parts = [
-        f"{number(eur, 2)} {label}"
+        f"{number(eur, 2)} EUR {label}"
         for label, eur in (("restarts", cost.restarts_eur), ("data", cost.data_transfer_eur))
         if eur
     ]
     return f" (of it {', '.join(parts)})" if parts else ""
-
-
-def _due_facts(doc: PlanDocument, row: PlacedJob) -> Iterator[Fact]:
-    if row.job.due_slot is not None:
-        yield Fact("Due", "", when(doc.window.instant(row.job.due_slot), row.zone))
-    if row.late_hours:
-        yield Fact(
-            "Late by", f"{hours(row.late_hours)}, valued {number(row.cost.lateness_eur, 2)} EUR"
-        )
-    if row.job.after:
-        yield Fact("After", ", ".join(row.job.after))
-
-
-def _allowed(doc: PlanDocument, job: Job, zone: str) -> str:
-    release = when(doc.window.instant(job.release_slot), zone)
-    deadline = when(doc.window.instant(job.deadline_slot), zone)
-    return f"{release.local} to {deadline.local}, at {', '.join(job.sites)}"

@@ -55,4 +55,4 @@ def _quantities(series: SiteSeries) -> list[tuple[str, str, Array]]:
 
 
 def _text(value: float) -> str:
-    return number(value, min(1, digits_for(value)))
+    return number(value, min(1, digits_for(value))) if value % 1 else number(value)

@@ -29,7 +29,7 @@ RUNG_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """One instant as a person reads it: at the site, and in UTC."""
+    """An instant or a span as a person reads it: at the site, and in UTC."""
 
     local: str
     utc: str
@@ -45,6 +45,23 @@ def when(instant: datetime, zone: str) -> When:
         f"{in_utc:%a %-d %b %H:%M} UTC",
         f"{in_utc:%Y-%m-%dT%H:%MZ}",
     )
+
+
+def span(start: datetime, end: datetime, zone: str) -> When:
+    """Write a span of time, naming the day once where it begins and ends on the same."""
+    begin, finish = when(start, zone), when(end, zone)
+    at_site = start.astimezone(ZoneInfo(zone)), end.astimezone(ZoneInfo(zone))
+    return When(
+        local=_span_words(*at_site, f"{at_site[1]:%Z}", finish.local),
+        utc=_span_words(start.astimezone(UTC), end.astimezone(UTC), "UTC", finish.utc),
+        iso=f"{begin.iso}/{finish.iso}",
+    )
+
+
+def _span_words(start: datetime, end: datetime, zone_name: str, end_in_full: str) -> str:
+    if start.date() == end.date() and start.utcoffset() == end.utcoffset():
+        return f"{start:%a %-d %b %H:%M} to {end:%H:%M} {zone_name}"
+    return f"{start:%a %-d %b %H:%M} to {end_in_full}"
 
 
 def number(value: float, digits: int = 0) -> str:
@@ -68,7 +85,7 @@ def digits_for(value: float) -> int:
 
 def percent(part: float, whole: float) -> str:
     """Write ``part`` as a signed percentage of ``whole``; a dash where there is no whole."""
-    return "\u2013" if abs(whole) < 1e-9 else f"{signed(100 * part / abs(whole), 1)} %"
+    return "\u2013" if abs(whole) < 1e-9 else f"{signed(100 * part / abs(whole), 1)}\u00a0%"
 
 
 def hours(value: float) -> str:

@@ -16,10 +16,9 @@ for (const site of document.querySelectorAll("article.site")) {
   const cursor = plots.querySelector(".cursor");
   const readout = site.querySelector(".readout");
   const last = data.rows.length - 1;
-  let slot = -1;
+  let slot = 0;
 
-  const show = (wanted) => {
-    slot = Math.max(0, Math.min(last, wanted));
+  const write = () => {
     const inUtc = document.getElementById("utc").checked;
     const time = document.createElement("b");
     time.textContent = (inUtc ? data.utc : data.local)[slot];
@@ -32,6 +31,11 @@ for (const site of document.querySelectorAll("article.site")) {
       return figure;
     });
     readout.replaceChildren(time, ...figures);
+  };
+
+  const show = (wanted) => {
+    slot = Math.max(0, Math.min(last, wanted));
+    write();
     const box = area.getBoundingClientRect();
     const left = box.left - plots.getBoundingClientRect().left;
     cursor.style.left = `${left + (box.width * slot) / (last + 1)}px`;
@@ -53,4 +57,6 @@ for (const site of document.querySelectorAll("article.site")) {
       show(slot + step);
     }
   });
+  document.getElementById("utc").addEventListener("change", write);
+  write();
 }
