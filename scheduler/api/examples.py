@@ -30,13 +30,17 @@ def worked_examples(now: datetime) -> tuple[Example, ...]:
     return (
         Example("put", "/v1/fleet", "One site with 16 GPUs, solar and a battery", _FLEET),
         Example("put", "/v1/sites/{name}", "The same site with a larger connection", _SITE),
-        Example("post", "/v1/signals", "A day of hourly prices", _signals(midnight)),
+        Example("post", "/v1/signals", "Prices of tomorrow, by the hour", _signals(midnight)),
         Example(
-            "post", "/v1/signals/csv", "Three hours of carbon intensity", _csv(midnight), "text/csv"
+            "post",
+            "/v1/signals/csv",
+            "Carbon intensity and solar of that day",
+            _csv(midnight),
+            "text/csv",
         ),
         Example("post", "/v1/jobs", "Six hours on 8 GPUs, some time that day", _job(midnight)),
         Example("post", "/v1/grid-events", "Two hours at no more than 20 kW", _event(midnight)),
-        Example("post", "/v1/planning-runs", "Plan the coming 24 hours", {"hours": 24}),
+        Example("post", "/v1/planning-runs", "Plan that day", _run(midnight)),
         Example("post", "/v1/keys", "A key for somebody who submits jobs", _KEY),
         Example("post", "/v1/plans/{plan_id}/approve", "With a word of why", _APPROVAL),
         Example("post", "/v1/plans/{plan_id}/reject", "With a word of why", _REJECTION),
@@ -60,9 +64,18 @@ _FLEET: dict[str, Any] = {
     "planning": {"slot_minutes": 60, "horizon_hours": 24, "time_limit_s": 30},
     "sites": [_SITE | {"grid": {"import_limit_kw": 60}}],
 }
-# A plausible day: cheap at noon, dear in the evening.
-_MORNING = (62, 58, 55, 54, 56, 64, 78, 88, 80, 60, 42, 30)
-_EVENING = (22, 20, 26, 44, 70, 96, 118, 124, 108, 92, 80, 70)
+# A plausible day: cheap, clean and sunny at noon, dear and dirty in the evening.
+# fmt: off
+_PRICES = (
+    62, 58, 55, 54, 56, 64, 78, 88, 80, 60, 42, 30,
+    22, 20, 26, 44, 70, 96, 118, 124, 108, 92, 80, 70,
+)
+_GRAMS = (
+    420, 411, 402, 400, 405, 415, 400, 370, 330, 290, 250, 220,
+    205, 200, 210, 240, 300, 370, 430, 460, 450, 440, 430, 425,
+)
+# fmt: on
+_PV_KW = (0, 0, 0, 0, 0, 2, 6, 12, 18, 24, 28, 30, 30, 29, 26, 21, 15, 9, 4, 1, 0, 0, 0, 0)
 _KEY = {"name": "alice", "role": "submitter"}
 _APPROVAL = {"note": "cheaper than the plan in force, nothing violated"}
 _REJECTION = {"note": "the price signal was stale"}
@@ -77,16 +90,17 @@ def _signals(midnight: datetime) -> dict[str, Any]:
             "minutes": 60,
             "value": price,
         }
-        for hour, price in enumerate(_MORNING + _EVENING)
+        for hour, price in enumerate(_PRICES)
     ]
     return {"source": "day-ahead auction", "values": values}
 
 
 def _csv(midnight: datetime) -> str:
-    rows = (
-        f"DE,carbon_intensity,{_text(midnight + timedelta(hours=hour))},60,{grams}"
-        for hour, grams in enumerate((420, 411, 402))
-    )
+    rows = [
+        f"DE,{kind},{_text(midnight + timedelta(hours=hour))},60,{value}"
+        for kind, values in (("carbon_intensity", _GRAMS), ("pv", _PV_KW))
+        for hour, value in enumerate(values)
+    ]
     return "\n".join(("site,kind,start_at,minutes,value", *rows, ""))
 
 
@@ -105,6 +119,10 @@ def _job(midnight: datetime) -> dict[str, Any]:
         "command": ["python", "train.py", "--resume"],
         "environment": {"SEED": "7"},
     }
+
+
+def _run(midnight: datetime) -> dict[str, Any]:
+    return {"window_start": _text(midnight), "hours": 24, "time_limit_s": 30}
 
 
 def _event(midnight: datetime) -> dict[str, Any]:
