@@ -50,6 +50,7 @@ def read_signals(path: Path) -> pd.DataFrame:
         It is not what the table above says.
     """
     table, first_line = _read(path)
+    called = {name: other for other, name in _NAMES.items() if other in table}
     table = table.rename(columns=_NAMES)
     doubled = sorted(set(table.columns[table.columns.duplicated()]))
     if doubled:
@@ -59,8 +60,7 @@ def read_signals(path: Path) -> pd.DataFrame:
         raise ContractBroken(f"{path}: no column {missing[0]!r}, there are {list(table.columns)}")
     if table.empty:
         raise ContractBroken(f"{path}: no rows below the header")
-    rows = SignalRows(path, table, first_line)
-    return rows.checked()[list(SIGNAL_COLUMNS)]
+    return SignalRows(path, table, first_line, called).checked()[list(SIGNAL_COLUMNS)]
 
 
 class SignalFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +24,15 @@ _LONGEST_MINUTES = 24 * 60
 class SignalRows:
     """A table with columns ``site, kind, start_at, value`` and maybe ``unit, minutes, known_at``.
 
-    ``first_line`` is the number of its first row in the file at ``path``.
+    ``first_line`` is the number of its first row in the file at ``path``; ``called`` is how the
+    file calls columns, where it differs.
     """
 
-    def __init__(self, path: Path, table: pd.DataFrame, first_line: int) -> None:
+    def __init__(
+        self, path: Path, table: pd.DataFrame, first_line: int, called: Mapping[str, str]
+    ) -> None:
         self._path = path
+        self._called = called
         self._raw = table.reset_index(drop=True)
         self._first_line = first_line
 
@@ -59,7 +64,8 @@ class SignalRows:
             row = self._raw.iloc[at]
             raise ContractBroken(
                 f"{self._path}, line {at + self._first_line}: {row['site']} {row['kind']}"
-                f" at {row['start_at']}: {column} = {row[column]!s}, must be {limit}"
+                f" at {row['start_at']}: {self._called.get(column, column)} = {row[column]!s},"
+                f" must be {limit}"
             )
 
     def _instants(self, column: str) -> pd.Series:
