@@ -20,7 +20,7 @@ from scheduler.api.views import Body as JsonBody
 from scheduler.api.views import View
 from scheduler.services import coverage, signals
 from scheduler.services.errors import Invalid, Refusal
-from scheduler.services.signals import SignalPoint
+from scheduler.services.signals import SignalPoint, points_of
 from scheduler.specs.base import Instant, Name
 
 router = APIRouter(prefix="/v1/signals", tags=["signals"])
@@ -122,19 +122,7 @@ def upload_signals_csv(
     Columns are `site`, `kind`, `start_at` and `value`; `unit` is checked where given, `minutes` is
     inferred where not, and `known_at` is now where it is empty.
     """
-    table = _read(body, context)
-    table["known_at"] = table["known_at"].fillna(pd.Timestamp(now))
-    points = [
-        SignalPoint(
-            site=row["site"],
-            kind=SignalKind(row["kind"]),
-            start_at=row["start_at"].to_pydatetime(),
-            minutes=int(row["minutes"]),
-            value=float(row["value"]),
-            known_at=row["known_at"].to_pydatetime(),
-        )
-        for row in table.to_dict("records")
-    ]
+    points = points_of(_read(body, context), now)
     return _store(session, points, source, now)
 
 

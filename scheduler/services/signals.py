@@ -91,6 +91,22 @@ def insert_values(session: Session, points: Sequence[SignalPoint], source: str) 
     return Stored(inserted, len(points) - inserted)
 
 
+def points_of(table: pd.DataFrame, known_at: datetime) -> list[SignalPoint]:
+    """Turn rows of a signals file into points; ``known_at`` is for those that do not state it."""
+    stated = table["known_at"].fillna(pd.Timestamp(known_at))
+    return [
+        SignalPoint(
+            site=row["site"],
+            kind=SignalKind(row["kind"]),
+            start_at=row["start_at"].to_pydatetime(),
+            minutes=int(row["minutes"]),
+            value=float(row["value"]),
+            known_at=row["known_at"].to_pydatetime(),
+        )
+        for row in table.assign(known_at=stated).to_dict("records")
+    ]
+
+
 def signals_frame(session: Session, window: Window, known_at: datetime) -> pd.DataFrame:
     """Give the values for ``window`` as they were known at ``known_at``.
 
