@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from optimizer.dispatch import idle_dispatch, settled_plan
 from optimizer.horizon import Horizon
 from optimizer.jobs import Job, OperatingPoint
-from optimizer.plan import Placement, Run, SiteFlows
+from optimizer.plan import Placement, Plan, Run, Rung, SiteFlows, Unserved
 from optimizer.problem import Problem
 from optimizer.sites import (
     Generator,
@@ -162,3 +163,15 @@ def flows(name: str = "A", n_slots: int = N_SLOTS, **levels: Any) -> SiteFlows:
         for field in per_unit
     }
     return SiteFlows(site=name, **values)
+
+
+def plan_of(problem: Problem, *placements: Placement) -> Plan:
+    """A plan of these placements, the other jobs unserved, dispatched and settled as by rule."""
+    placed = {placement.job for placement in placements}
+    left_out = [
+        Unserved(job.name, "left out by the test", is_deferred=job.can_wait)
+        for job in problem.jobs
+        if job.name not in placed
+    ]
+    flows = idle_dispatch(problem, placements)
+    return settled_plan(problem, Rung.GREEDY, placements, left_out, flows)
