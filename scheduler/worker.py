@@ -51,7 +51,7 @@ class WorkerTiming:
     """How often a worker looks and how long it waits [s of real time].
 
     ``overrun_factor`` and ``overrun_s``: a child that takes longer than its time limit times the
-    one plus the other is killed.
+    one plus the other is killed. ``greedy_s``: what planning greedily after that may take.
     """
 
     poll_s: float = 1.0
@@ -59,6 +59,7 @@ class WorkerTiming:
     lease_s: float = 30.0
     overrun_factor: float = 1.5
     overrun_s: float = 60.0
+    greedy_s: float = 300.0
 
 
 class Stopped(Exception):
@@ -137,11 +138,12 @@ class Worker:
             last_plan = carry_over(inputs.in_force, assembled.problem, assembled.window)
         limits = SolveLimits(time_limit_s, inputs.fleet.planning.mip_gap)
         task = SolveTask(assembled.problem, limits, last_plan)
+        allowed_s = time_limit_s * self._timing.overrun_factor + self._timing.overrun_s
         try:
-            solved = self._solve(lease, task, self._method)
+            solved = self._solve(lease, task, self._method, allowed_s)
         except ChildFailed as error:
             log.warning("run %s: %s; planning greedily instead", lease.run_id, error)
-            solved = self._solve(lease, task, solve_greedily)
+            solved = self._solve(lease, task, solve_greedily, self._timing.greedy_s)
             assembled = replace(assembled, marks=(*assembled.marks, f"solver: {error}"))
         self._store(lease, inputs, assembled, solved)
 
@@ -149,10 +151,9 @@ class Worker:
         with transaction(self._sessions) as session:
             return read_inputs(session, get_run(session, lease.run_id), self._now())
 
-    def _solve(self, lease: Lease, task: SolveTask, method: Method) -> Solved:
+    def _solve(self, lease: Lease, task: SolveTask, method: Method, allowed_s: float) -> Solved:
         """Have ``task`` solved; the child is dead when this returns or raises."""
         timing = self._timing
-        allowed_s = task.limits.time_limit_s * timing.overrun_factor + timing.overrun_s
         began = renewed = time.monotonic()
         progress: Progress | None = None
         with SolverProcess(task, method) as child:

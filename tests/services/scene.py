@@ -1,0 +1,101 @@
+"""A database with a fleet, signals and jobs, and a clock that stands where it is put."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from connectors.types import SignalKind
+from scheduler.db.models import Job, PlanningRun, StoredPlan
+from scheduler.db.session import SessionFactory, transaction
+from scheduler.services import fleet as fleets
+from scheduler.services.jobs import submit_job
+from scheduler.services.plan_document import PlanDocument
+from scheduler.services.plans import approve_plan, read_document
+from scheduler.services.runs import RunRequest, queue_run
+from scheduler.services.signals import SignalPoint, insert_values
+from scheduler.specs import FleetSpec, JobSpec
+from tests.services.builders import START, fleet_spec, job_spec
+
+
+@dataclass
+class Scene:
+    """What tests of services and loops play in. ``at`` is now; move it with ``wait``."""
+
+    sessions: SessionFactory
+    at: datetime = START - timedelta(hours=1)
+    fleet: FleetSpec = field(default_factory=fleet_spec)
+
+    def now(self) -> datetime:
+        """The present instant."""
+        return self.at
+
+    def wait(self, **span: float) -> None:
+        """Let time pass."""
+        self.at += timedelta(**span)
+
+    def set_up(self, fleet: FleetSpec | None = None, hours: int = 48) -> Scene:
+        """Put a fleet in force, with prices of 50 EUR/MWh that fall to 10 in the hours 6 to 9."""
+        self.fleet = fleet or self.fleet
+        with transaction(self.sessions) as session:
+            fleets.replace_fleet(session, self.fleet, "test", self.at)
+            for site in self.fleet.sites:
+                price = [10.0 if 6 <= hour % 24 < 10 else 50.0 for hour in range(hours)]
+                for kind, values in (
+                    (SignalKind.PRICE, price),
+                    (SignalKind.CARBON_INTENSITY, [200.0] * hours),
+                ):
+                    insert_values(session, _points(site.name, kind, values, self.at), "test")
+        return self
+
+    def submit(self, name: str = "train", **changes: Any) -> UUID:
+        """Submit a job and return its id."""
+        command = {"command": ["true"]} | changes
+        spec: JobSpec = job_spec(name, **command)
+        with transaction(self.sessions) as session:
+            job, _ = submit_job(session, spec, "test", self.at)
+            return job.id
+
+    def queue(self, key: str = "manual/1", **changes: Any) -> UUID:
+        """Queue a planning run of 24 h from START and return its id."""
+        values = {"hours": 24, "time_limit_s": 20.0, "window_start": START} | changes
+        with transaction(self.sessions) as session:
+            run, _ = queue_run(session, RunRequest(key, "test", **values), self.at)
+            return run.id
+
+    def approve(self, plan: UUID) -> None:
+        """Put a plan in force."""
+        with transaction(self.sessions) as session:
+            approve_plan(session, plan, "test", self.at)
+
+    def run(self, run: UUID) -> PlanningRun:
+        """Read a run."""
+        with transaction(self.sessions) as session:
+            return session.get_one(PlanningRun, run)
+
+    def plan(self, plan: UUID) -> StoredPlan:
+        """Read a plan."""
+        with transaction(self.sessions) as session:
+            return session.get_one(StoredPlan, plan)
+
+    def document(self, plan: UUID) -> PlanDocument:
+        """Read a plan's document."""
+        with transaction(self.sessions) as session:
+            return read_document(session, plan)
+
+    def job(self, job: UUID) -> Job:
+        """Read a job."""
+        with transaction(self.sessions) as session:
+            return session.get_one(Job, job)
+
+
+def _points(
+    site: str, kind: SignalKind, values: Sequence[float], known_at: datetime
+) -> list[SignalPoint]:
+    return [
+        SignalPoint(site, kind, START + timedelta(hours=hour), 60, value, known_at)
+        for hour, value in enumerate(values)
+    ]
