@@ -1,0 +1,134 @@
+"""``gridtide jobs``: submit, list, look at and cancel jobs on a server."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scheduler.cli.client import DEFAULT_SERVER, ServerOption, server_at, text_table
+from scheduler.cli.console import JsonOption, emit
+from scheduler.db.models import JobStatus
+from scheduler.files import read_jobs
+from scheduler.specs import JobSpec
+
+JobName = Annotated[str, typer.Argument(help="Name or id of the job.")]
+
+COLUMNS = {
+    "NAME": "name",
+    "STATUS": "status",
+    "SITE": "site",
+    "POINT": "point",
+    "RELEASE": "release_at",
+    "DEADLINE": "deadline_at",
+    "DONE h": "work_done_hours",
+    "TENANT": "tenant",
+}
+ALTERNATIVES = {
+    "SITE": "site",
+    "START": "start_at",
+    "POINT": "point",
+    "EXTRA EUR": "extra_eur",
+    "EXTRA kg": "extra_kg",
+    "BLOCKED BY": "blocked_by",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of commands."""
+    group = typer.Typer(help="Submit, list and cancel jobs on a server.", no_args_is_help=True)
+    group.command("submit")(submit)
+    group.command("list")(list_jobs)
+    group.command("show")(show)
+    group.command("why")(why)
+    group.command("logs")(logs)
+    group.command("cancel")(cancel)
+    app.add_typer(group, name="jobs")
+
+
+def submit(
+    file: Annotated[Path, typer.Argument(help="Jobs: CSV, JSON, JSON lines or TOML.", exists=True)],
+    server: ServerOption = DEFAULT_SERVER,
+    as_json: JsonOption = False,
+) -> None:
+    """Submit every job of a file. Submitting the same file again changes nothing."""
+    specs = read_jobs(file)
+    with server_at(server) as api:
+        jobs = [
+            api.post(
+                "/v1/jobs", spec.model_dump(mode="json"), idempotency_key=_idempotency_key(spec)
+            )
+            for spec in specs
+        ]
+    emit(jobs, f"{len(jobs)} jobs are on record\n{text_table(COLUMNS, jobs)}", as_json)
+
+
+def list_jobs(
+    *,
+    status: Annotated[JobStatus | None, typer.Option(help="Only jobs that stand so.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only jobs of this tenant.")] = None,
+    site: Annotated[str | None, typer.Option(help="Only jobs handed to this site.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 50,
+    server: ServerOption = DEFAULT_SERVER,
+    as_json: JsonOption = False,
+) -> None:
+    """List jobs, the one submitted last first."""
+    wanted = None if status is None else status.value
+    with server_at(server) as api:
+        jobs = api.pages("/v1/jobs", limit, status=wanted, tenant=tenant, site=site)
+    emit(jobs, text_table(COLUMNS, jobs), as_json)
+
+
+def show(job: JobName, server: ServerOption = DEFAULT_SERVER, as_json: JsonOption = False) -> None:
+    """Show where one job stands."""
+    with server_at(server) as api:
+        found = api.get(f"/v1/jobs/{job}")
+    emit(found, _lines(found, leave_out=("spec",)), as_json)
+
+
+def why(job: JobName, server: ServerOption = DEFAULT_SERVER, as_json: JsonOption = False) -> None:
+    """Say why a job runs where and when it does, and what the alternatives would cost."""
+    with server_at(server) as api:
+        found = api.get(f"/v1/jobs/{job}/explanation")
+    alternatives = text_table(ALTERNATIVES, found["alternatives"])
+    emit(found, f"{_lines(found, leave_out=('alternatives',))}\n\n{alternatives}", as_json)
+
+
+def logs(
+    job: JobName,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the job ends.")] = False,
+    server: ServerOption = DEFAULT_SERVER,
+) -> None:
+    """Print what a job wrote."""
+    with server_at(server) as api:
+        for line in api.lines(f"/v1/jobs/{job}/logs", follow=follow):
+            typer.echo(line)
+
+
+def cancel(
+    job: JobName, server: ServerOption = DEFAULT_SERVER, as_json: JsonOption = False
+) -> None:
+    """Cancel a job that has not ended."""
+    with server_at(server) as api:
+        found = api.post(f"/v1/jobs/{job}/cancel")
+    is_over = found["status"] == JobStatus.CANCELLED
+    text = "cancelled" if is_over else "will be ended by the next dispatch"
+    emit(found, f"{found['name']}: {text}", as_json)
+
+
+def _idempotency_key(spec: JobSpec) -> str:
+    """Derive a key from the job itself, so that the same job sent twice is one."""
+    document = json.dumps(spec.model_dump(mode="json"), sort_keys=True)
+    return f"cli-{hashlib.sha256(document.encode()).hexdigest()}"
+
+
+def _lines(found: dict[str, Any], leave_out: tuple[str, ...]) -> str:
+    shown = {key: value for key, value in found.items() if key not in leave_out}
+    width = max(map(len, shown))
+    return "\n".join(
+        f"{key.replace('_', ' '):{width}}  {'-' if value in (None, '') else value}"
+        for key, value in shown.items()
+    )

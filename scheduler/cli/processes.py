@@ -1,0 +1,145 @@
+"""``gridtide api``, ``worker``, ``clock`` and ``dispatcher``; ``serve`` runs all four."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from scheduler.cli.console import ExitCode, UserError, stdout
+from scheduler.cli.database import ready_sessions, upgraded_sessions
+from scheduler.cli.keys import print_first_key
+from scheduler.cli.supervise import KeepsFailing, supervise
+from scheduler.clock import run_clock
+from scheduler.dispatcher import run_dispatcher
+from scheduler.main import make_app, outside_of
+from scheduler.settings import Settings
+from scheduler.timekeeping import system_now
+from scheduler.worker import Worker, WorkerTiming
+
+PROCESSES = ("api", "worker", "clock", "dispatcher")
+PARENT_POLL_S = 1.0
+
+HostOption = Annotated[str | None, typer.Option(help="Default: GRIDTIDE_HOST, or 127.0.0.1.")]
+PortOption = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Default: GRIDTIDE_PORT, or 8000.")
+]
+ParentOption = Annotated[
+    int | None, typer.Option("--parent", hidden=True, help="End when this process has ended.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("serve")(serve)
+    app.command("api")(api)
+    app.command("worker")(worker)
+    app.command("clock")(clock)
+    app.command("dispatcher")(dispatcher)
+
+
+def serve(host: HostOption = None, port: PortOption = None) -> None:
+    """Run API, worker, clock and dispatcher together until Ctrl-C.
+
+    Brings the database up to date first, and prints the first API key where there is none.
+    """
+    settings = _settings(host, port)
+    print_first_key(upgraded_sessions(settings))
+    _log_to_stderr()
+    stop = _stop_on_signals()
+    address = f"http://{settings.host}:{settings.port}"
+    stdout().print(f"Gridtide: {address}/docs (API) and {address}/plans. Ctrl-C ends it.")
+    program = [sys.executable, "-m", "scheduler"]
+    commands = {name: [*program, name, "--parent", str(os.getpid())] for name in PROCESSES}
+    commands["api"] += ["--host", settings.host, "--port", str(settings.port)]
+    try:
+        supervise(commands, stop)
+    except KeepsFailing as error:
+        raise UserError(str(error), code=ExitCode.UNEXPECTED) from error
+
+
+def api(host: HostOption = None, port: PortOption = None, parent: ParentOption = None) -> None:
+    """Serve the API and the pages. Prints the first API key where there is none."""
+    settings = _settings(host, port)
+    sessions = ready_sessions(settings)
+    print_first_key(sessions)
+    _log_to_stderr()
+    _end_with(parent)
+    app = make_app(settings, sessions, system_now)
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning")
+
+
+def worker(parent: ParentOption = None) -> None:
+    """Work off the queue of planning runs. Any number of workers may run."""
+    settings = Settings()
+    sessions = ready_sessions(settings)
+    timing = WorkerTiming(lease_s=settings.lease_s)
+    _run(lambda stop: Worker(sessions, system_now, stop, timing=timing).run(), parent)
+
+
+def clock(parent: ParentOption = None) -> None:
+    """Queue the daily and rolling planning runs. Any number of clocks may run."""
+    sessions = ready_sessions(Settings())
+    _run(lambda stop: run_clock(sessions, system_now, stop), parent)
+
+
+def dispatcher(parent: ParentOption = None) -> None:
+    """Carry out the plan in force on clusters and batteries."""
+    settings = Settings()
+    sessions = ready_sessions(settings)
+    outside = outside_of(settings, system_now)
+    every_s = settings.dispatch_every_s
+    _run(lambda stop: run_dispatcher(sessions, outside, system_now, stop, every_s), parent)
+
+
+def _run(work: Callable[[threading.Event], None], parent: int | None) -> None:
+    """Do ``work`` until a signal, or the end of ``parent``, sets the event it is given."""
+    _log_to_stderr()
+    stop = _stop_on_signals()
+    _end_with(parent)
+    work(stop)
+
+
+def _settings(host: str | None, port: int | None) -> Settings:
+    stated = {"host": host, "port": port}
+    return Settings.model_validate(
+        Settings().model_dump()
+        | {name: value for name, value in stated.items() if value is not None}
+    )
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+
+def _stop_on_signals() -> threading.Event:
+    """Return an event that SIGINT and SIGTERM set."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
+
+
+def _end_with(parent: int | None) -> None:
+    """End this process in good order once ``parent`` has ended, however that came about."""
+    if parent is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            gone.wait(PARENT_POLL_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    gone = threading.Event()
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
