@@ -1,11 +1,13 @@
 """A plan as one picture, for the API's docs, mails and reports: a column of charts per site.
 
-Drawn on ``Figure`` objects: ``pyplot`` keeps figures in a global that threads would share.
+Drawn on ``Figure`` objects: ``pyplot`` keeps figures in a global that threads would share. Settings
+and fonts are global in matplotlib still, so one picture is drawn at a time.
 """
 
 from __future__ import annotations
 
 from io import BytesIO
+from threading import Lock
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -31,6 +33,7 @@ _SOURCES = (
 )
 _USES = (("Battery charge", "#93d2bb", "charge_kw"), ("Grid export", "#b6c4d8", "export_kw"))
 _PRICE, _CARBON, _SOC, _GPUS, _INK = "#7b4bb3", "#a8502f", "#2f8f6a", "#1f63ad", "#17202b"
+_ONE_AT_A_TIME = Lock()
 _COLUMN_INCHES, _PANEL_INCHES, _DPI = 7.0, 1.45, 110
 
 
@@ -45,7 +48,8 @@ def chart(doc: PlanDocument, fmt: Format) -> bytes:
     heights = [2.2, 1.0, 1.0, *([1.0] * n_pools)]
     size = (_COLUMN_INCHES * len(series), _PANEL_INCHES * sum(heights) + 1.2)
     # Text as text keeps an SVG small and searchable; the salt makes equal plans equal files.
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "gridtide", "font.size": 9}):
+    style = {"svg.fonttype": "none", "svg.hashsalt": "gridtide", "font.size": 9}
+    with _ONE_AT_A_TIME, mpl.rc_context(style):
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(

@@ -163,7 +163,8 @@ def _span(doc: PlanDocument, row: PlacedJob, start: int, end: int) -> When:
 def _facts(doc: PlanDocument, row: PlacedJob, baseline: PlacedJob | None) -> Iterator[Fact]:
     yield from _run_facts(doc, row)
     yield Fact("Runs for", f"{hours(row.run_hours)}, {_pauses(row)}")
-    yield Fact("Waits", f"{hours(row.wait_hours)} after its release")
+    wait = f"{hours(row.wait_hours)} after its release" if row.wait_hours else "not at all"
+    yield Fact("Waits", wait)
     yield from _due_facts(doc, row)
     yield from _cost_facts(row)
     allowed = _span(doc, row, row.job.release_slot, row.job.deadline_slot)

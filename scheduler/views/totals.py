@@ -31,7 +31,8 @@ class Figure:
     def digits(self) -> int:
         """Decimals worth showing; none for counts."""
         is_count = self.unit in {"jobs", ""}
-        return 0 if is_count else digits_for(max(abs(self.plan), abs(self.other)))
+        smallest = min((abs(value) for value in (self.plan, self.other) if value), default=0.0)
+        return 0 if is_count or not smallest else digits_for(smallest)
 
     @property
     def is_better(self) -> bool | None:
