@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from scheduler.api import (
+    explanations,
     fleet,
     grid_events,
     health,
@@ -34,6 +35,7 @@ _ROUTERS = (
     plan_parts.router,
     schedule.router,
     jobs.router,
+    explanations.router,
     signals.router,
     grid_events.router,
     fleet.router,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -30,11 +32,16 @@ _Operation = tuple[str, str, dict[str, Any]]
 def openapi_of(app: FastAPI, context: ApiContext) -> Callable[[], dict[str, Any]]:
     """Return what ``app.openapi`` becomes: examples are of the day on which it is asked for."""
 
-    def openapi() -> dict[str, Any]:
+    @cache
+    def unchanging() -> dict[str, Any]:
         document = get_openapi(
             title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes
         )
         _add_problems(document)
+        return document
+
+    def openapi() -> dict[str, Any]:
+        document = deepcopy(unchanging())
         _add_examples(document, context)
         return document
 
