@@ -48,7 +48,7 @@ def governing_plan(session: Session, now: datetime) -> UUID | None:
             StoredPlan.status.in_((PlanStatus.IN_FORCE, PlanStatus.SUPERSEDED)),
             StoredPlan.window_start <= now,
         )
-        .order_by(StoredPlan.decided_at.desc())
+        .order_by(StoredPlan.status != PlanStatus.IN_FORCE, StoredPlan.decided_at.desc())
         .limit(1)
     )
     if stored is None or stored.window_end <= now:

@@ -1,0 +1,136 @@
+"""A cluster and a battery in memory, which can be made to fail."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime
+
+from connectors.errors import GpusBusy, Rejected, Unavailable
+from connectors.types import (
+    JobObservation,
+    JobOrder,
+    JobState,
+    PoolCapacity,
+    PowerReading,
+    StorageTelemetry,
+)
+from scheduler.timekeeping import Now
+
+
+class FakeCluster:
+    """Implements ``Cluster``; jobs end when the test says so.
+
+    ``is_silent``: nothing is answered. ``loses_answers``: commands are carried out, and the answer
+    is lost.
+    """
+
+    def __init__(self, name: str = "DE", gpus: int = 8, pool: str = "a100") -> None:
+        self.name = name
+        self.gpus = gpus
+        self.pool = pool
+        self.jobs: dict[str, JobObservation] = {}
+        self.orders: dict[str, JobOrder] = {}
+        self.starts: list[str] = []
+        self.is_silent = False
+        self.loses_answers = False
+
+    def _answer(self) -> None:
+        if self.is_silent or self.loses_answers:
+            raise Unavailable(f"cluster {self.name} is silent")
+
+    def _listen(self) -> None:
+        if self.is_silent:
+            raise Unavailable(f"cluster {self.name} is silent")
+
+    def end(self, key: str, state: JobState = JobState.SUCCEEDED, exit_code: int = 0) -> None:
+        """Let a job end."""
+        self.jobs[key] = replace(self.jobs[key], state=state, exit_code=exit_code, gpus=0)
+
+    async def capacity(self) -> tuple[PoolCapacity, ...]:
+        """GPUs of its only pool."""
+        self._listen()
+        used = sum(job.gpus for job in self.jobs.values())
+        return (PoolCapacity(self.pool, self.gpus, self.gpus, used),)
+
+    async def observe(self) -> tuple[JobObservation, ...]:
+        """Every job it was given."""
+        self._listen()
+        return tuple(self.jobs.values())
+
+    async def submit(self, order: JobOrder) -> None:
+        """Start a job once, or say why not."""
+        self._listen()
+        if order.key not in self.jobs:
+            if order.pool != self.pool or order.gpus > self.gpus:
+                raise Rejected(f"job {order.key}: never")
+            if sum(job.gpus for job in self.jobs.values()) + order.gpus > self.gpus:
+                raise GpusBusy(f"job {order.key}: not now")
+            self.orders[order.key] = order
+            self.starts.append(order.key)
+            cap = order.power_cap_w
+            self.jobs[order.key] = JobObservation(
+                order.key, JobState.RUNNING, order.pool, order.gpus, cap, None, None, None, 1
+            )
+        self._answer()
+
+    async def suspend(self, key: str) -> None:
+        """Pause at once."""
+        self._listen()
+        if self.jobs[key].state is JobState.RUNNING:
+            self.jobs[key] = replace(self.jobs[key], state=JobState.SUSPENDED, gpus=0)
+        self._answer()
+
+    async def resume(self, key: str) -> None:
+        """Go on at once."""
+        self._listen()
+        job = self.jobs[key]
+        if job.state is JobState.SUSPENDED:
+            gpus = self.orders[key].gpus
+            self.jobs[key] = replace(job, state=JobState.RUNNING, gpus=gpus, starts=job.starts + 1)
+        self._answer()
+
+    async def cancel(self, key: str) -> None:
+        """End at once."""
+        self._listen()
+        if not self.jobs[key].state.is_final:
+            self.end(key, JobState.CANCELLED, -15)
+        self._answer()
+
+    async def set_power_cap(self, key: str, power_cap_w: float | None) -> None:
+        """Note the cap."""
+        self._listen()
+        self.jobs[key] = replace(self.jobs[key], power_cap_w=power_cap_w)
+        self._answer()
+
+    async def power(self) -> PowerReading:
+        """Nothing is modelled."""
+        return PowerReading(0.0, is_measured=False)
+
+    async def logs(
+        self,
+        key: str,
+        *,
+        follow: bool = False,  # noqa: ARG002
+    ) -> AsyncIterator[str]:
+        """The key, as if it had been printed."""
+        yield key
+
+
+class FakeBattery:
+    """Implements ``Battery``; remembers what it was told."""
+
+    def __init__(self, name: str, now: Now, soc_kwh: float = 1.0) -> None:
+        self.name = name
+        self.told: list[tuple[datetime, float]] = []
+        self.soc_kwh = soc_kwh
+        self._now = now
+
+    async def telemetry(self) -> StorageTelemetry:
+        """What it was told last, at a charge that stands still."""
+        power_kw = self.told[-1][1] if self.told else 0.0
+        return StorageTelemetry(self._now(), self.soc_kwh, power_kw)
+
+    async def set_power(self, power_kw: float) -> None:
+        """Note it."""
+        self.told.append((self._now(), power_kw))

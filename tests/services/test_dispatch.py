@@ -1,0 +1,379 @@
+"""Dispatch: what the plan wants now is what the clusters do, tick by tick."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from connectors.errors import GpusBusy
+from connectors.types import JobState, PoolCapacity
+from optimizer import Placement, Run, Rung, SolveLimits, Unserved, dispatch, settled_plan, solve
+from scheduler.db.models import (
+    CommandKind,
+    CommandOutcome,
+    DispatchCommand,
+    JobStatus,
+    PlanningRun,
+    Role,
+    RunStatus,
+)
+from scheduler.db.session import SessionFactory, transaction
+from scheduler.services.dispatch import Dispatcher
+from scheduler.services.jobs import cancel_job
+from scheduler.services.keys import Caller
+from scheduler.services.outside import Outside
+from scheduler.services.planning import make_document, store_result
+from scheduler.services.planning_inputs import read_inputs
+from scheduler.services.planning_queue import Lease
+from tests.services.builders import START, fleet_spec, site_spec
+from tests.services.fakes import FakeBattery, FakeCluster
+from tests.services.scene import Scene
+
+HOUR = timedelta(hours=1)
+
+
+class Play:
+    """A scene with a cluster, and plans written by hand: job -> hours from START it runs in."""
+
+    def __init__(self, scene: Scene, cluster: FakeCluster) -> None:
+        self.scene = scene
+        self.cluster = cluster
+        self.outside = Outside({"DE": cluster})
+        self.dispatcher = Dispatcher(scene.sessions, lambda _: self.outside, scene.now)
+
+    def at(self, hours: float) -> None:
+        """Move to so many hours from START, and tick."""
+        self.scene.at = START + hours * HOUR
+        self.dispatcher.tick()
+
+    def put_in_force(self, *placements: Placement, start_h: float = 0, key: str = "plan") -> None:
+        """Store a plan with these placements for 24 h and approve it."""
+        self.scene.approve(self.propose(*placements, start_h=start_h, key=key))
+
+    def propose(self, *placements: Placement, start_h: float = 0, key: str = "plan") -> UUID:
+        """Store a plan with these placements for 24 h."""
+        scene = self.scene
+        run_id = scene.queue(key, window_start=START + start_h * HOUR)
+        with transaction(scene.sessions) as session:
+            run = session.get_one(PlanningRun, run_id)
+            run.status, run.lease_owner = RunStatus.RUNNING, "test"
+            inputs = read_inputs(session, run, scene.now())
+        made = inputs.assemble()
+        placed = {placement.job for placement in placements}
+        others = [
+            Unserved(job.name, "not here") for job in made.problem.jobs if job.name not in placed
+        ]
+        flows = dispatch(made.problem, placements, {})
+        plan = settled_plan(made.problem, Rung.EXACT, placements, others, flows)
+        document = make_document(inputs, made, plan, plan, scene.now())
+        with transaction(scene.sessions) as session:
+            lease = Lease(run_id, "test")
+            stored = store_result(session, lease, document, inputs.fleet_version, scene.now())
+            assert stored.breaches == []
+        return stored.id
+
+    def commands(self) -> list[tuple[CommandKind, CommandOutcome]]:
+        """Everything that was sent, in order."""
+        with transaction(self.scene.sessions) as session:
+            rows = session.scalars(select(DispatchCommand).order_by(DispatchCommand.decided_at))
+            return [(row.kind, row.outcome) for row in rows]
+
+    def status(self, job: UUID) -> JobStatus:
+        """Where a job stands."""
+        return self.scene.job(job).status
+
+
+def runs(job: str, *hours: tuple[int, int], point: str = "a100x1") -> Placement:
+    """A placement at DE."""
+    return Placement(job, "DE", tuple(Run(f"DE/{point}", first, last) for first, last in hours))
+
+
+@pytest.fixture
+def play(sessions: SessionFactory) -> Play:
+    """One site with eight GPUs."""
+    return Play(Scene(sessions).set_up(), FakeCluster())
+
+
+PAUSABLE = {"pausing": {"min_run_minutes": 60}}
+
+
+def test_a_job_runs_when_its_plan_says_and_is_followed_to_its_end(play: Play) -> None:
+    """Waiting until hour 2, started once, seen to succeed."""
+    job = play.scene.submit()
+    play.put_in_force(runs("train", (2, 4)))
+    play.at(1.9)
+    assert play.cluster.starts == []
+    play.at(2.0)
+    play.at(2.5)
+    assert play.cluster.starts == [str(job)]
+    row = play.scene.job(job)
+    assert (row.status, row.site, row.point) == (JobStatus.RUNNING, "DE", "a100x1")
+    assert row.started_at == START + 2 * HOUR
+    order = play.cluster.orders[str(job)]
+    assert (order.command, order.pool, order.gpus) == (("true",), "a100", 1)
+    play.cluster.end(str(job))
+    play.at(4.0)
+    row = play.scene.job(job)
+    assert (row.status, row.exit_code, row.ended_at) == (JobStatus.SUCCEEDED, 0, START + 4 * HOUR)
+    assert row.work_done_hours == pytest.approx(2.0)
+    assert play.commands() == [(CommandKind.SUBMIT, CommandOutcome.DONE)]
+
+
+def test_a_pausable_job_is_paused_and_goes_on_as_planned(play: Play) -> None:
+    """Runs 0-1 and 5-6; the work of the first run counts."""
+    job = play.scene.submit(**PAUSABLE)
+    play.put_in_force(runs("train", (0, 1), (5, 6)))
+    play.at(0)
+    play.at(1)
+    assert play.cluster.jobs[str(job)].state is JobState.SUSPENDED
+    play.at(1.1)
+    row = play.scene.job(job)
+    assert row.status is JobStatus.SUSPENDED
+    assert row.work_done_hours == pytest.approx(1.1)
+    play.at(4.9)
+    play.at(5)
+    play.at(5.1)
+    row = play.scene.job(job)
+    assert (row.status, row.starts) == (JobStatus.RUNNING, 2)
+    sent = [kind for kind, _ in play.commands()]
+    assert sent == [CommandKind.SUBMIT, CommandKind.SUSPEND, CommandKind.RESUME]
+
+
+@pytest.mark.parametrize(("how", "state"), [({}, "running"), (PAUSABLE, "suspended")])
+def test_a_contiguous_job_is_never_stopped(play: Play, how: dict[str, Any], state: str) -> None:
+    """A plan made before its start and approved after it wants it later: only a pause can be."""
+    job = play.scene.submit(**how)
+    later = play.propose(runs("train", (3, 5)), key="later")
+    play.put_in_force(runs("train", (0, 2)))
+    play.at(0)
+    play.scene.approve(later)
+    play.at(0.5)
+    assert play.cluster.jobs[str(job)].state.value == state
+
+
+def test_a_job_that_takes_longer_than_planned_is_left_running(play: Play) -> None:
+    """Its runs are over, but it is not."""
+    job = play.scene.submit(**PAUSABLE)
+    play.put_in_force(runs("train", (0, 2)))
+    play.at(0)
+    play.at(2.5)
+    assert play.cluster.jobs[str(job)].state is JobState.RUNNING
+
+
+def test_a_missed_start_is_made_up_for_while_the_deadline_holds(play: Play) -> None:
+    """Nobody dispatched in hours 2 to 4; at hour 10 there is time enough, for the other no more."""
+    soon = play.scene.submit("soon", deadline_at=START + 11 * HOUR)
+    late = play.scene.submit("late")
+    play.put_in_force(runs("soon", (2, 4)), runs("late", (2, 4)))
+    play.at(10)
+    assert play.cluster.starts == [str(late)]
+    play.at(11)
+    row = play.scene.job(soon)
+    assert row.status is JobStatus.EXPIRED
+    assert row.reason == "its deadline passed before it was started"
+
+
+def test_without_a_plan_a_job_starts_at_its_latest_safe_start(play: Play) -> None:
+    """Two hours of work due at hour 24: at hour 22 at the latest, a little earlier to be safe."""
+    job = play.scene.submit()
+    play.at(21.5)
+    assert play.cluster.starts == []
+    play.at(21.8)
+    assert play.cluster.starts == [str(job)]
+
+
+def test_a_job_no_plan_served_in_time_expires(play: Play) -> None:
+    """Its latest safe start passed while nobody was there."""
+    job = play.scene.submit()
+    play.at(22.5)
+    assert play.cluster.starts == []
+    play.at(24)
+    assert play.status(job) is JobStatus.EXPIRED
+
+
+def test_gpus_in_use_are_waited_for(play: Play) -> None:
+    """The other job overruns; the planned one starts at the tick after it ended."""
+    eight = {"operating_points": [{"pool": "a100", "gpus": 8, "kw": 8.0}]}
+    first = play.scene.submit("first", **eight)
+    second = play.scene.submit("second", **eight)
+    play.put_in_force(runs("first", (0, 2), point="a100x8"), runs("second", (2, 4), point="a100x8"))
+    play.at(0)
+    play.at(2)
+    play.at(2.1)
+    assert play.cluster.starts == [str(first)]
+    play.cluster.end(str(first))
+    play.at(2.2)
+    assert play.cluster.starts == [str(first), str(second)]
+
+
+def test_a_clash_over_gpus_is_sent_again(play: Play) -> None:
+    """The cluster says busy although it looked free: recorded as such, and retried."""
+    job = play.scene.submit()
+    play.put_in_force(runs("train", (0, 2)))
+    submit = play.cluster.submit
+
+    async def busy(order: object) -> None:
+        raise GpusBusy("somebody else was faster")
+
+    play.cluster.submit = busy  # type: ignore[method-assign]
+    play.at(0)
+    assert play.status(job) is JobStatus.WAITING
+    play.cluster.submit = submit  # type: ignore[method-assign]
+    play.at(0.1)
+    assert play.status(job) is JobStatus.RUNNING
+    assert play.commands() == [
+        (CommandKind.SUBMIT, CommandOutcome.RETRY),
+        (CommandKind.SUBMIT, CommandOutcome.DONE),
+    ]
+
+
+def test_an_order_refused_for_good_fails_the_job_with_the_reason(play: Play) -> None:
+    """The cluster has no pool of that name, whatever the fleet says."""
+    job = play.scene.submit()
+    play.put_in_force(runs("train", (0, 2)))
+    play.cluster.gpus = 0
+    play.dispatcher.tick()
+
+    async def lie() -> tuple[object, ...]:
+        return (PoolCapacity("a100", 8, 8, 0),)
+
+    play.cluster.capacity = lie  # type: ignore[method-assign, assignment]
+    play.at(0)
+    row = play.scene.job(job)
+    assert row.status is JobStatus.FAILED
+    assert row.reason.endswith("never")
+
+
+def test_a_lost_answer_does_not_start_a_job_twice(play: Play) -> None:
+    """The order arrived, the answer did not; the next tick finds it running."""
+    job = play.scene.submit()
+    play.put_in_force(runs("train", (0, 2)))
+    play.cluster.loses_answers = True
+    play.at(0)
+    row = play.scene.job(job)
+    assert (row.status, row.site) == (JobStatus.WAITING, "DE")
+    play.cluster.loses_answers = False
+    play.at(0.1)
+    play.at(0.2)
+    assert play.cluster.starts == [str(job)]
+    assert play.status(job) is JobStatus.RUNNING
+
+
+def test_nothing_is_assumed_of_a_cluster_that_does_not_answer(play: Play) -> None:
+    """Neither lost nor expired nor started: it waits until the cluster is heard of again."""
+    job = play.scene.submit()
+    play.put_in_force(runs("train", (0, 2)))
+    play.at(0)
+    play.cluster.is_silent = True
+    play.at(30)
+    assert play.status(job) is JobStatus.RUNNING
+    play.cluster.is_silent = False
+    play.at(30.1)
+    assert play.status(job) is JobStatus.RUNNING
+    assert len(play.commands()) == 1
+
+
+def test_a_job_its_cluster_forgot_has_failed(play: Play) -> None:
+    """It is not started again: what it did is not known."""
+    job = play.scene.submit()
+    play.put_in_force(runs("train", (0, 2)))
+    play.at(0)
+    play.cluster.jobs.clear()
+    play.at(0.5)
+    row = play.scene.job(job)
+    assert row.status is JobStatus.FAILED
+    assert row.reason == "cluster DE does not know it any more"
+
+
+def test_a_cancelled_job_ends_on_its_cluster(play: Play) -> None:
+    """The request is honoured at the next tick, the end seen at the one after."""
+    job = play.scene.submit()
+    play.put_in_force(runs("train", (0, 2)))
+    play.at(0)
+    with transaction(play.scene.sessions) as session:
+        cancel_job(session, "train", Caller("test", Role.ADMIN), play.scene.now())
+    play.at(0.5)
+    play.at(0.6)
+    row = play.scene.job(job)
+    assert (row.status, row.exit_code) == (JobStatus.CANCELLED, -15)
+    assert [kind for kind, _ in play.commands()] == [CommandKind.SUBMIT, CommandKind.CANCEL]
+
+
+def test_a_successor_starts_only_after_success(play: Play) -> None:
+    """Planned from hour 2 on, but its predecessor takes until hour 3."""
+    first = play.scene.submit("first")
+    second = play.scene.submit("second", after=["first"])
+    play.put_in_force(runs("first", (0, 2)), runs("second", (2, 4)))
+    play.at(0)
+    play.at(2)
+    assert play.cluster.starts == [str(first)]
+    play.cluster.end(str(first))
+    play.at(3)
+    play.at(3.1)
+    assert play.cluster.starts == [str(first), str(second)]
+
+
+def test_a_power_cap_follows_the_plan(play: Play) -> None:
+    """Same GPUs, another cap: the job runs on and is told."""
+    points = [
+        {"pool": "a100", "gpus": 1, "kw": 1.0, "speed": 1.0},
+        {"pool": "a100", "gpus": 1, "kw": 0.5, "speed": 0.5, "power_cap_w": 200},
+    ]
+    job = play.scene.submit(operating_points=points, is_elastic=True)
+    placement = Placement("train", "DE", (Run("DE/a100x1", 0, 1), Run("DE/a100x1@200W", 1, 3)))
+    play.put_in_force(placement)
+    play.at(0)
+    play.at(1)
+    assert play.cluster.jobs[str(job)].power_cap_w == 200
+    play.at(1.5)
+    row = play.scene.job(job)
+    assert (row.point, row.work_done_hours) == ("a100x1@200W", pytest.approx(1.0))
+    assert [kind for kind, _ in play.commands()] == [CommandKind.SUBMIT, CommandKind.POWER_CAP]
+
+
+def test_batteries_are_told_once_a_slot(sessions: SessionFactory) -> None:
+    """The plan charges in the cheap hours; without a plan the battery rests."""
+    battery = {"power_kw": 2, "capacity_kwh": 4, "soc_initial_kwh": 1}
+    scene = Scene(sessions).set_up(fleet_spec(site_spec(batteries=[battery], base_load_kw=3)))
+    play = Play(scene, FakeCluster())
+    told = FakeBattery("battery", scene.now)
+    play.outside = Outside({"DE": FakeCluster()}, {("DE", "battery"): told})
+    play.at(-0.5)
+    play.at(-0.4)
+    run_id = scene.queue()
+    with transaction(sessions) as session:
+        run = session.get_one(PlanningRun, run_id)
+        run.status, run.lease_owner = RunStatus.RUNNING, "test"
+        inputs = read_inputs(session, run, scene.now())
+    made = inputs.assemble()
+    assert made.problem.sites[0].storage[0].soc_initial_kwh == 1.0
+    plan = solve(made.problem, SolveLimits(10))
+    document = make_document(inputs, made, plan, plan, scene.now())
+    with transaction(sessions) as session:
+        stored = store_result(session, Lease(run_id, "test"), document, 1, scene.now())
+    scene.approve(stored.id)
+    for hour in range(24):
+        play.at(hour)
+        play.at(hour + 0.5)
+    assert told.told[0] == (START - 0.5 * HOUR, 0.0)
+    flows = plan.flows[0]
+    expected = [c - d for c, d in zip(flows.charge_kw[0], flows.discharge_kw[0], strict=True)]
+    assert [power for _, power in told.told[1:]] == pytest.approx(expected)
+    assert max(expected) > 0
+    assert play.dispatcher.tick().silent_sites == ()
+
+
+def test_until_a_new_plan_begins_the_old_one_goes_on(play: Play) -> None:
+    """Approved at hour 0 for hours 6 to 30: at hour 2 the superseded plan still starts its job."""
+    job = play.scene.submit()
+    play.put_in_force(runs("train", (2, 4)))
+    other = play.scene.submit("other", deadline_at=START + 30 * HOUR)
+    play.put_in_force(runs("other", (1, 3)), start_h=6, key="tomorrow")
+    play.at(2)
+    assert play.cluster.starts == [str(job)]
+    play.at(7)
+    assert play.cluster.starts == [str(job), str(other)]
