@@ -55,7 +55,7 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
     _log_to_stderr()
     stop = _stop_on_signals()
     address = f"http://{settings.host}:{settings.port}"
-    stdout().print(f"Gridtide: {address}/docs (API) and {address}/plans. Ctrl-C ends it.")
+    stdout().print(f"Plans: {address}/  API: {address}/docs  Ctrl-C ends it.", soft_wrap=True)
     program = [sys.executable, "-m", "scheduler"]
     commands = {name: [*program, name, "--parent", str(os.getpid())] for name in PROCESSES}
     commands["api"] += ["--host", settings.host, "--port", str(settings.port)]
@@ -121,6 +121,8 @@ def _log_to_stderr() -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    for chatty in ("alembic", "apscheduler"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _stop_on_signals() -> threading.Event:

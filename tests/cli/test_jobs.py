@@ -1,0 +1,131 @@
+"""``gridtide jobs``: what an ML engineer types."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scheduler.cli.console import ExitCode
+from scheduler.db.models import JobStatus, Role
+from scheduler.db.session import SessionFactory
+from tests.api.world import MIDNIGHT, World, job
+from tests.cli.server import gridtide, talk_to
+
+
+@pytest.fixture
+def world(sqlite_sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A furnished deployment that commands talk to as a submitter."""
+    world = World(sqlite_sessions)
+    world.furnish()
+    talk_to(world.app, world.secrets[Role.SUBMITTER], monkeypatch)
+    return world
+
+
+@pytest.fixture
+def jobs_file(tmp_path: Path) -> Path:
+    """Two jobs."""
+    file = tmp_path / "jobs.json"
+    file.write_text(json.dumps([job("train-a"), job("train-b")]))
+    return file
+
+
+def test_submit_takes_every_job_of_a_file(world: World, jobs_file: Path) -> None:
+    """Both jobs are on record afterwards."""
+    result = gridtide("jobs", "submit", str(jobs_file), "--json")
+    assert result.exit_code == ExitCode.OK, result.output
+    assert [entry["name"] for entry in json.loads(result.stdout)] == ["train-a", "train-b"]
+    listed = json.loads(gridtide("jobs", "list", "--json").stdout)
+    assert {entry["name"] for entry in listed} == {"train-a", "train-b"}
+
+
+def test_submitting_twice_changes_nothing(world: World, jobs_file: Path) -> None:
+    """A command repeated after a lost answer makes no second job."""
+    first = json.loads(gridtide("jobs", "submit", str(jobs_file), "--json").stdout)
+    second = json.loads(gridtide("jobs", "submit", str(jobs_file), "--json").stdout)
+    assert [entry["id"] for entry in first] == [entry["id"] for entry in second]
+
+
+def test_a_refusal_names_object_value_and_limit(world: World, tmp_path: Path) -> None:
+    """The server's words reach the terminal, with the exit code for invalid input."""
+    file = tmp_path / "jobs.json"
+    file.write_text(json.dumps([job("train", sites=["mars"])]))
+    result = gridtide("jobs", "submit", str(file))
+    assert result.exit_code == ExitCode.INVALID
+    assert "job train" in result.output
+    assert "mars" in result.output
+
+
+def test_list_pages_through_everything(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More jobs than a page holds are listed all the same."""
+    monkeypatch.setattr("scheduler.cli.client.PAGE_ROWS", 2)
+    names = [f"job-{number}" for number in range(5)]
+    world.submit(*names)
+    listed = json.loads(gridtide("jobs", "list", "--json").stdout)
+    assert {entry["name"] for entry in listed} == set(names)
+    assert len(json.loads(gridtide("jobs", "list", "--limit", "3", "--json").stdout)) == 3
+
+
+def test_list_shows_a_table(world: World) -> None:
+    """A heading and one line per job, with the deadline."""
+    world.submit("train")
+    lines = gridtide("jobs", "list").stdout.splitlines()
+    assert lines[0].split()[:2] == ["NAME", "STATUS"]
+    assert lines[1].split()[:2] == ["train", "waiting"]
+    assert MIDNIGHT.strftime("%Y-%m-%d") in lines[1]
+
+
+def test_list_filters_by_status(world: World) -> None:
+    """Only jobs that stand so."""
+    world.submit("train", "eval")
+    world.set_job("eval", JobStatus.RUNNING, site="DE")
+    listed = json.loads(gridtide("jobs", "list", "--status", "running", "--json").stdout)
+    assert [entry["name"] for entry in listed] == ["eval"]
+
+
+def test_show_and_cancel(world: World) -> None:
+    """A waiting job is cancelled at once, and says so."""
+    world.submit("train")
+    assert "waiting" in gridtide("jobs", "show", "train").stdout
+    assert gridtide("jobs", "cancel", "train").stdout.strip() == "train: cancelled"
+    assert json.loads(gridtide("jobs", "show", "train", "--json").stdout)["status"] == "cancelled"
+
+
+def test_why_without_a_plan_says_so(world: World) -> None:
+    """There is nothing to explain before a plan is in force."""
+    world.submit("train")
+    result = gridtide("jobs", "why", "train")
+    assert result.exit_code == ExitCode.INVALID
+    assert "plan" in result.output
+
+
+def test_logs_prints_what_the_job_wrote(world: World) -> None:
+    """Line by line, as the cluster has them."""
+    world.submit("train")
+    job_id = world.set_job("train", JobStatus.RUNNING, site="DE")
+    world.cluster.lines[str(job_id)] = ["epoch 1", "epoch 2"]
+    assert gridtide("jobs", "logs", "train").stdout.splitlines() == ["epoch 1", "epoch 2"]
+
+
+def test_logs_of_an_unknown_job(world: World) -> None:
+    """An error of a streamed answer is told like any other."""
+    result = gridtide("jobs", "logs", "nobody")
+    assert result.exit_code == ExitCode.INVALID
+    assert "nobody" in result.output
+
+
+def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that cannot be reached has an exit code of its own."""
+    monkeypatch.setenv("GRIDTIDE_API_KEY", "any")
+    result = gridtide("jobs", "list", "--server", "http://127.0.0.1:1")
+    assert result.exit_code == ExitCode.UNREACHABLE
+    assert "127.0.0.1:1" in result.output
+
+
+def test_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a key the command says which variable wants it."""
+    monkeypatch.delenv("GRIDTIDE_API_KEY", raising=False)
+    result = gridtide("jobs", "list")
+    assert result.exit_code == ExitCode.INVALID
+    assert "GRIDTIDE_API_KEY" in result.output
