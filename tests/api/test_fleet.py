@@ -1,0 +1,62 @@
+"""The fleet is versioned: changed as a whole or site by site, never edited."""
+
+from __future__ import annotations
+
+from scheduler.db.models import JobStatus
+from tests.api.world import FLEET, SITE, World, problem_of
+
+
+def test_without_a_fleet_there_is_nothing_to_plan(empty_world: World) -> None:
+    """Reading says there is none; requests that need one say what to do first."""
+    problem_of(empty_world.admin.get("/v1/fleet"), 404, "not-found")
+    answer = empty_world.operator.post("/v1/planning-runs", json={})
+    assert "no fleet has been set yet" in problem_of(answer, 409, "conflict")["detail"]
+
+
+def test_each_change_is_a_version(empty_world: World) -> None:
+    """Old versions stay readable; the same fleet again is no change."""
+    admin = empty_world.admin
+    assert admin.put("/v1/fleet", json=FLEET).json()["version"] == 1
+    assert admin.put("/v1/fleet", json=FLEET).json()["version"] == 1
+    assert admin.put("/v1/fleet", json=FLEET | {"name": "new"}).json()["version"] == 2
+    assert admin.get("/v1/fleet").json()["spec"]["name"] == "new"
+    first = admin.get("/v1/fleet/versions/1").json()
+    assert (first["spec"]["name"], first["created_by"]) == ("fleet", "admin")
+    problem_of(admin.get("/v1/fleet/versions/3"), 404, "not-found")
+
+
+def test_one_site_is_replaced_or_added(world: World) -> None:
+    """The other sites and the planning rules stay."""
+    larger = SITE | {"grid": {"import_limit_kw": 500}}
+    assert world.admin.put("/v1/sites/DE", json=larger).status_code == 200
+    assert world.admin.put("/v1/sites/FR", json=SITE | {"name": "FR"}).status_code == 200
+    sites = world.submitter.get("/v1/sites").json()
+    assert [(site["name"], site["grid"]["import_limit_kw"]) for site in sites] == [
+        ("DE", 500),
+        ("FR", 100),
+    ]
+    assert world.submitter.get("/v1/sites/FR").json()["name"] == "FR"
+    assert world.admin.get("/v1/fleet").json()["spec"]["planning"]["horizon_hours"] == 24
+    problem_of(world.submitter.get("/v1/sites/IT"), 404, "not-found")
+
+
+def test_site_must_carry_the_name_in_its_address(world: World) -> None:
+    """Otherwise nobody knows which of the two is meant."""
+    (error,) = problem_of(world.admin.put("/v1/sites/FR", json=SITE), 422, "invalid")["errors"]
+    assert (error["object"], error["field"], error["value"]) == ("site FR", "name", "DE")
+
+
+def test_fleet_must_be_consistent_with_a_new_site(world: World) -> None:
+    """A site in a currency without a rate is refused, also on its own."""
+    dollars = SITE | {"currency": "USD"}
+    (error,) = problem_of(world.admin.put("/v1/sites/DE", json=dollars), 422, "invalid")["errors"]
+    assert "currency USD has no rate" in error["limit"]
+
+
+def test_site_with_running_jobs_cannot_vanish(world: World) -> None:
+    """The jobs there would be forgotten."""
+    world.submit("train")
+    world.set_job("train", JobStatus.RUNNING, "DE")
+    other = {"sites": [SITE | {"name": "FR"}]}
+    detail = problem_of(world.admin.put("/v1/fleet", json=other), 409, "conflict")["detail"]
+    assert detail == "site DE still has job train (running)"
