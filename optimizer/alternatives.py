@@ -12,7 +12,15 @@ from optimizer.pieces import pieces_of, restarts_of, transfer_to
 from optimizer.placements.priced import EnergyAtPrices, Offer, Window, cheapest_at
 from optimizer.plan import Placement, Plan
 from optimizer.problem import Problem
-from optimizer.room import EarlyOrLate, PoolKey, Room, added_it_kw, in_one_piece
+from optimizer.room import (
+    EarlyOrLate,
+    PoolKey,
+    Room,
+    WhereCarried,
+    added_it_kw,
+    gpu_prices_of,
+    in_one_piece,
+)
 from optimizer.settlement import is_churned, lateness_eur
 from optimizer.tariffs import import_eur_per_kwh
 
@@ -107,28 +115,13 @@ class Stand:
 
 def _prices(problem: Problem, plan: Plan) -> tuple[Floats, dict[PoolKey, Floats]]:
     """Slot prices of the plan, else those of imported energy and GPUs for nothing."""
-    keys = [[(site.name, pool.name) for pool in site.pools] for site in problem.sites]
     if plan.prices is None:
         pue = np.array([site.pue for site in problem.sites])
         nothing = np.zeros(problem.horizon.n_slots)
-        return import_eur_per_kwh(problem) * pue, {key: nothing for row in keys for key in row}
-    gpu_prices = {
-        key: np.asarray(values)
-        for row, prices in zip(keys, plan.prices.gpu_eur_per_gpu_hour, strict=True)
-        for key, values in zip(row, prices, strict=True)
-    }
+        keys = [(site.name, pool.name) for site in problem.sites for pool in site.pools]
+        return import_eur_per_kwh(problem) * pue, dict.fromkeys(keys, nothing)
+    gpu_prices = gpu_prices_of(problem, plan.prices)
     return np.array(plan.prices.it_eur_per_kwh), gpu_prices
-
-
-@dataclass(frozen=True, slots=True)
-class _WhereCarried:
-    """Energy at prices, where the site still carries it."""
-
-    prices: EnergyAtPrices
-    room: Room
-
-    def eur(self, site: int, it_kw: float) -> Floats:
-        return np.where(self.room.carries(site, it_kw), self.prices.eur(site, it_kw), np.inf)
 
 
 def _energy(stand: Stand) -> EnergyAtPrices:
@@ -137,7 +130,7 @@ def _energy(stand: Stand) -> EnergyAtPrices:
 
 def free_offer(stand: Stand) -> Offer:
     """Return GPUs and power as the other jobs leave them."""
-    energy = _WhereCarried(_energy(stand), stand.room)
+    energy = WhereCarried(stand.room, _energy(stand))
     return Offer(energy, stand.gpu_eur_per_gpu_hour, stand.room.free_gpus)
 
 
@@ -148,13 +141,19 @@ def open_offer(stand: Stand) -> Offer:
     return Offer(_energy(stand), stand.gpu_eur_per_gpu_hour, unlimited)
 
 
-def earliest(stand: Stand, offer: Offer, window: Window) -> Placement | None:
-    """Return the placement that starts first; of those, the cheapest."""
+def earliest(stand: Stand, window: Window, *, is_alone: bool) -> Placement | None:
+    """Return the placement that starts first; of those, the cheapest.
+
+    ``is_alone``: as if the job had all GPUs and power for itself.
+    """
     room, plain = stand.room, in_one_piece(stand.job)
-    by_time = replace(offer, energy=EarlyOrLate(offer.energy, is_late=False))
+    by_time = EarlyOrLate(room.problem.horizon.n_slots, is_late=False)
+    offer = room.offer(by_time if is_alone else WhereCarried(room, by_time))
+    if is_alone:
+        offer = replace(offer, free_gpus=open_offer(stand).free_gpus)
     found = []
     for point in stand.job.points:
-        soonest = cheapest_at(room.problem, plain, point, by_time, window)
+        soonest = cheapest_at(room.problem, plain, point, offer, window)
         if soonest is not None:
             found.append(soonest.placement)
     return min(found, key=lambda p: (p.start_slot, stand.cost_of(p)), default=None)

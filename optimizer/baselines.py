@@ -9,7 +9,6 @@ already, whatever the power. Batteries stay idle.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,10 @@ from optimizer.dispatch import idle_dispatch, settled_plan
 from optimizer.jobs import Job, OperatingPoint
 from optimizer.obstacles import unserved
 from optimizer.pieces import usable_points
-from optimizer.placements.priced import Priced, Window, cheapest_at
+from optimizer.placements.priced import EnergyAtPrices, Priced, Window, cheapest_at
 from optimizer.plan import Placement, Plan, Rung
 from optimizer.problem import Problem
-from optimizer.room import Room, by_precedence, in_one_piece
+from optimizer.room import Room, WhereCarried, by_precedence, in_one_piece
 from optimizer.tariffs import import_eur_per_kwh
 
 Floats = NDArray[np.float64]
@@ -65,21 +64,6 @@ BASELINES: dict[str, Callable[[Problem], Plan]] = {
 """Every baseline by the name it is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class _WherePossible:
-    """Energy at ``it_eur_per_kwh`` [site, slot] where the room carries it; else infinite."""
-
-    room: Room
-    it_eur_per_kwh: Floats
-    ignores_power: bool
-
-    def eur(self, site: int, it_kw: float) -> Floats:
-        price: Floats = self.it_eur_per_kwh[site] * (it_kw * self.room.problem.horizon.slot_hours)
-        if self.ignores_power:
-            return price
-        return np.where(self.room.carries(site, it_kw), price, np.inf)
-
-
 _Rank = Callable[[Job, Priced, Room], tuple[float, ...]]
 
 
@@ -109,8 +93,9 @@ def _first_come_first_served(job: Job) -> tuple[float, ...]:
 def _best(
     room: Room, job: Job, windows: tuple[Window, ...], it_eur_per_kwh: Floats, rank: _Rank
 ) -> Priced | None:
-    energy = _WherePossible(room, it_eur_per_kwh, ignores_power=job.pin is not None)
-    offer, plain = room.offer(energy), in_one_piece(job)
+    prices = EnergyAtPrices(it_eur_per_kwh, room.problem.horizon.slot_hours)
+    offer = room.offer(prices if job.pin is not None else WhereCarried(room, prices))
+    plain = in_one_piece(job)
     for window in windows:
         found = [
             cheapest_at(room.problem, plain, point, offer, window)

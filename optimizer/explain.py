@@ -114,14 +114,14 @@ def _alternatives(stand: Stand) -> Iterator[Alternative]:
     for point in usable_points(job, links, hours):
         if point.name not in used:
             yield from _best(stand, f"at operating point {point.name}", (point,))
-    soonest = earliest(stand, open_offer(stand), Window(0, job.deadline_slot))
+    soonest = earliest(stand, Window(0, job.deadline_slot), is_alone=True)
     is_later = stand.placement is None or (
         soonest is not None and soonest.start_slot < stand.placement.start_slot
     )
     if soonest is not None and is_later:
         yield _against(stand, "as early as possible", soonest)
         windows = stand.windows()
-        free = earliest(stand, free_offer(stand), windows) if windows else None
+        free = earliest(stand, windows, is_alone=False) if windows else None
         if free is not None and blocked_by(stand, soonest):
             yield _against(stand, "as early as there is room", free)
 

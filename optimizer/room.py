@@ -13,7 +13,7 @@ from optimizer.jobs import Job
 from optimizer.pieces import Links, links_of, slots_needed, usable_points
 from optimizer.placements.priced import Offer, Window
 from optimizer.placements.slot_costs import EnergyCost
-from optimizer.plan import Placement
+from optimizer.plan import Placement, SlotPrices
 from optimizer.problem import Problem
 from optimizer.settlement import add_it_load, it_load_kw
 
@@ -109,17 +109,28 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class EarlyOrLate:
-    """Energy whose cost makes a job start as early, or as late, as ``where`` has finite costs."""
+class WhereCarried:
+    """Energy at ``cost``, where the site has the power left; else infinite."""
 
-    where: EnergyCost
-    is_late: bool
+    room: Room
+    cost: EnergyCost
 
     def eur(self, site: int, it_kw: float) -> Floats:
-        """Rise, or fall, from slot to slot; infinite where ``where`` is."""
-        can = np.isfinite(self.where.eur(site, it_kw))
-        slots = np.arange(len(can), dtype=np.float64)
-        return np.where(can, -slots if self.is_late else slots, np.inf)
+        """Cost of ``it_kw`` more IT load at the site of this index [slot]."""
+        return np.where(self.room.carries(site, it_kw), self.cost.eur(site, it_kw), np.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyOrLate:
+    """Energy at a cost that rises, or falls, from slot to slot, whatever is drawn."""
+
+    n_slots: int
+    is_late: bool
+
+    def eur(self, _site: int, _it_kw: float) -> Floats:
+        """Cost of any load at any site [slot]."""
+        slots = np.arange(self.n_slots, dtype=np.float64)
+        return -slots if self.is_late else slots
 
 
 def in_one_piece(job: Job) -> Job:
@@ -137,6 +148,15 @@ def added_it_kw(problem: Problem, job: Job, placement: Placement, links: Links) 
         pool = next(pool for pool in problem.site(point.site).pools if pool.name == point.pool)
         added[run.start_slot : run.end_slot] -= point.gpus * pool.idle_kw_per_gpu
     return added
+
+
+def gpu_prices_of(problem: Problem, prices: SlotPrices) -> dict[PoolKey, Floats]:
+    """GPU prices [EUR/GPU-hour] by (site, pool), there [slot]."""
+    return {
+        (site.name, pool.name): np.asarray(values)
+        for site, pools in zip(problem.sites, prices.gpu_eur_per_gpu_hour, strict=True)
+        for pool, values in zip(site.pools, pools, strict=True)
+    }
 
 
 def _supply_it_kw(problem: Problem, row: int) -> Floats:

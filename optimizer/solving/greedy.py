@@ -12,14 +12,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer.baselines import default_points
+from optimizer.baselines import default_points, run_now
 from optimizer.dispatch import StorageFlows, dispatch, idle, idle_dispatch, settled_plan
 from optimizer.jobs import Job
 from optimizer.obstacles import not_worth_it, unserved
-from optimizer.placements.priced import Priced, cheapest, cheapest_at
-from optimizer.plan import Placement, Plan, Rung, Unserved
+from optimizer.placements.priced import EnergyAtPrices, Offer, Priced, cheapest, cheapest_at
+from optimizer.plan import Placement, Plan, Rung, SlotPrices, Unserved
 from optimizer.problem import Problem
-from optimizer.room import EarlyOrLate, Room, by_precedence, in_one_piece, least_slots
+from optimizer.room import (
+    EarlyOrLate,
+    Room,
+    WhereCarried,
+    by_precedence,
+    gpu_prices_of,
+    in_one_piece,
+    least_slots,
+)
 from optimizer.settlement import is_churned
 from optimizer.solving.marginal import MarginalCost, marginal_cost, tariffs_of
 from optimizer.solving.storage_rule import operate_storage
@@ -33,21 +41,29 @@ _SWEEPS = 2
 """How often every job is put back around the batteries, and these are operated anew."""
 
 
-def greedy(problem: Problem) -> Plan:
+def greedy(problem: Problem, prices: SlotPrices | None = None) -> Plan:
     """Place jobs one by one where they cost least on top of those placed before.
 
     Pinned jobs come first, then those with least slack. A job whose cheapest place costs more than
-    leaving it, and all that waits for it, out is left out. The result is always a feasible plan.
+    leaving it, and all that waits for it, out is left out. The result is always a feasible plan,
+    and no dearer than running now.
+
+    Parameters
+    ----------
+    prices
+        Duals of the LP relaxation. Jobs are first placed at these: they know what batteries, peaks
+        and other jobs will do. ``None``: at marginal cost from the start.
     """
+    queue = run_now(problem)
+    best = _improved(problem, _Decisions(queue.placements, queue.unserved))
     first: tuple[str, ...] = ()
-    best = plan = _improved(problem, _place(problem, first))
-    for _ in range(_REPAIRS):
+    for _ in range(1 + _REPAIRS):
+        plan = _improved(problem, _place(problem, first, prices))
+        best = min(plan, best, key=lambda plan: plan.objective)
         missing = tuple(left_out.job for left_out in plan.unserved if left_out.job not in first)
         if not missing:
             break
         first += missing
-        plan = _improved(problem, _place(problem, first))
-        best = min(best, plan, key=lambda plan: plan.objective)
     return best
 
 
@@ -77,7 +93,7 @@ class _Decisions:
     left_out: tuple[Unserved, ...]
 
 
-def _place(problem: Problem, first: Sequence[str]) -> _Decisions:
+def _place(problem: Problem, first: Sequence[str], prices: SlotPrices | None) -> _Decisions:
     """Place every job once, those named in ``first`` right after the pinned ones."""
     room = Room.of(problem)
     costs = marginal_cost(room, tariffs_of(problem), np.zeros_like(room.it_load_kw))
@@ -85,28 +101,17 @@ def _place(problem: Problem, first: Sequence[str]) -> _Decisions:
     placements: list[Placement] = []
     left_out: list[Unserved] = []
     for job in _in_order(problem, room, first):
-        _place_one(costs, job, values[job.name], placements, left_out)
+        guided = None if prices is None else _at_prices(costs, job, prices)
+        priced = guided or _cheapest_now(costs, job)
+        if priced is None:
+            left_out.append(unserved(room, job))
+        elif priced.cost_eur > values[job.name]:
+            left_out.append(not_worth_it(job, priced.cost_eur, values[job.name]))
+        else:
+            room.put(job, priced.placement)
+            costs.pay_peak(room.row(priced.placement.site))
+            placements.append(priced.placement)
     return _Decisions(tuple(placements), tuple(left_out))
-
-
-def _place_one(
-    costs: MarginalCost,
-    job: Job,
-    value_eur: float,
-    placements: list[Placement],
-    left_out: list[Unserved],
-) -> None:
-    """Put ``job`` where it costs least, or leave it out."""
-    room = costs.room
-    priced = _cheapest_now(costs, job)
-    if priced is None:
-        left_out.append(unserved(room, job))
-    elif priced.cost_eur > value_eur:
-        left_out.append(not_worth_it(job, priced.cost_eur, value_eur))
-    else:
-        room.put(job, priced.placement)
-        costs.pay_peak(room.row(priced.placement.site))
-        placements.append(priced.placement)
 
 
 def _cheapest_now(costs: MarginalCost, job: Job) -> Priced | None:
@@ -115,6 +120,16 @@ def _cheapest_now(costs: MarginalCost, job: Job) -> Priced | None:
     found = (
         cheapest(room.problem, job, room.offer(at_margin), window) for window in room.windows(job)
     )
+    return next((priced for priced in found if priced is not None), None)
+
+
+def _at_prices(costs: MarginalCost, job: Job, prices: SlotPrices) -> Priced | None:
+    """Place ``job`` at ``prices`` where GPUs are free and the supply carries it."""
+    room = costs.room
+    at_prices = EnergyAtPrices(np.array(prices.it_eur_per_kwh), room.problem.horizon.slot_hours)
+    energy = WhereCarried(room, at_prices)
+    offer = Offer(energy, gpu_prices_of(room.problem, prices), room.free_gpus)
+    found = (cheapest(room.problem, job, offer, window) for window in room.windows(job))
     return next((priced for priced in found if priced is not None), None)
 
 
@@ -221,22 +236,10 @@ def _operated(problem: Problem, decisions: _Decisions) -> dict[str, StorageFlows
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Carried:
-    """Energy for nothing where the room carries it; with ``ignores_power`` everywhere."""
-
-    room: Room
-    ignores_power: bool
-
-    def eur(self, site: int, it_kw: float) -> Floats:
-        can = self.room.carries(site, it_kw) | self.ignores_power
-        return np.where(can, 0.0, np.inf)
-
-
 def _latest(room: Room, job: Job) -> Placement | None:
     """Return the latest run in one piece, at the sites' default points if one of them will do."""
-    carried = _Carried(room, ignores_power=job.pin is not None)
-    offer = room.offer(EarlyOrLate(carried, is_late=True))
+    energy = WhereCarried(room, EarlyOrLate(is_late=True, n_slots=room.problem.horizon.n_slots))
+    offer = room.offer(energy if job.pin is None else energy.cost)
     plain = in_one_piece(job)
     for points in (default_points(room, job), job.points):
         for window in room.windows(job):

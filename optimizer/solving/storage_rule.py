@@ -1,13 +1,15 @@
 """What one battery best does against a given load: a dynamic programme over states of charge.
 
 States are a grid through the initial charge, plus the levels that matter: empty, full, the backup
-floor and the final minimum. On the grid it is exact, negative prices and efficiencies included;
-each step is either a charge or a discharge, so the two are never mixed.
+floor and the final minimum; then finer grids around the best course found. On a grid it is exact,
+negative prices and efficiencies included; each step is either a charge or a discharge, so the two
+are never mixed.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ from optimizer.tariffs import SiteTariff
 Floats = NDArray[np.float64]
 
 _FEWEST_STEPS, _MOST_STEPS = 20, 60
+_REFINEMENTS, _NEARBY = 2, 5
 
 
 def operate_storage(
@@ -32,7 +35,7 @@ def operate_storage(
     charges, discharges, levels = [], [], []
     load = load_kw
     for unit in site.storage:
-        soc = _cheapest_course(problem, unit, tariff, load, peak_kw)
+        soc = _cheapest_course(_Task(problem, unit, tariff, load, peak_kw))
         change = np.diff(soc, prepend=unit.soc_initial_kwh) / problem.horizon.slot_hours
         charge = np.maximum(change, 0.0) / unit.charge_efficiency
         discharge = np.maximum(-change, 0.0) * unit.discharge_efficiency
@@ -44,48 +47,71 @@ def operate_storage(
     return StorageFlows(*(np.reshape(rows, shape) for rows in (charges, discharges, levels)))
 
 
-def _cheapest_course(
-    problem: Problem, unit: StorageUnit, tariff: SiteTariff, load_kw: Floats, peak_kw: float
-) -> Floats:
-    """State of charge at the end of each slot."""
-    levels = _levels(unit, problem.horizon.slot_hours)
-    power, wear = _moves(problem, unit, levels)
-    held = _holding_costs(problem, unit, levels)
-    n_slots = problem.horizon.n_slots
-    best_next = np.zeros((n_slots, len(levels)), dtype=np.int64)
-    to_go = held[n_slots - 1] - _final_value(problem, unit, levels)
-    for slot in range(n_slots - 1, -1, -1):
-        cost = tariff.at(slot).eur(load_kw[slot] + power, peak_kw, 1) + wear + to_go[None, :]
-        best_next[slot] = np.argmin(cost, axis=1)
-        to_go = np.take_along_axis(cost, best_next[slot][:, None], axis=1)[:, 0]
-        if slot > 0:
-            to_go = to_go + held[slot - 1]
-    state = int(np.argmin(np.abs(levels - unit.soc_initial_kwh)))
-    course = np.empty(n_slots)
-    for slot in range(n_slots):
-        state = int(best_next[slot, state])
-        course[slot] = levels[state]
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One battery against a load [slot]; imports above ``peak_kw`` bear the peak charge."""
+
+    problem: Problem
+    unit: StorageUnit
+    tariff: SiteTariff
+    load_kw: Floats
+    peak_kw: float
+
+
+def _cheapest_course(task: _Task) -> Floats:
+    """State of charge at the end of each slot: on a coarse grid, then on finer ones around it."""
+    step, grid = _grid(task.unit, task.problem.horizon.slot_hours)
+    course = _best_course(task, [grid] * task.problem.horizon.n_slots)
+    for _ in range(_REFINEMENTS):
+        nearby = np.arange(-_NEARBY, _NEARBY + 1) * (step / _NEARBY)
+        levels = [np.clip(soc + nearby, 0.0, task.unit.capacity_kwh) for soc in course]
+        course = _best_course(task, levels)
+        step /= _NEARBY
     return course
 
 
-def _levels(unit: StorageUnit, slot_hours: float) -> Floats:
-    """States of charge to consider, fine enough for a slot at full power to move."""
+def _best_course(task: _Task, levels: list[Floats]) -> Floats:
+    """Choose one of ``levels[t]`` at the end of each slot t so that the horizon costs least."""
+    problem, unit = task.problem, task.unit
+    n_slots = problem.horizon.n_slots
+    before = [np.array([unit.soc_initial_kwh]), *levels[:-1]]
+    best_next: list[NDArray[np.int64]] = []
+    to_go = -problem.weights.storage_value * unit.terminal_value_eur_per_kwh * levels[-1]
+    for slot in range(n_slots - 1, -1, -1):
+        power, wear = _moves(problem, unit, before[slot], levels[slot])
+        to_go = to_go + _short_eur(problem, unit, levels[slot], is_last=slot == n_slots - 1)
+        flows = task.tariff.at(slot).eur(task.load_kw[slot] + power, task.peak_kw, 1)
+        cost = flows + wear + to_go
+        best_next.append(np.argmin(cost, axis=1))
+        to_go = cost.min(axis=1)
+    state, course = 0, np.empty(n_slots)
+    for slot, choices in enumerate(reversed(best_next)):
+        state = int(choices[state])
+        course[slot] = levels[slot][state]
+    return course
+
+
+def _grid(unit: StorageUnit, slot_hours: float) -> tuple[float, Floats]:
+    """Step and states of charge to consider, fine enough for a slot at full power to move."""
     per_slot = slot_hours * min(
         unit.charge_max_kw * unit.charge_efficiency,
         unit.discharge_max_kw / unit.discharge_efficiency,
     )
-    steps = _MOST_STEPS if per_slot <= 0.0 else math.ceil(2.0 * unit.capacity_kwh / per_slot)
-    steps = min(max(steps, _FEWEST_STEPS), _MOST_STEPS)
-    grid = unit.soc_initial_kwh + unit.capacity_kwh / steps * np.arange(-steps, steps + 1)
+    n_steps = _MOST_STEPS if per_slot <= 0.0 else math.ceil(2.0 * unit.capacity_kwh / per_slot)
+    n_steps = min(max(n_steps, _FEWEST_STEPS), _MOST_STEPS)
+    step = unit.capacity_kwh / n_steps
+    grid = unit.soc_initial_kwh + step * np.arange(-n_steps, n_steps + 1)
     grid = grid[(grid >= 0.0) & (grid <= unit.capacity_kwh)]
     marks = [0.0, unit.capacity_kwh, unit.soc_floor_kwh, unit.soc_final_min_kwh]
-    return np.unique(np.concatenate((grid, marks, [unit.soc_initial_kwh])))
+    return step, np.unique(np.concatenate((grid, marks, [unit.soc_initial_kwh])))
 
 
-def _moves(problem: Problem, unit: StorageUnit, levels: Floats) -> tuple[Floats, Floats]:
+def _moves(
+    problem: Problem, unit: StorageUnit, before_kwh: Floats, after_kwh: Floats
+) -> tuple[Floats, Floats]:
     """Grid-side power [kW] and wear [EUR] of going from one level to another [from, to]."""
     hours = problem.horizon.slot_hours
-    change = (levels[None, :] - levels[:, None]) / hours
+    change = (after_kwh[None, :] - before_kwh[:, None]) / hours
     power = np.where(
         change > 0.0, change / unit.charge_efficiency, change * unit.discharge_efficiency
     )
@@ -94,15 +120,9 @@ def _moves(problem: Problem, unit: StorageUnit, levels: Floats) -> tuple[Floats,
     return power, np.where(too_fast, np.inf, wear)
 
 
-def _holding_costs(problem: Problem, unit: StorageUnit, levels: Floats) -> Floats:
-    """Penalty of a level at the end of each slot [slot, level]: backup floor, final minimum."""
-    price = problem.penalties.soc_short_eur_per_kwh
-    floor = price * np.maximum(unit.soc_floor_kwh - levels, 0.0)
-    held = np.tile(floor, (problem.horizon.n_slots, 1))
-    held[-1] += price * np.maximum(unit.soc_final_min_kwh - levels, 0.0)
-    return held
-
-
-def _final_value(problem: Problem, unit: StorageUnit, levels: Floats) -> Floats:
-    value: Floats = problem.weights.storage_value * unit.terminal_value_eur_per_kwh * levels
-    return value
+def _short_eur(problem: Problem, unit: StorageUnit, levels: Floats, *, is_last: bool) -> Floats:
+    """Penalty of ending a slot at each level: backup floor, and at the end the final minimum."""
+    short: Floats = np.maximum(unit.soc_floor_kwh - levels, 0.0)
+    if is_last:
+        short = short + np.maximum(unit.soc_final_min_kwh - levels, 0.0)
+    return problem.penalties.soc_short_eur_per_kwh * short
