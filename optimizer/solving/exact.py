@@ -1,7 +1,10 @@
 """The exact solve: build the master, solve its relaxation for prices, then the MIP, then tidy up.
 
-The last step fixes every integer and solves the LP that is left, so that flows are clean to the LP's
-tolerance; the bound is the MIP's.
+HiGHS proves easy problems at once. What is not proven after a share of the time gets a search of
+neighbourhoods, which finds good plans sooner, and HiGHS proves on from the best of them.
+
+The last step fixes every integer and solves the LP that is left, so that flows are clean to the
+tolerance of the LP; the bound is the MIP's.
 """
 
 from __future__ import annotations
@@ -15,9 +18,8 @@ from optimizer.problem import Problem
 from optimizer.progress import OnProgress, Progress, SolveLimits
 from optimizer.reasons import reasons_left_out
 from optimizer.settlement import settle
-from optimizer.solving.highs import Solution, StandardForm, Watch, compile_model, run_highs
-
-LEAST_SECONDS = 0.1
+from optimizer.solving.highs import Solution, StandardForm, compile_model, run_highs
+from optimizer.solving.integers import solve_integers, watch_as
 
 
 def solve_exact(
@@ -40,11 +42,11 @@ def solve_exact(
     relaxation = run_highs(
         form.relaxed(),
         {"time_limit": 0.5 * limits.time_limit_s, "random_seed": limits.seed},
-        watch=_watch("relax", 0.0, on_progress),
+        watch=watch_as("relax", 0.0, on_progress),
     )
-    solution = _solve_integers(
-        master, form, limits, start, _watch("solve", relaxation.seconds, on_progress), relaxation
-    )
+    if start is not None:
+        set_start(master, start)
+    solution = solve_integers(master, form, limits, relaxation, on_progress)
     if solution.values is None:
         raise SolverFailed(f"HiGHS found no plan in {limits.time_limit_s:g} s")
     tidy = run_highs(form.fixed_at(solution.values), {"random_seed": limits.seed})
@@ -58,42 +60,12 @@ def solve_exact(
     return _plan(master, rung, final.objective, solution.bound, prices)
 
 
-def _solve_integers(
-    master: Master,
-    form: StandardForm,
-    limits: SolveLimits,
-    start: Plan | None,
-    watch: Watch | None,
-    relaxation: Solution,
-) -> Solution:
-    options = {
-        "time_limit": max(LEAST_SECONDS, limits.time_limit_s - relaxation.seconds),
-        "mip_rel_gap": limits.mip_gap,
-        "random_seed": limits.seed,
-    }
-    values = None
-    if start is not None:
-        set_start(master, start)
-        values = form.start_values()
-    return run_highs(form, options, start=values, watch=watch)
-
-
 def set_start(master: Master, plan: Plan) -> None:
     """Give the binaries of ``master`` the values of ``plan``."""
     for job in master.jobs:
         job.set_start(plan.placement(job.job))
     for site, flows in zip(master.sites, plan.flows, strict=True):
         site.set_start(flows)
-
-
-def _watch(phase: str, before_s: float, on_progress: OnProgress | None) -> Watch | None:
-    if on_progress is None:
-        return None
-
-    def watch(seconds: float, best: float | None, bound: float | None) -> bool:
-        return on_progress(Progress(phase, before_s + seconds, best, bound))
-
-    return watch
 
 
 def _slot_prices(master: Master, form: StandardForm, relaxation: Solution) -> SlotPrices:

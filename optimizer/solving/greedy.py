@@ -6,7 +6,7 @@ last rung, for when nothing else may be trusted: every job as late as it still m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,8 +34,8 @@ from optimizer.solving.storage_rule import operate_storage
 
 Floats = NDArray[np.float64]
 
-_REPAIRS = 2
-"""How often jobs that found no place are put first and all is placed anew."""
+_IMPROVED = 2
+"""How many of the orders tried are worth improving."""
 
 _SWEEPS = 2
 """How often every job is put back around the batteries, and these are operated anew."""
@@ -55,16 +55,12 @@ def greedy(problem: Problem, prices: SlotPrices | None = None) -> Plan:
         and other jobs will do. ``None``: at marginal cost from the start.
     """
     queue = run_now(problem)
-    best = _improved(problem, _Decisions(queue.placements, queue.unserved))
-    first: tuple[str, ...] = ()
-    for _ in range(1 + _REPAIRS):
-        plan = _improved(problem, _place(problem, first, prices))
-        best = min(plan, best, key=lambda plan: plan.objective)
-        missing = tuple(left_out.job for left_out in plan.unserved if left_out.job not in first)
-        if not missing:
-            break
-        first += missing
-    return best
+    tried = [_Decisions(queue.placements, queue.unserved), _place(problem, _by_slack, prices)]
+    if tried[-1].left_out:
+        tried.append(_place(problem, _by_value, prices))
+    promising = sorted(tried, key=lambda tried: _idle_plan(problem, tried).objective)[:_IMPROVED]
+    plans = [_improved(problem, decisions) for decisions in promising]
+    return min(plans, key=lambda plan: plan.objective)
 
 
 def latest_safe_start(problem: Problem) -> Plan:
@@ -93,14 +89,17 @@ class _Decisions:
     left_out: tuple[Unserved, ...]
 
 
-def _place(problem: Problem, first: Sequence[str], prices: SlotPrices | None) -> _Decisions:
-    """Place every job once, those named in ``first`` right after the pinned ones."""
+_Order = Callable[[Problem, Room], list[Job]]
+
+
+def _place(problem: Problem, order: _Order, prices: SlotPrices | None) -> _Decisions:
+    """Place every job once."""
     room = Room.of(problem)
     costs = marginal_cost(room, tariffs_of(problem), np.zeros_like(room.it_load_kw))
     values = _values(problem)
     placements: list[Placement] = []
     left_out: list[Unserved] = []
-    for job in _in_order(problem, room, first):
+    for job in order(problem, room):
         guided = None if prices is None else _at_prices(costs, job, prices)
         priced = guided or _cheapest_now(costs, job)
         if priced is None:
@@ -154,31 +153,42 @@ def _values(problem: Problem) -> dict[str, float]:
     return {name: sum(own[lost] for lost in sorted(others)) for name, others in lost_with.items()}
 
 
-def _in_order(problem: Problem, room: Room, first: Sequence[str]) -> list[Job]:
-    """Pinned jobs, then ``first``, then by slack; of equal slack the one that holds most."""
-    urgent = set(first)
-    for job in reversed(by_precedence(problem.jobs, lambda _: ())):
-        if job.name in urgent:
-            urgent.update(job.after)
+def _by_slack(problem: Problem, room: Room) -> list[Job]:
+    """Pinned jobs, then those with least slack; of equal slack the one that holds most."""
 
     def rank(job: Job) -> tuple[float, ...]:
-        n_slots = least_slots(problem, job, room.links)
-        slack = room.latest_ends[job.name] - job.release_slot - n_slots
-        gpus = max(point.gpus for point in job.points)
-        return (job.pin is None, job.name not in urgent, slack, -gpus * n_slots)
+        slack = (
+            room.latest_ends[job.name] - job.release_slot - least_slots(problem, job, room.links)
+        )
+        return (job.pin is None, slack, -_gpu_slots(room, job))
 
     return by_precedence(problem.jobs, rank)
 
 
+def _by_value(problem: Problem, room: Room) -> list[Job]:
+    """Pinned jobs, then those that lose most for the GPUs they hold if they are left out."""
+    values = _values(problem)
+
+    def rank(job: Job) -> tuple[float, ...]:
+        return (job.pin is None, -values[job.name] / max(1.0, _gpu_slots(room, job)))
+
+    return by_precedence(problem.jobs, rank)
+
+
+def _gpu_slots(room: Room, job: Job) -> float:
+    """GPUs times slots it holds, at most."""
+    return max(point.gpus for point in job.points) * least_slots(room.problem, job, room.links)
+
+
+def _idle_plan(problem: Problem, decisions: _Decisions) -> Plan:
+    """Return the plan of these decisions with all batteries idle."""
+    flows = idle_dispatch(problem, decisions.placements)
+    return settled_plan(problem, Rung.GREEDY, decisions.placements, decisions.left_out, flows)
+
+
 def _improved(problem: Problem, decisions: _Decisions) -> Plan:
     """Operate the batteries, place every job anew around them, and keep what is best."""
-    plan = settled_plan(
-        problem,
-        Rung.GREEDY,
-        decisions.placements,
-        decisions.left_out,
-        idle_dispatch(problem, decisions.placements),
-    )
+    plan = _idle_plan(problem, decisions)
     storage: dict[str, StorageFlows] = {}
     for _ in range(_SWEEPS):
         decisions = _replaced(problem, decisions, storage)
@@ -195,13 +205,13 @@ def _improved(problem: Problem, decisions: _Decisions) -> Plan:
 def _replaced(
     problem: Problem, decisions: _Decisions, storage: Mapping[str, StorageFlows]
 ) -> _Decisions:
-    """Take each free job out and put it back where it costs least, the rest as it stands."""
-    room = Room.of(problem)
+    """Take each free job out and put it back where it costs least, the rest as it stands.
+
+    Jobs left out get another chance in the end. Those that others wait for stay where they are.
+    """
     jobs = {job.name: job for job in problem.jobs}
-    placed = {placement.job: placement for placement in decisions.placements}
-    for name, placement in placed.items():
-        room.put(jobs[name], placement)
-    costs = marginal_cost(room, tariffs_of(problem), _battery_kw(problem, storage))
+    costs = _filled(problem, decisions, storage)
+    room, placed = costs.room, {placement.job: placement for placement in decisions.placements}
     has_followers = {before for job in problem.jobs for before in job.after}
     for name, placement in list(placed.items()):
         job = jobs[name]
@@ -211,7 +221,27 @@ def _replaced(
         priced = _cheapest_now(costs.with_peaks_of_now(), job)
         placed[name] = priced.placement if priced is not None else placement
         room.put(job, placed[name])
-    return replace(decisions, placements=tuple(placed.values()))
+    values, left_out = _values(problem), []
+    for reason in decisions.left_out:
+        job = jobs[reason.job]
+        priced = _cheapest_now(costs.with_peaks_of_now(), job)
+        if priced is None or priced.cost_eur > values[job.name]:
+            left_out.append(reason)
+        else:
+            placed[job.name] = priced.placement
+            room.put(job, priced.placement)
+    return _Decisions(tuple(placed.values()), tuple(left_out))
+
+
+def _filled(
+    problem: Problem, decisions: _Decisions, storage: Mapping[str, StorageFlows]
+) -> MarginalCost:
+    """Return costs on top of all placements and of the batteries."""
+    room = Room.of(problem)
+    jobs = {job.name: job for job in problem.jobs}
+    for placement in decisions.placements:
+        room.put(jobs[placement.job], placement)
+    return marginal_cost(room, tariffs_of(problem), _battery_kw(problem, storage))
 
 
 def _battery_kw(problem: Problem, storage: Mapping[str, StorageFlows]) -> Floats:
@@ -222,11 +252,7 @@ def _battery_kw(problem: Problem, storage: Mapping[str, StorageFlows]) -> Floats
 
 def _operated(problem: Problem, decisions: _Decisions) -> dict[str, StorageFlows]:
     """Operate the batteries of every site against the load of the placements."""
-    room = Room.of(problem)
-    jobs = {job.name: job for job in problem.jobs}
-    for placement in decisions.placements:
-        room.put(jobs[placement.job], placement)
-    costs = marginal_cost(room, tariffs_of(problem), np.zeros_like(room.it_load_kw))
+    costs = _filled(problem, decisions, {})
     return {
         site.name: operate_storage(
             problem, site, costs.tariffs[row], costs.load_kw(row), float(costs.peak_kw[row])

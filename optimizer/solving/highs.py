@@ -85,6 +85,7 @@ class Solution:
     objective: float
     bound: float | None
     is_proven: bool
+    was_stopped: bool
     seconds: float
 
 
@@ -209,5 +210,6 @@ def _solution(solver: highspy.Highs, form: StandardForm) -> Solution:
         objective=objective,
         bound=bound,
         is_proven=is_optimal,
+        was_stopped=solver.getModelStatus() == highspy.HighsModelStatus.kInterrupt,
         seconds=solver.getRunTime(),
     )
