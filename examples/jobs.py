@@ -3,13 +3,13 @@
 ===========  ==  ==========================================================================
 family        n  what it shows
 ===========  ==  ==========================================================================
-pretrain      6  large, pausable: one-hour pieces, each restart costs half an hour and 4 kWh
+pretrain      6  large, pausable: pieces of two hours, each restart costs an hour and 2 kWh
 finetune     14  in one piece, at any of three sites on two GPU models
 lora         10  short, small, some of it urgent
-sweep         8  elastic: may change its power cap from slot to slot
-capped        8  in one piece, but slower and cooler at a lower cap if that pays
+sweep         4  elastic: may change its power cap from slot to slot
+capped       12  in one piece, but slower and cooler at a lower cap if that pays
 evaluate      8  each after a finetune; late results cost money
-embed         6  low priority, pausable, its data lies at another site
+embed         6  low priority, pausable, its data lies at one of two sites
 ===========  ==  ==========================================================================
 
 Power per GPU includes its share of the host. Speeds are relative to the same number of H100s
@@ -52,9 +52,9 @@ class Day:
         self._seconds_per_hour = seconds_per_hour
         self._rng = np.random.default_rng(seed)
 
-    def hours(self, low: float, high: float) -> float:
-        """Draw a length [h] between two bounds, in quarter hours."""
-        return float(round(self._rng.uniform(low, high) * 4) / 4)
+    def hours(self, low: int, high: int) -> float:
+        """Draw a whole number of hours between two bounds, both possible."""
+        return float(self._rng.integers(low, high + 1))
 
     def at(self, hour: float) -> str:
         """Write the instant ``hour`` hours into the day."""
@@ -95,19 +95,19 @@ class Day:
 def pretrain(day: Day) -> Iterator[JobDict]:
     """Large and pausable, on H100s; two are ready at once."""
     pausing = {
-        "min_run_minutes": 60,
-        "restart_minutes": 30,
-        "restart_kwh": 4.0,
+        "min_run_minutes": 120,
+        "restart_minutes": 60,
+        "restart_kwh": 2.0,
         "restart_eur": 0.5,
-        "max_pauses": 3,
+        "max_pauses": 2,
     }
     for number in range(6):
         yield day.job(
             f"pretrain-{number}",
-            points("h100", 32),
-            day.hours(4.0, 7.5),
-            release=0.0 if number < 2 else day.hours(0.0, 8.0),
-            slack=16.0,
+            points("h100", 8),
+            day.hours(6, 11),
+            release=0 if number < 2 else day.hours(0, 6),
+            slack=14,
             value_eur=900.0,
             pausing=pausing,
         )
@@ -116,13 +116,13 @@ def pretrain(day: Day) -> Iterator[JobDict]:
 def finetune(day: Day) -> Iterator[JobDict]:
     """In one piece, wherever there is room."""
     for number in range(14):
-        gpus = day.choose([8, 16])
+        gpus = day.choose([4, 6])
         yield day.job(
             f"finetune-{number}",
-            points("h100", gpus) + points("a100", 2 * gpus if gpus == 8 else gpus),
-            day.hours(1.5, 4.0),
-            release=0.0 if number < 3 else day.hours(0.0, 10.0),
-            slack=day.hours(5.0, 12.0),
+            points("h100", gpus) + points("a100", gpus),
+            day.hours(3, 7),
+            release=0 if number < 3 else day.hours(0, 8),
+            slack=day.hours(6, 12),
             priority=day.choose(["normal", "normal", "high"]),
         )
 
@@ -133,54 +133,53 @@ def lora(day: Day) -> Iterator[JobDict]:
         is_urgent = number % 5 == 0
         yield day.job(
             f"lora-{number}",
-            points("a100", day.choose([4, 8])) + points("h100", 4),
-            day.hours(0.5, 1.0),
-            release=0.0 if number < 2 else day.hours(0.0, 16.0),
-            slack=1.5 if is_urgent else day.hours(4.0, 8.0),
+            points("a100", day.choose([2, 4])) + points("h100", 2),
+            day.hours(1, 2),
+            release=0 if number < 2 else day.hours(0, 14),
+            slack=2 if is_urgent else day.hours(4, 8),
             priority="urgent" if is_urgent else "normal",
         )
 
 
 def sweep(day: Day) -> Iterator[JobDict]:
     """Elastic: full speed while power is cheap, a low cap while it is dear."""
-    for number in range(8):
+    for number in range(4):
         yield day.job(
             f"sweep-{number}",
-            points("h100", 16, with_caps=True),
-            day.hours(2.0, 4.0),
-            release=0.0 if number < 2 else day.hours(0.0, 9.0),
-            slack=day.hours(6.0, 12.0),
+            points("h100", 6, with_caps=True),
+            day.hours(4, 7),
+            release=0 if number < 2 else day.hours(0, 6),
+            slack=day.hours(6, 10),
+            sites=[day.choose(["frankfurt", "fresno"])],
             is_elastic=True,
         )
 
 
 def capped(day: Day) -> Iterator[JobDict]:
     """In one piece at one cap for all of it; which one is for the plan to say."""
-    for number in range(8):
+    for number in range(12):
         pool = "h100" if number % 2 == 0 else "a100"
         yield day.job(
             f"capped-{number}",
-            points(pool, 16, with_caps=True),
-            day.hours(1.0, 2.5),
-            release=day.hours(0.0, 12.0),
-            slack=day.hours(6.0, 10.0),
+            points(pool, 6, with_caps=True),
+            day.hours(3, 6),
+            release=day.hours(0, 8),
+            slack=day.hours(6, 10),
             priority=day.choose(["low", "normal"]),
         )
 
 
 def evaluate(day: Day, trained: list[JobDict]) -> Iterator[JobDict]:
-    """After a finetune; a result is wanted soon after that could be done, and late ones cost."""
+    """After a finetune; a result is wanted by its deadline and costs for each hour it is later."""
     for number, before in enumerate(trained):
-        ready = datetime.fromisoformat(before["deadline_at"])
-        hour = (ready - datetime.fromisoformat(day.at(0.0))) / timedelta(hours=1)
         yield day.job(
             f"evaluate-{number}",
-            points("a100", 8) + points("h100", 4),
+            points("a100", 4) + points("h100", 2),
             0.5,
-            release=0.0,
-            slack=24.0,
+            release=0,
+            slack=24,
             after=[before["name"]],
-            due_at=day.at(min(23.0, hour)),
+            due_at=before["deadline_at"],
             lateness_eur_per_hour=3.0,
         )
 
@@ -190,13 +189,13 @@ def embed(day: Day) -> Iterator[JobDict]:
     for number in range(6):
         yield day.job(
             f"embed-{number}",
-            points("a100", 16),
-            day.hours(1.0, 2.0),
-            release=day.hours(0.0, 6.0),
-            slack=18.0,
+            points("a100", 8),
+            day.hours(2, 4),
+            release=day.hours(0, 6),
+            slack=14,
             priority="low",
-            pausing={"min_run_minutes": 60, "restart_minutes": 0, "restart_kwh": 0.5},
-            data={"site": day.choose(["frankfurt", "buffalo", "fresno"]), "size_gb": 600.0},
+            pausing={"min_run_minutes": 60, "restart_kwh": 0.5},
+            data={"site": day.choose(["frankfurt", "buffalo"]), "size_gb": 600.0},
         )
 
 

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 
 HOURLY_CORRELATION = 0.94
-PV_PEAK_KW = {"frankfurt": 140.0, "fresno": 200.0}
-WIND_RATING_KW = 90.0
+PV_PEAK_KW = {"frankfurt": 80.0, "fresno": 90.0}
+WIND_RATING_KW = 50.0
 
 
 @dataclass(frozen=True, slots=True)
