@@ -15,6 +15,13 @@ from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import SiteSpec
 
 
+class NoFleet(Conflict):
+    """The request means nothing before a fleet was set."""
+
+    def __init__(self) -> None:
+        super().__init__("no fleet has been set yet; an admin puts one first")
+
+
 def find_current(session: Session) -> FleetVersion | None:
     """Return the newest version, or ``None`` where none was ever set."""
     return session.scalar(select(FleetVersion).order_by(FleetVersion.id.desc()).limit(1))
@@ -40,7 +47,7 @@ def required_spec(session: Session) -> FleetSpec:
     """Spec in force, for requests that mean nothing without a fleet."""
     version = find_current(session)
     if version is None:
-        raise Conflict("no fleet has been set yet; an admin puts one first")
+        raise NoFleet
     return spec_of(version)
 
 
@@ -57,7 +64,34 @@ def replace_fleet(session: Session, spec: FleetSpec, by: str, now: datetime) -> 
     Conflict
         A site that is running jobs would vanish, or somebody else changed the fleet meanwhile.
     """
+    return _replace(session, find_current(session), spec, by, now)
+
+
+def replace_site(
+    session: Session, name: str, site: SiteSpec, by: str, now: datetime
+) -> FleetVersion:
+    """Replace the site called ``name``, or add it at the end where there is none."""
+    if site.name != name:
+        raise Invalid(Refusal(f"site {name}", "name", site.name, f"{name!r}, as in the address"))
     version = find_current(session)
+    if version is None:
+        raise NoFleet
+    fleet = spec_of(version)
+    sites = tuple(site if old.name == name else old for old in fleet.sites)
+    if name not in {old.name for old in fleet.sites}:
+        sites = (*fleet.sites, site)
+    # Built anew, not copied: the fleet must be consistent with the new site in it.
+    try:
+        spec = FleetSpec.model_validate(fleet.model_dump() | {"sites": sites})
+    except ValidationError as error:
+        raise Invalid.from_validation(f"site {name}", error) from error
+    return _replace(session, version, spec, by, now)
+
+
+def _replace(
+    session: Session, version: FleetVersion | None, spec: FleetSpec, by: str, now: datetime
+) -> FleetVersion:
+    """Make the version after ``version``; two that were made from the same one clash."""
     document = spec.model_dump(mode="json")
     if version is not None and version.spec == document:
         return version
@@ -70,24 +104,6 @@ def replace_fleet(session: Session, spec: FleetSpec, by: str, now: datetime) -> 
     except IntegrityError as error:
         raise Conflict(f"fleet version {number} was made by somebody else meanwhile") from error
     return changed
-
-
-def replace_site(
-    session: Session, name: str, site: SiteSpec, by: str, now: datetime
-) -> FleetVersion:
-    """Replace the site called ``name``, or add it at the end where there is none."""
-    if site.name != name:
-        raise Invalid(Refusal(f"site {name}", "name", site.name, f"{name!r}, as in the address"))
-    fleet = required_spec(session)
-    sites = tuple(site if old.name == name else old for old in fleet.sites)
-    if name not in {old.name for old in fleet.sites}:
-        sites = (*fleet.sites, site)
-    # Built anew, not copied: the fleet must be consistent with the new site in it.
-    try:
-        spec = FleetSpec.model_validate(fleet.model_dump() | {"sites": sites})
-    except ValidationError as error:
-        raise Invalid.from_validation(f"site {name}", error) from error
-    return replace_fleet(session, spec, by, now)
 
 
 def _require_no_orphans(session: Session, spec: FleetSpec) -> None:
