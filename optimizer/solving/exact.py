@@ -18,6 +18,7 @@ from optimizer.problem import Problem
 from optimizer.progress import OnProgress, Progress, SolveLimits
 from optimizer.reasons import reasons_left_out
 from optimizer.settlement import settle
+from optimizer.solving.greedy import greedy
 from optimizer.solving.highs import Solution, StandardForm, compile_model, run_highs
 from optimizer.solving.integers import solve_integers, watch_as
 
@@ -44,6 +45,8 @@ def solve_exact(
         {"time_limit": 0.5 * limits.time_limit_s, "random_seed": limits.seed},
         watch=watch_as("relax", 0.0, on_progress),
     )
+    prices = _slot_prices(master, form, relaxation) if relaxation.is_proven else None
+    start = _better_start(problem, start, prices)
     if start is not None:
         set_start(master, start)
     solution = solve_integers(master, form, limits, relaxation, on_progress)
@@ -55,9 +58,16 @@ def solve_exact(
     if final.values is None:
         raise SolverFailed("HiGHS lost its plan at fixed integers")
     form.load(final.values)
-    prices = _slot_prices(master, form, relaxation) if relaxation.is_proven else None
     rung = Rung.EXACT if solution.is_proven else Rung.BEST_FOUND
     return _plan(master, rung, final.objective, solution.bound, prices)
+
+
+def _better_start(problem: Problem, start: Plan | None, prices: SlotPrices | None) -> Plan | None:
+    """Return the cheaper of ``start`` and the greedy plan at the prices of the relaxation."""
+    if prices is None:
+        return start
+    guided = greedy(problem, prices)
+    return guided if start is None or guided.objective < start.objective else start
 
 
 def set_start(master: Master, plan: Plan) -> None:
