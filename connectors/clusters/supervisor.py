@@ -46,7 +46,7 @@ _UNSEEN = "it ended while its supervisor was gone, so its exit code is not known
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
     """The run in care: its leader, and whether the kernel tells us how it ends."""
 
     number: int
@@ -93,16 +93,16 @@ def _supervise(folder: JobFolder, until_settled: int) -> None:
         run = _take_over(folder)
         os.close(until_settled)
         if run is not None:
-            _watch(folder, order, run)
+            watch(folder, order, run)
 
 
-def _take_over(folder: JobFolder) -> _Run | None:
+def _take_over(folder: JobFolder) -> Run | None:
     """Start the wanted run or adopt it; None where nothing is to run."""
     wanted = folder.wanted()
     is_paused = folder.pause_reason(wanted.run) is not None
     start = folder.start(wanted.run)
     if start is not None and not is_paused:
-        return _adopt(folder, _Run(wanted.run, start.leader, is_child=False))
+        return _adopt(folder, Run(wanted.run, start.leader, is_child=False))
     if wanted.phase is Phase.CANCEL:
         folder.write_final(JobState.CANCELLED, None, "cancelled while it did not run")
         return None
@@ -112,17 +112,17 @@ def _take_over(folder: JobFolder) -> _Run | None:
     if is_paused:
         return None
     leader = start_job(folder, folder.assignment(), wanted)
-    return _Run(wanted.run, leader, is_child=True)
+    return Run(wanted.run, leader, is_child=True)
 
 
-def _adopt(folder: JobFolder, run: _Run) -> _Run | None:
+def _adopt(folder: JobFolder, run: Run) -> Run | None:
     if not run.has_ended:
         return run
     _record_end(folder, run, None)
     return None
 
 
-def _record_end(folder: JobFolder, run: _Run, code: int | None) -> None:
+def _record_end(folder: JobFolder, run: Run, code: int | None) -> None:
     """Say how a run ended that was not, or not by us, brought to its end."""
     if code == 0:
         folder.write_final(JobState.SUCCEEDED, code, "")
@@ -138,7 +138,7 @@ def _record_end(folder: JobFolder, run: _Run, code: int | None) -> None:
         folder.write_final(JobState.FAILED, None, _UNSEEN)
 
 
-def _watch(folder: JobFolder, order: JobOrder, run: _Run) -> None:
+def watch(folder: JobFolder, order: JobOrder, run: Run) -> None:
     """Do what is wanted until the run is over; then say how it ended."""
     while not run.has_ended:
         phase = folder.wanted().phase
@@ -156,13 +156,13 @@ def _watch(folder: JobFolder, order: JobOrder, run: _Run) -> None:
     _record_end(folder, run, run.collect())
 
 
-def _hold(run: _Run, *, is_held: bool) -> None:
+def _hold(run: Run, *, is_held: bool) -> None:
     status = find(run.leader)
     if status is not None and status.is_stopped != is_held:
         signal_group(run.leader, signal.SIGSTOP if is_held else signal.SIGCONT)
 
 
-def _freeze_before_end(run: _Run) -> bool:
+def _freeze_before_end(run: Run) -> bool:
     """Stop the run, unless it ends by itself first: then what it did counts as done.
 
     A stopped job cannot end, so whatever ends it later is what we send it.
@@ -177,7 +177,7 @@ def _freeze_before_end(run: _Run) -> bool:
     return True
 
 
-def _end(folder: JobFolder, order: JobOrder, run: _Run) -> None:
+def _end(folder: JobFolder, order: JobOrder, run: Run) -> None:
     """Let a stopped run save and leave, kill what stays, and say that it is paused or cancelled.
 
     After SIGTERM any exit code means "paused": frameworks leave with 0 as well as with an error
@@ -203,7 +203,7 @@ def _end(folder: JobFolder, order: JobOrder, run: _Run) -> None:
         folder.write_pause(run.number, f"paused: {how}")
 
 
-def _kill(run: _Run) -> bool:
+def _kill(run: Run) -> bool:
     """Kill what is left of the group; True where there was something. Its GPUs are free after."""
     if not group_lives(run.leader):
         return False
