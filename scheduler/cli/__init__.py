@@ -17,6 +17,7 @@ COMMANDS = {
     "plan": "scheduler.cli.plan",
     "verify": "scheduler.cli.verify",
     "compare": "scheduler.cli.compare",
+    "explain": "scheduler.cli.explain",
     "demo": "scheduler.cli.demo",
     "serve": "scheduler.cli.processes",
     "api": "scheduler.cli.processes",

@@ -219,8 +219,9 @@ def solve_progress(time_limit_s: float) -> Iterator[Callable[[Progress], None]]:
 PHASE_WORDS = {
     "greedy": "placing jobs greedily",
     "build": "building the model",
-    "solve": "solving",
-    "polish": "polishing the plan",
+    "relax": "solving the relaxation",
+    "search": "searching for better plans",
+    "prove": "solving and proving",
 }
 
 

@@ -2,6 +2,7 @@
 
 from scheduler.views.chart import chart
 from scheduler.views.compare import Comparison, compare
+from scheduler.views.explanation import explain_job, explanation_text
 from scheduler.views.page import IndexRow, PageActions, index_page, login_page, plan_page
 from scheduler.views.summary import summary_text
 from scheduler.views.tables import energy_table, job_table
@@ -13,6 +14,8 @@ __all__ = [
     "chart",
     "compare",
     "energy_table",
+    "explain_job",
+    "explanation_text",
     "index_page",
     "job_table",
     "login_page",

@@ -32,7 +32,14 @@ _SOURCES = (
     ("Shortfall", "#d13b3b", "shortfall_kw"),
 )
 _USES = (("Battery charge", "#93d2bb", "charge_kw"), ("Grid export", "#b6c4d8", "export_kw"))
-_PRICE, _CARBON, _SOC, _GPUS, _INK = "#7b4bb3", "#a8502f", "#2f8f6a", "#1f63ad", "#17202b"
+_PRICE, _CARBON, _SOC, _GPUS, _INK, _LIMIT = (
+    "#7b4bb3",
+    "#a8502f",
+    "#2f8f6a",
+    "#1f63ad",
+    "#17202b",
+    "#b3261e",
+)
 _ONE_AT_A_TIME = Lock()
 _COLUMN_INCHES, _PANEL_INCHES, _DPI = 7.0, 1.45, 110
 
@@ -48,8 +55,10 @@ def chart(doc: PlanDocument, fmt: Format) -> bytes:
     heights = [2.2, 1.0, 1.0, *([1.0] * n_pools)]
     size = (_COLUMN_INCHES * len(series), _PANEL_INCHES * sum(heights) + 1.2)
     # Text as text keeps an SVG small and searchable; the salt makes equal plans equal files.
-    style = {"svg.fonttype": "none", "svg.hashsalt": "gridtide", "font.size": 9}
-    with _ONE_AT_A_TIME, mpl.rc_context(style):
+    with (
+        _ONE_AT_A_TIME,
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "gridtide", "font.size": 9}),
+    ):
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(
@@ -114,6 +123,9 @@ def _draw_power(axis: Axes, series: SiteSeries, edges: Array) -> None:
             axis.stairs(base, edges, baseline=low, fill=True, color=colour, label=label)
             base = low
     axis.stairs(series.load_kw, edges, baseline=None, color=_INK, linewidth=1.4, label="Load")
+    for limit in series.limits:
+        span = edges[limit.start_slot], edges[min(limit.end_slot, len(base))]
+        axis.hlines(limit.limit_kw, *span, color=_LIMIT, linewidth=2, label="Limit of a grid event")
     axis.axhline(0, color=_INK, linewidth=0.6)
     axis.set_ylabel("power [kW]")
     axis.margins(y=0.05)

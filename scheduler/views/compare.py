@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rich.console import RenderableType
+
 from scheduler.services.plan_document import PlanDocument
 from scheduler.views.job_rows import PlacedJob, placed_jobs
 from scheduler.views.summary import figures_table, render, text_table
@@ -43,7 +45,9 @@ class Comparison:
             for change in self.changes
         ]
         columns = ("job", "", "first plan", "second plan", "shift")
-        changes = text_table("Jobs that changed", columns, rows) if rows else "No job changed."
+        changes: RenderableType = "No job changed."
+        if rows:
+            changes = text_table("Jobs that changed", columns, rows, words=(0, 1, 2, 3))
         return render(
             [
                 figures_table("Totals", self.figures, "second", "first"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scheduler.services.plan_document import PlanDocument
 from scheduler.views.axis import Tick, time_ticks
+from scheduler.views.explanation import explain_job
 from scheduler.views.job_rows import JobCost, PlacedJob, placed_jobs
 from scheduler.views.panels import Shape, heat_strip
 from scheduler.views.series import SiteSeries, SiteTotals, site_series, site_totals
@@ -44,6 +45,7 @@ class JobBars:
     due_percent: float | None
     is_late: bool
     facts: tuple[Fact, ...]
+    why: Fact | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +65,33 @@ class SiteRows:
     carbon_range: str
 
 
-def gantt(doc: PlanDocument) -> tuple[SiteRows, ...]:
-    """Every site of the plan with its jobs, in order of start."""
+def gantt(doc: PlanDocument, *, with_reasons: bool) -> tuple[SiteRows, ...]:
+    """Every site of the plan with its jobs, in order of start; with reasons, why they run so."""
+    why = _reasons(doc) if with_reasons else {}
     rows = placed_jobs(doc)
     baseline = {row.job.name: row for row in placed_jobs(doc, doc.baseline)}
     series = site_series(doc.problem, doc.plan)
     sites = zip(series, site_totals(doc.problem, doc.plan), strict=True)
+    bars = [(row.site, _job_bars(doc, row, baseline.get(row.job.name), why)) for row in rows]
     return tuple(
-        _site_rows(doc, one, sums, [row for row in rows if row.site == one.site.name], baseline)
+        _site_rows(doc, one, sums, tuple(job for site, job in bars if site == one.site.name))
         for one, sums in sites
     )
 
 
+def _reasons(doc: PlanDocument) -> dict[str, Fact]:
+    return {
+        placement.job: Fact(
+            "Why",
+            explain_job(doc, placement.job, doc.fleet.site(placement.site).time_zone).reason,
+            explain_job(doc, placement.job, "UTC").reason,
+        )
+        for placement in doc.plan.placements
+    }
+
+
 def _site_rows(
-    doc: PlanDocument,
-    series: SiteSeries,
-    sums: SiteTotals,
-    rows: list[PlacedJob],
-    baseline: dict[str, PlacedJob],
+    doc: PlanDocument, series: SiteSeries, sums: SiteTotals, rows: tuple[JobBars, ...]
 ) -> SiteRows:
     zone = doc.fleet.site(series.site.name).time_zone
     price, carbon = series.price_eur_per_mwh, series.carbon_g_per_kwh
@@ -90,7 +101,7 @@ def _site_rows(
         zone=zone,
         clock=when(doc.window.start, zone).local.rsplit(" ", 1)[-1],
         brief=f"{plural(len(rows), 'job')} \u00b7 {kwh} kWh imported \u00b7 {cost} EUR",
-        rows=tuple(_job_bars(doc, row, baseline.get(row.job.name)) for row in rows),
+        rows=rows,
         local_ticks=time_ticks(doc.window, zone),
         utc_ticks=time_ticks(doc.window, "UTC"),
         price_strip=heat_strip(price.tolist(), "price"),
@@ -100,7 +111,9 @@ def _site_rows(
     )
 
 
-def _job_bars(doc: PlanDocument, row: PlacedJob, baseline: PlacedJob | None) -> JobBars:
+def _job_bars(
+    doc: PlanDocument, row: PlacedJob, baseline: PlacedJob | None, why: dict[str, Fact]
+) -> JobBars:
     n_slots = doc.window.n_slots
     late = " late" if row.late_hours else ""
     due = row.job.due_slot
@@ -113,6 +126,7 @@ def _job_bars(doc: PlanDocument, row: PlacedJob, baseline: PlacedJob | None) -> 
         due_percent=100 * due / n_slots if due is not None and due <= n_slots else None,
         is_late=bool(late),
         facts=tuple(_facts(doc, row, baseline)),
+        why=why.get(row.job.name),
     )
 
 

@@ -88,6 +88,7 @@ def plan_page(
     note: str = "",
     actions: PageActions | None = None,
     links: Mapping[str, str] | None = None,
+    with_reasons: bool = True,
 ) -> str:
     """Draw a plan.
 
@@ -101,6 +102,8 @@ def plan_page(
         Shows forms to approve and reject.
     links
         Addresses by label, for example back to the list or to download.
+    with_reasons
+        Say of every job why it runs where it does; takes some 20 ms per job.
     """
     series = site_series(doc.problem, doc.plan)
     figures = totals(doc)
@@ -121,7 +124,7 @@ def plan_page(
         terms=[term for term in objective_terms(doc) if term.plan or term.baseline],
         violations=violation_notices(doc),
         left_out=sorted(doc.plan.unserved, key=lambda left: left.is_deferred),
-        sites=gantt(doc),
+        sites=gantt(doc, with_reasons=with_reasons),
         panels={one.site.name: site_panels(one) for one in series},
         readouts=readouts(doc, series),
         site_totals=site_totals(doc.problem, doc.plan),

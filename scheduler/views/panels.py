@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from optimizer import CapacityLimit
 from scheduler.views.axis import value_ticks
 from scheduler.views.series import Array, PoolUse, SiteSeries
 from scheduler.views.wording import number
@@ -101,14 +102,21 @@ def _power_panel(series: SiteSeries) -> Panel:
     uses = [(label, css, getattr(series, name)) for label, css, name in _USES]
     above = np.sum([values for *_, values in sources], axis=0)
     below = np.sum([values for *_, values in uses], axis=0)
-    scale = _Scale(-float(below.max()), float(max(above.max(), series.load_kw.max())))
+    limits = [limit.limit_kw for limit in series.limits]
+    scale = _Scale(
+        -float(below.max()), max(float(above.max()), float(series.load_kw.max()), *limits)
+    )
     shapes = [
         *_stack([(css, values) for _, css, values in sources], scale, sign=1),
         *_stack([(css, values) for _, css, values in uses], scale, sign=-1),
         Shape(_steps(series.load_kw, scale), "line load"),
         Shape(_level_line(0.0, len(above), scale), "zero"),
     ]
+    shapes += [Shape(_limit_line(limit, scale), "line limit") for limit in series.limits]
     keys = [Key(label, css) for label, css, values in (*sources, *uses) if values.any()]
+    keys.append(Key("Load with PUE", "load"))
+    if series.limits:
+        keys.append(Key("Import limit of a grid event", "limit"))
     return Panel(
         title="Power by source, and load",
         unit="kW",
@@ -120,7 +128,7 @@ def _power_panel(series: SiteSeries) -> Panel:
         n_slots=len(above),
         shapes=tuple(shapes),
         levels=scale.levels(),
-        keys=(*keys, Key("Load with PUE", "load")),
+        keys=tuple(keys),
         css="tall",
     )
 
@@ -237,3 +245,7 @@ def _area(base: Array, top: Array, scale: _Scale) -> str:
 
 def _level_line(value: float, n_slots: int, scale: _Scale) -> str:
     return f"M0 {scale.y(value):.2f} H{n_slots}"
+
+
+def _limit_line(limit: CapacityLimit, scale: _Scale) -> str:
+    return f"M{limit.start_slot} {scale.y(limit.limit_kw):.2f} H{limit.end_slot}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer import Plan, Problem, Site, SiteFlows, gpus_used, settle
+from optimizer import CapacityLimit, Plan, Problem, Site, SiteFlows, gpus_used, settle
 
 Array = NDArray[np.float64]
 
@@ -49,6 +49,7 @@ class SiteSeries:
     shortfall_kw: Array
     soc_kwh: Array  # at slot end
     pools: tuple[PoolUse, ...]
+    limits: tuple[CapacityLimit, ...]  # obligations to import less, of grid events
 
     @property
     def price_eur_per_mwh(self) -> Array:
@@ -114,6 +115,7 @@ def site_series(problem: Problem, plan: Plan) -> tuple[SiteSeries, ...]:
                 PoolUse(pool.name, in_use[site.name, pool.name], array(pool.gpus))
                 for pool in site.pools
             ),
+            limits=tuple(limit for limit in problem.capacity_limits if limit.site == site.name),
         )
         for site, flows in zip(problem.sites, plan.flows, strict=True)
     )

@@ -54,11 +54,17 @@ def render(parts: Sequence[RenderableType]) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
-def text_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Build a table with the first column on the left and numbers on the right."""
+def text_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    words: Sequence[int] = (0,),
+) -> Table:
+    """Build a table with the columns at ``words`` on the left and numbers on the right."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
+        table.add_column(column, justify="left" if position in words else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table

@@ -79,7 +79,7 @@ def test_plan_writes_a_folder_and_prints_the_summary(folder: Path) -> None:
     assert placed is not None
     assert placed.start_slot in {2, 3}
     assert "Served     2 of 2 jobs" in result.stdout
-    assert "solving" in result.stderr
+    assert "building the model" in result.stderr
     assert {path.name for path in (folder / "out").iterdir()} == {
         "plan.json",
         "plan.html",
@@ -179,6 +179,17 @@ def test_compare_names_the_jobs_that_moved(folder: Path) -> None:
     assert "Jobs that changed" in _run("compare", str(first), str(folder / "out")).stdout
 
 
+def test_explain_says_why_and_what_else_there_is(folder: Path) -> None:
+    """The reason in words, and a hint where the name is nearly right."""
+    _run(*_arguments(folder))
+    data = json.loads(_run("explain", str(folder / "out"), "train", "--json").stdout)
+    assert data["reason"].startswith("train runs at DE from Mon 5 Jul 0")
+    assert "CEST" in _run("explain", str(folder / "out"), "train").stdout
+    unknown = _run("explain", str(folder / "out"), "trian")
+    assert unknown.exit_code == ExitCode.INVALID
+    assert "no job 'trian'; did you mean train?" in unknown.stderr
+
+
 def test_help_lists_commands_and_exit_codes() -> None:
     """Exit codes are documented where a user looks for them."""
     text = " ".join(_run("--help").stdout.split())
@@ -194,7 +205,7 @@ def _plan_once_stopped(problem: Problem, limits: SolveLimits, *, on_progress: ob
     assert callable(on_progress)
     deadline = time.monotonic() + limits.time_limit_s
     while time.monotonic() < deadline:
-        if not on_progress(Progress("solve", 0.0)):
+        if not on_progress(Progress("prove", 0.0)):
             break
         time.sleep(0.02)
     return baselines.run_now(problem)

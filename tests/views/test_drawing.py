@@ -67,7 +67,9 @@ def test_panels_show_what_the_site_has() -> None:
         "Grid import",
         "Battery charge",
         "Load with PUE",
+        "Import limit of a grid event",
     ]
+    assert "M17" in next(shape.path for shape in berlin[0].shapes if "limit" in shape.css)
 
 
 def test_heat_strip_covers_the_window_without_gaps() -> None:

@@ -88,6 +88,14 @@ def test_details_tell_point_gpus_power_cost_and_times_on_both_clocks(doc: PlanDo
     assert "3.15 EUR at grid price (of it 0.20 EUR restarts)" in html
 
 
+def test_every_placed_job_says_why_it_runs_there(doc: PlanDocument) -> None:
+    """The reason names times on the site's clock; it is left out on request."""
+    html = plan_page(doc)
+    assert html.count('class="why"') == len(doc.plan.placements)
+    assert "train-llm runs at berlin from Mon 5 Jul 10:00 CEST" in html
+    assert 'class="why"' not in plan_page(doc, with_reasons=False)
+
+
 def test_page_says_what_was_missed_and_why(doc: PlanDocument) -> None:
     """Violations, unserved and deferred jobs, and marks are on the page in words."""
     html = plan_page(doc)
