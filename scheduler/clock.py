@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy.exc import DBAPIError
 
+from scheduler.db.outage import DATABASE_AWAY
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet as fleets
 from scheduler.services.runs import queue_run
@@ -77,7 +77,7 @@ class Clock:
         try:
             self._follow_fleet()
             queue_owed(self._sessions, self._now)
-        except DBAPIError as error:
+        except DATABASE_AWAY as error:
             log.warning("database unavailable, trying again later: %s", error.orig)
 
     def _follow_fleet(self) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from sqlalchemy.exc import DBAPIError
-
+from scheduler.db.outage import DATABASE_AWAY
 from scheduler.db.session import SessionFactory
 from scheduler.services.dispatch import Dispatcher
 from scheduler.services.errors import ServiceError
@@ -28,7 +27,7 @@ def run_dispatcher(
     while not stop.is_set():
         try:
             dispatcher.tick()
-        except DBAPIError as error:
+        except DATABASE_AWAY as error:
             log.warning("database unavailable, trying again: %s", error.orig)
         except ServiceError as error:
             log.warning("cannot dispatch: %s", error)

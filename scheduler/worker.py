@@ -12,12 +12,15 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 from uuid import UUID, uuid4
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from optimizer import Progress, SolveLimits
+from scheduler.db.outage import DATABASE_AWAY
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services.assemble import Assembled
 from scheduler.services.carry_over import carry_over
@@ -44,6 +47,8 @@ from scheduler.solving import (
 from scheduler.timekeeping import Now, system_now
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ class Worker:
         while not self._stop.is_set():
             try:
                 is_idle = self.work_once() is None
-            except DBAPIError as error:
+            except DATABASE_AWAY as error:
                 log.warning("database unavailable, trying again: %s", error.orig)
                 is_idle = True
             if is_idle:
@@ -117,16 +122,15 @@ class Worker:
         try:
             self._plan(lease, run.time_limit_s)
         except Stopped:
-            with transaction(self._sessions) as session:
-                give_back(session, lease)
+            self._persist(lambda session: give_back(session, lease))
         except LeaseLost as error:
             log.warning("%s; its result is dropped", error)
-        except DBAPIError:
+        except DATABASE_AWAY:
             raise  # the lease runs out, and the run is taken again
         except Exception as error:
             log.exception("run %s failed", run.id)
-            with transaction(self._sessions) as session:
-                fail_run(session, lease, self._now(), f"{type(error).__name__}: {error}")
+            reason = f"{type(error).__name__}: {error}"
+            self._persist(lambda session: fail_run(session, lease, self._now(), reason))
         return run.id
 
     def _plan(self, lease: Lease, time_limit_s: float) -> None:
@@ -148,8 +152,26 @@ class Worker:
         self._store(lease, inputs, assembled, solved)
 
     def _read(self, lease: Lease) -> Inputs:
-        with transaction(self._sessions) as session:
-            return read_inputs(session, get_run(session, lease.run_id), self._now())
+        return self._persist(
+            lambda session: read_inputs(session, get_run(session, lease.run_id), self._now())
+        )
+
+    def _persist(self, unit: Callable[[Session], T]) -> T:
+        """Do one unit of work, again and again for as long as a lease while the database is away.
+
+        A commit whose answer was lost is no harm: every change of a run is conditional on holding
+        it, and the second try finds that it was done.
+        """
+        began = time.monotonic()
+        while True:
+            try:
+                with transaction(self._sessions) as session:
+                    return unit(session)
+            except DATABASE_AWAY as error:
+                if time.monotonic() - began > self._timing.lease_s:
+                    raise
+                log.warning("database unavailable, trying again: %s", error.orig)
+                time.sleep(min(self._timing.poll_s, self._timing.renew_s))
 
     def _solve(self, lease: Lease, task: SolveTask, method: Method, allowed_s: float) -> Solved:
         """Have ``task`` solved; the child is dead when this returns or raises."""
@@ -178,7 +200,7 @@ class Worker:
         try:
             with transaction(self._sessions) as session:
                 held = renew_lease(session, lease, system_now(), self._timing.lease_s, progress)
-        except DBAPIError as error:
+        except DATABASE_AWAY as error:
             log.warning("run %s: lease not renewed: %s", lease.run_id, error.orig)
             held = time.monotonic() - renewed_s < self._timing.lease_s
             if held:
@@ -188,23 +210,9 @@ class Worker:
         return True
 
     def _store(self, lease: Lease, inputs: Inputs, assembled: Assembled, solved: Solved) -> None:
-        """Store the result, trying again while the database is away and the lease may still run.
-
-        A commit whose answer was lost is no harm: the second try finds the run ended.
-        """
         document = make_document(inputs, assembled, solved.plan, solved.baseline, self._now())
-        began = time.monotonic()
-        while True:
-            try:
-                with transaction(self._sessions) as session:
-                    stored = store_result(
-                        session, lease, document, inputs.fleet_version, self._now()
-                    )
-            except DBAPIError as error:
-                if self._stop.is_set() or time.monotonic() - began > self._timing.lease_s:
-                    raise
-                log.warning("run %s: plan not stored yet: %s", lease.run_id, error.orig)
-                self._stop.wait(self._timing.poll_s)
-            else:
-                log.info("run %s: plan %s is %s", lease.run_id, stored.id, stored.status.value)
-                return
+        version = inputs.fleet_version
+        stored = self._persist(
+            lambda session: store_result(session, lease, document, version, self._now())
+        )
+        log.info("run %s: plan %s is %s", lease.run_id, stored.id, stored.status.value)

@@ -9,11 +9,15 @@ from typing import Any
 from uuid import UUID
 
 from connectors.types import SignalKind
-from scheduler.db.models import Job, PlanningRun, StoredPlan
+from optimizer import Placement, Rung, Unserved, dispatch, settled_plan
+from scheduler.db.models import Job, PlanningRun, RunStatus, StoredPlan
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet as fleets
 from scheduler.services.jobs import submit_job
 from scheduler.services.plan_document import PlanDocument
+from scheduler.services.planning import make_document, store_result
+from scheduler.services.planning_inputs import read_inputs
+from scheduler.services.planning_queue import Lease
 from scheduler.services.plans import approve_plan, read_document
 from scheduler.services.runs import RunRequest, queue_run
 from scheduler.services.signals import SignalPoint, insert_values
@@ -90,6 +94,34 @@ class Scene:
         """Read a job."""
         with transaction(self.sessions) as session:
             return session.get_one(Job, job)
+
+
+def put_in_force(
+    scene: Scene, *placements: Placement, start_h: float = 0, key: str = "plan"
+) -> None:
+    """Store a plan with these placements for 24 h and approve it."""
+    scene.approve(propose(scene, *placements, start_h=start_h, key=key))
+
+
+def propose(scene: Scene, *placements: Placement, start_h: float = 0, key: str = "plan") -> UUID:
+    """Store a plan with these placements for 24 h, batteries idle."""
+    run_id = scene.queue(key, window_start=START + timedelta(hours=start_h))
+    with transaction(scene.sessions) as session:
+        run = session.get_one(PlanningRun, run_id)
+        run.status, run.lease_owner = RunStatus.RUNNING, "test"
+        inputs = read_inputs(session, run, scene.at)
+    made = inputs.assemble()
+    placed = {placement.job for placement in placements}
+    left_out = [job.name for job in made.problem.jobs if job.name not in placed]
+    unserved = [Unserved(name, "not in this test") for name in left_out]
+    flows = dispatch(made.problem, placements, {})
+    plan = settled_plan(made.problem, Rung.EXACT, placements, unserved, flows)
+    document = make_document(inputs, made, plan, plan, scene.at)
+    with transaction(scene.sessions) as session:
+        lease = Lease(run_id, "test")
+        stored = store_result(session, lease, document, inputs.fleet_version, scene.at)
+        assert stored.breaches == []
+    return stored.id
 
 
 def _points(

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from connectors.errors import GpusBusy
 from connectors.types import JobState, PoolCapacity
-from optimizer import Placement, Run, Rung, SolveLimits, Unserved, dispatch, settled_plan, solve
+from optimizer import Placement, Run, SolveLimits, solve
 from scheduler.db.models import (
     CommandKind,
     CommandOutcome,
@@ -31,7 +31,7 @@ from scheduler.services.planning_inputs import read_inputs
 from scheduler.services.planning_queue import Lease
 from tests.services.builders import START, fleet_spec, site_spec
 from tests.services.fakes import FakeBattery, FakeCluster
-from tests.services.scene import Scene
+from tests.services.scene import Scene, propose, put_in_force
 
 HOUR = timedelta(hours=1)
 
@@ -49,32 +49,6 @@ class Play:
         """Move to so many hours from START, and tick."""
         self.scene.at = START + hours * HOUR
         self.dispatcher.tick()
-
-    def put_in_force(self, *placements: Placement, start_h: float = 0, key: str = "plan") -> None:
-        """Store a plan with these placements for 24 h and approve it."""
-        self.scene.approve(self.propose(*placements, start_h=start_h, key=key))
-
-    def propose(self, *placements: Placement, start_h: float = 0, key: str = "plan") -> UUID:
-        """Store a plan with these placements for 24 h."""
-        scene = self.scene
-        run_id = scene.queue(key, window_start=START + start_h * HOUR)
-        with transaction(scene.sessions) as session:
-            run = session.get_one(PlanningRun, run_id)
-            run.status, run.lease_owner = RunStatus.RUNNING, "test"
-            inputs = read_inputs(session, run, scene.now())
-        made = inputs.assemble()
-        placed = {placement.job for placement in placements}
-        others = [
-            Unserved(job.name, "not here") for job in made.problem.jobs if job.name not in placed
-        ]
-        flows = dispatch(made.problem, placements, {})
-        plan = settled_plan(made.problem, Rung.EXACT, placements, others, flows)
-        document = make_document(inputs, made, plan, plan, scene.now())
-        with transaction(scene.sessions) as session:
-            lease = Lease(run_id, "test")
-            stored = store_result(session, lease, document, inputs.fleet_version, scene.now())
-            assert stored.breaches == []
-        return stored.id
 
     def commands(self) -> list[tuple[CommandKind, CommandOutcome]]:
         """Everything that was sent, in order."""
@@ -104,7 +78,7 @@ PAUSABLE = {"pausing": {"min_run_minutes": 60}}
 def test_a_job_runs_when_its_plan_says_and_is_followed_to_its_end(play: Play) -> None:
     """Waiting until hour 2, started once, seen to succeed."""
     job = play.scene.submit()
-    play.put_in_force(runs("train", (2, 4)))
+    put_in_force(play.scene, runs("train", (2, 4)))
     play.at(1.9)
     assert play.cluster.starts == []
     play.at(2.0)
@@ -126,7 +100,7 @@ def test_a_job_runs_when_its_plan_says_and_is_followed_to_its_end(play: Play) ->
 def test_a_pausable_job_is_paused_and_goes_on_as_planned(play: Play) -> None:
     """Runs 0-1 and 5-6; the work of the first run counts."""
     job = play.scene.submit(**PAUSABLE)
-    play.put_in_force(runs("train", (0, 1), (5, 6)))
+    put_in_force(play.scene, runs("train", (0, 1), (5, 6)))
     play.at(0)
     play.at(1)
     assert play.cluster.jobs[str(job)].state is JobState.SUSPENDED
@@ -147,8 +121,8 @@ def test_a_pausable_job_is_paused_and_goes_on_as_planned(play: Play) -> None:
 def test_a_contiguous_job_is_never_stopped(play: Play, how: dict[str, Any], state: str) -> None:
     """A plan made before its start and approved after it wants it later: only a pause can be."""
     job = play.scene.submit(**how)
-    later = play.propose(runs("train", (3, 5)), key="later")
-    play.put_in_force(runs("train", (0, 2)))
+    later = propose(play.scene, runs("train", (3, 5)), key="later")
+    put_in_force(play.scene, runs("train", (0, 2)))
     play.at(0)
     play.scene.approve(later)
     play.at(0.5)
@@ -158,7 +132,7 @@ def test_a_contiguous_job_is_never_stopped(play: Play, how: dict[str, Any], stat
 def test_a_job_that_takes_longer_than_planned_is_left_running(play: Play) -> None:
     """Its runs are over, but it is not."""
     job = play.scene.submit(**PAUSABLE)
-    play.put_in_force(runs("train", (0, 2)))
+    put_in_force(play.scene, runs("train", (0, 2)))
     play.at(0)
     play.at(2.5)
     assert play.cluster.jobs[str(job)].state is JobState.RUNNING
@@ -168,7 +142,7 @@ def test_a_missed_start_is_made_up_for_while_the_deadline_holds(play: Play) -> N
     """Nobody dispatched in hours 2 to 4; at hour 10 there is time enough, for the other no more."""
     soon = play.scene.submit("soon", deadline_at=START + 11 * HOUR)
     late = play.scene.submit("late")
-    play.put_in_force(runs("soon", (2, 4)), runs("late", (2, 4)))
+    put_in_force(play.scene, runs("soon", (2, 4)), runs("late", (2, 4)))
     play.at(10)
     assert play.cluster.starts == [str(late)]
     play.at(11)
@@ -200,7 +174,9 @@ def test_gpus_in_use_are_waited_for(play: Play) -> None:
     eight = {"operating_points": [{"pool": "a100", "gpus": 8, "kw": 8.0}]}
     first = play.scene.submit("first", **eight)
     second = play.scene.submit("second", **eight)
-    play.put_in_force(runs("first", (0, 2), point="a100x8"), runs("second", (2, 4), point="a100x8"))
+    put_in_force(
+        play.scene, runs("first", (0, 2), point="a100x8"), runs("second", (2, 4), point="a100x8")
+    )
     play.at(0)
     play.at(2)
     play.at(2.1)
@@ -213,7 +189,7 @@ def test_gpus_in_use_are_waited_for(play: Play) -> None:
 def test_a_clash_over_gpus_is_sent_again(play: Play) -> None:
     """The cluster says busy although it looked free: recorded as such, and retried."""
     job = play.scene.submit()
-    play.put_in_force(runs("train", (0, 2)))
+    put_in_force(play.scene, runs("train", (0, 2)))
     submit = play.cluster.submit
 
     async def busy(order: object) -> None:
@@ -234,7 +210,7 @@ def test_a_clash_over_gpus_is_sent_again(play: Play) -> None:
 def test_an_order_refused_for_good_fails_the_job_with_the_reason(play: Play) -> None:
     """The cluster has no pool of that name, whatever the fleet says."""
     job = play.scene.submit()
-    play.put_in_force(runs("train", (0, 2)))
+    put_in_force(play.scene, runs("train", (0, 2)))
     play.cluster.gpus = 0
     play.dispatcher.tick()
 
@@ -251,7 +227,7 @@ def test_an_order_refused_for_good_fails_the_job_with_the_reason(play: Play) -> 
 def test_a_lost_answer_does_not_start_a_job_twice(play: Play) -> None:
     """The order arrived, the answer did not; the next tick finds it running."""
     job = play.scene.submit()
-    play.put_in_force(runs("train", (0, 2)))
+    put_in_force(play.scene, runs("train", (0, 2)))
     play.cluster.loses_answers = True
     play.at(0)
     row = play.scene.job(job)
@@ -266,7 +242,7 @@ def test_a_lost_answer_does_not_start_a_job_twice(play: Play) -> None:
 def test_nothing_is_assumed_of_a_cluster_that_does_not_answer(play: Play) -> None:
     """Neither lost nor expired nor started: it waits until the cluster is heard of again."""
     job = play.scene.submit()
-    play.put_in_force(runs("train", (0, 2)))
+    put_in_force(play.scene, runs("train", (0, 2)))
     play.at(0)
     play.cluster.is_silent = True
     play.at(30)
@@ -280,7 +256,7 @@ def test_nothing_is_assumed_of_a_cluster_that_does_not_answer(play: Play) -> Non
 def test_a_job_its_cluster_forgot_has_failed(play: Play) -> None:
     """It is not started again: what it did is not known."""
     job = play.scene.submit()
-    play.put_in_force(runs("train", (0, 2)))
+    put_in_force(play.scene, runs("train", (0, 2)))
     play.at(0)
     play.cluster.jobs.clear()
     play.at(0.5)
@@ -292,7 +268,7 @@ def test_a_job_its_cluster_forgot_has_failed(play: Play) -> None:
 def test_a_cancelled_job_ends_on_its_cluster(play: Play) -> None:
     """The request is honoured at the next tick, the end seen at the one after."""
     job = play.scene.submit()
-    play.put_in_force(runs("train", (0, 2)))
+    put_in_force(play.scene, runs("train", (0, 2)))
     play.at(0)
     with transaction(play.scene.sessions) as session:
         cancel_job(session, "train", Caller("test", Role.ADMIN), play.scene.now())
@@ -307,7 +283,7 @@ def test_a_successor_starts_only_after_success(play: Play) -> None:
     """Planned from hour 2 on, but its predecessor takes until hour 3."""
     first = play.scene.submit("first")
     second = play.scene.submit("second", after=["first"])
-    play.put_in_force(runs("first", (0, 2)), runs("second", (2, 4)))
+    put_in_force(play.scene, runs("first", (0, 2)), runs("second", (2, 4)))
     play.at(0)
     play.at(2)
     assert play.cluster.starts == [str(first)]
@@ -325,7 +301,7 @@ def test_a_power_cap_follows_the_plan(play: Play) -> None:
     ]
     job = play.scene.submit(operating_points=points, is_elastic=True)
     placement = Placement("train", "DE", (Run("DE/a100x1", 0, 1), Run("DE/a100x1@200W", 1, 3)))
-    play.put_in_force(placement)
+    put_in_force(play.scene, placement)
     play.at(0)
     play.at(1)
     assert play.cluster.jobs[str(job)].power_cap_w == 200
@@ -370,9 +346,9 @@ def test_batteries_are_told_once_a_slot(sessions: SessionFactory) -> None:
 def test_until_a_new_plan_begins_the_old_one_goes_on(play: Play) -> None:
     """Approved at hour 0 for hours 6 to 30: at hour 2 the superseded plan still starts its job."""
     job = play.scene.submit()
-    play.put_in_force(runs("train", (2, 4)))
+    put_in_force(play.scene, runs("train", (2, 4)))
     other = play.scene.submit("other", deadline_at=START + 30 * HOUR)
-    play.put_in_force(runs("other", (1, 3)), start_h=6, key="tomorrow")
+    put_in_force(play.scene, runs("other", (1, 3)), start_h=6, key="tomorrow")
     play.at(2)
     assert play.cluster.starts == [str(job)]
     play.at(7)

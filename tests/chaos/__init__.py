@@ -1,0 +1,1 @@
+"""Processes killed and connections cut in the middle of their work."""
