@@ -1,8 +1,7 @@
-"""Where a binary must keep a site from importing and exporting, or charging and discharging, at once.
+"""Where a binary must keep import and export, or charge and discharge, from being both positive.
 
-The flows of a plan are never both positive. A binary is left out only where the cheapest flows
-cannot both be positive for a reason given here; the last step of every exact solve is an LP at fixed
-integers, so its flows are the cheapest.
+A binary is left out only where the cheapest flows cannot both be positive, for a reason given here;
+the last step of every exact solve is an LP at fixed integers, so its flows are the cheapest.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ class Exclusivity:
         No more than this can sensibly flow [slot].
     import_or_export_slots
         Slots that need a binary between import and export.
-    storage_needs_binary
-        Whether charging and discharging need one.
+    charge_or_discharge_slots
+        Slots that need one between charging and discharging, for every unit.
     """
 
     import_most_kw: tuple[float, ...]
     export_most_kw: tuple[float, ...]
     import_or_export_slots: tuple[int, ...]
-    storage_needs_binary: bool
+    charge_or_discharge_slots: tuple[int, ...]
 
 
 def exclusivity(problem: Problem, site: Site) -> Exclusivity:
@@ -50,12 +49,13 @@ def exclusivity(problem: Problem, site: Site) -> Exclusivity:
     round-trip efficiency: the energy in the unit is unchanged, wear falls, and power is left over.
     If something else feeds the slot, lower that: import (not paid to import: price >= 0), a
     renewable (free), an uncommitted generator, a shortfall; nothing gets dearer. Otherwise only
-    storage feeds the slot: lower the discharge of a unit that does. That unit then holds more energy
-    from here on, which hurts no reserve and is worth no less at the end, until the first slot in
-    which it would be overfull; there it was charging, so lower that charge and use the same argument
-    again. Each step lowers wear and leads to a later slot or another unit, so it ends. Hence, with
-    wear that costs something, no price below zero and no generator held at its minimum load, the
-    cheapest flows never have both. In all other cases the binary stays.
+    storage feeds the slot: lower the discharge of a unit that does. That unit then holds more
+    energy from here on, which hurts no reserve and is worth no less at the end, until the first
+    slot in which it would be overfull; there it was charging, so lower that charge and use the same
+    argument again. Each step lowers wear and leads to a later slot or another unit, so it ends.
+    Hence, with wear that costs something, no generator held at its minimum load and no price below
+    zero in this slot or a later one, the cheapest flows never have both. Otherwise the binary
+    stays.
     """
     slots = range(problem.horizon.n_slots)
     own_kw = [_own_supply_kw(site, t) for t in slots]
@@ -75,7 +75,7 @@ def exclusivity(problem: Problem, site: Site) -> Exclusivity:
         for t in slots
         if min(import_most[t], export_most[t]) > 0 and _both_may_pay(problem, site, t)
     )
-    return Exclusivity(import_most, export_most, both, _storage_may_burn(problem, site))
+    return Exclusivity(import_most, export_most, both, _slots_that_may_burn(problem, site))
 
 
 def _own_supply_kw(site: Site, slot: int) -> float:
@@ -127,20 +127,20 @@ def _both_may_pay(problem: Problem, site: Site, slot: int) -> bool:
     return margin < MARGIN_EUR_PER_MWH or (has_ceiling and money < 0)
 
 
-def _storage_may_burn(problem: Problem, site: Site) -> bool:
-    grid = site.grid
-    slots = range(problem.horizon.n_slots)
-    has_ceiling = problem.ceilings.cost_ceiling_eur is not None
+def _slots_that_may_burn(problem: Problem, site: Site) -> tuple[int, ...]:
+    if not site.storage:
+        return ()
+    slots = tuple(range(problem.horizon.n_slots))
     wear = [problem.weights.storage_wear * unit.wear_eur_per_kwh * 1000.0 for unit in site.storage]
-    return bool(site.storage) and (
-        min(wear) < MARGIN_EUR_PER_MWH
-        or any(has_commitment(generator) for generator in site.generators)
-        or any(_import_eur_per_mwh(problem, site, t) < 0 for t in slots)
-        or (
-            has_ceiling
-            and any(
-                grid.import_price_eur_per_mwh[t] + grid.network_fee_eur_per_mwh[t] < 0
-                for t in slots
-            )
-        )
-    )
+    is_held_on = any(has_commitment(generator) for generator in site.generators)
+    if min(wear) < MARGIN_EUR_PER_MWH or is_held_on:
+        return slots
+    paid = [t for t in slots if _is_paid_to_import(problem, site, t)]
+    return slots[: paid[-1] + 1] if paid else ()
+
+
+def _is_paid_to_import(problem: Problem, site: Site, slot: int) -> bool:
+    grid = site.grid
+    money = grid.import_price_eur_per_mwh[slot] + grid.network_fee_eur_per_mwh[slot]
+    has_ceiling = problem.ceilings.cost_ceiling_eur is not None
+    return _import_eur_per_mwh(problem, site, slot) < 0 or (has_ceiling and money < 0)

@@ -68,9 +68,8 @@ class SiteModel:
         """Give the binaries the values that ``flows`` imply."""
         for t, is_importing in self.grid.is_importing.items():
             is_importing.set_value(int(flows.export_kw[t] <= 0.0))
-        if self.storage.is_charging is not None:
-            for (u, t), is_charging in self.storage.is_charging.items():
-                is_charging.set_value(int(flows.charge_kw[u][t] > 0.0))
+        for (u, t), is_charging in self.storage.is_charging.items():
+            is_charging.set_value(int(flows.charge_kw[u][t] > 0.0))
         for (k, t), is_on in self.generators.is_on.items():
             is_on.set_value(int(flows.generator_kw[k][t] > 0.0))
 
@@ -110,7 +109,7 @@ def add_site(block: pyo.Block, problem: Problem, site: Site) -> SiteModel:
         site.storage,
         n_slots,
         hours,
-        is_exclusive_by_binary=apart.storage_needs_binary,
+        exclusive_slots=apart.charge_or_discharge_slots,
     )
     renewables = add_renewables(block.renewables, site.renewables, n_slots)
     generators = add_generators(block.generators, site.generators, n_slots, hours)

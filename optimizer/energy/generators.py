@@ -5,9 +5,9 @@ r"""Generators: on-site units that are off, or between minimum load and rating.
     g_{kt} \le \bar g_k o_{kt}                                                 \tag{N2}
     s_{kt} \ge o_{kt} - o_{k,t-1}                                              \tag{N3}
 
-``g`` is output [kW], ``o`` on, ``s`` start. A unit without minimum load and start cost needs none of
-these: its rating is a bound. One with a start cost but no minimum load gives at least 1 W while on,
-because starts are counted from its output.
+``g`` is output [kW], ``o`` on, ``s`` start. A unit without minimum load and start cost needs none
+of these: its rating is a bound. One with a start cost but no minimum load gives at least 1 W while
+on, because starts are counted from its output.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ r"""Storage: state of charge of every unit u of a site over every slot t.
     e_{uT} + v'_u \ge \underline e'_u                                          \tag{S5}
 
 Power is on the grid side [kW]; energy is inside the unit, at the END of the slot [kWh]. The backup
-reserve (S4) and the final energy (S5) are soft: what is missing, v and v' [kWh], is priced.
+reserve (S4) and the final energy (S5) are soft: what is missing, v and v' [kWh], is priced. Which
+slots need the binary z is decided by ``optimizer.exclusivity``.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from optimizer.sites import StorageUnit
 class StorageVars:
     """What others may use. Powers and energy are indexed [unit, slot], expressions are totals.
 
-    ``is_charging`` is ``None`` where exclusivity needs no binary.
+    ``is_charging`` is indexed by the slots that need it.
     """
 
     charge_kw: pyo.Var
     discharge_kw: pyo.Var
     soc_kwh: pyo.Var
-    is_charging: pyo.Var | None
+    is_charging: pyo.Var
     wear_eur: Any
     value_eur: Any
     short_kwh: Any
@@ -44,9 +45,9 @@ def add_storage(
     n_slots: int,
     slot_hours: float,
     *,
-    is_exclusive_by_binary: bool,
+    exclusive_slots: Sequence[int],
 ) -> StorageVars:
-    """Add (S1) to (S5) for ``units``; (S2) and (S3) only if ``is_exclusive_by_binary``."""
+    """Add (S1) to (S5) for ``units``; (S2) and (S3) only in ``exclusive_slots``."""
     index = [(u, t) for u in range(len(units)) for t in range(n_slots)]
     charge = block.charge_kw = pyo.Var(index, bounds=lambda _, u, _t: (0, units[u].charge_max_kw))
     discharge = block.discharge_kw = pyo.Var(
@@ -62,7 +63,7 @@ def add_storage(
         return soc[u, t] == before + stored - drawn
 
     block.soc_balance = pyo.Constraint(index, rule=soc_balance)  # (S1)
-    is_charging = _add_exclusivity(block, units, index) if is_exclusive_by_binary else None
+    is_charging = _add_exclusivity(block, units, exclusive_slots)
     block.wear_eur = pyo.Expression(
         expr=pyo.quicksum(
             slot_hours * units[u].wear_eur_per_kwh * (charge[u, t] + discharge[u, t])
@@ -81,8 +82,9 @@ def add_storage(
 
 
 def _add_exclusivity(
-    block: pyo.Block, units: Sequence[StorageUnit], index: Sequence[tuple[int, int]]
+    block: pyo.Block, units: Sequence[StorageUnit], slots: Sequence[int]
 ) -> pyo.Var:
+    index = [(u, t) for u in range(len(units)) for t in slots]
     is_charging = block.is_charging = pyo.Var(index, within=pyo.Binary)
 
     def charge_only_when_charging(_: pyo.Block, u: int, t: int) -> Any:

@@ -1,15 +1,19 @@
 r"""Jobs that run in one piece at one point: every (point, start) is a column.
 
 .. math::
-    \sum_{p,t} x_{pt} \le 1                                                    \tag{P1}
+    \sum_{p,t} x_{pt} \le 1                                                    \tag{P1} \\
+    F_t = F_{t-1} + \sum_p x_{pt}                                              \tag{P2}
 
 ``x`` is 1 if the job starts in slot t at point p; its length follows from the point. What awkward
-things it does besides (data transfer, lateness, churn) is the column's power and cost.
+things it does besides (data transfer, lateness, churn) is the column's power and cost. ``F``, has
+started by t, and its like for ends are there only where precedence asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import pyomo.environ as pyo
 
@@ -84,12 +88,14 @@ def add_enumerated(
         )
 
     ends = {column: placement.end_slot for column, (_, placement) in placements.items()}
-
-    def started_by(slot: int) -> LinearSum:
-        return LinearSum.of(x for (_, start), x in starts.items() if start <= slot)
-
-    def finished_by(slot: int) -> LinearSum:
-        return LinearSum.of(x for column, x in starts.items() if ends[column] <= slot)
+    started_by: Callable[[int], LinearSum] = _unused
+    finished_by: Callable[[int], LinearSum] = _unused
+    if job.after:
+        block.started = pyo.Block()
+        started_by = _cumulative(block.started, [(start, x) for (_, start), x in starts.items()])
+    if job.name in around.awaited:
+        block.finished = pyo.Block()
+        finished_by = _cumulative(block.finished, [(ends[c], x) for c, x in starts.items()])
 
     def set_start(placement: Placement | None) -> None:
         chosen = None if placement is None else (placement.runs[0].point, placement.start_slot)
@@ -112,6 +118,38 @@ def add_enumerated(
         set_start=set_start,
         read=read,
     )
+
+
+def _unused(_: int) -> LinearSum:
+    """Stand for a sum of a job that no precedence asks about."""
+    return LinearSum()
+
+
+def _cumulative(block: pyo.Block, columns: Sequence[tuple[int, Any]]) -> Callable[[int], LinearSum]:
+    """Add (P2) and return its variables: what of ``columns`` (slot, variable) is at or before t.
+
+    A sum per row instead would make precedence dense: half of all coefficients of a model.
+    """
+    at: dict[int, list[Any]] = {}
+    for slot, x in columns:
+        at.setdefault(slot, []).append(x)
+    slots = sorted(at)
+    block.by = pyo.Var(slots, bounds=(0, 1))
+
+    def adds_up(_: pyo.Block, k: int) -> Any:
+        row = LinearSum.of(at[slots[k]])
+        row.add(-1.0, block.by[slots[k]])
+        if k > 0:
+            row.add(1.0, block.by[slots[k - 1]])
+        return row.expression() == 0
+
+    block.adds_up = pyo.Constraint(range(len(slots)), rule=adds_up)  # (P2)
+
+    def by(slot: int) -> LinearSum:
+        known = bisect_right(slots, slot)
+        return LinearSum.of([block.by[slots[known - 1]]] if known else [])
+
+    return by
 
 
 def _placement(job: Job, way: Way, start: int, around: Surroundings) -> Placement:

@@ -24,7 +24,8 @@ def add_way(block: pyo.Block, job: Job, way: Way, around: Surroundings) -> WayVa
     _add_work(block, v, around)
     _add_presence(block, v)
     if needs.pieces:
-        _add_pieces(block, v)
+        _add_begins(block, v)
+        _add_least_runs(block, v)
         _add_pause_limit(block, v)
     if needs.start:
         _add_start(block, v)
@@ -78,101 +79,113 @@ def _add_work_by_rate(block: pyo.Block, v: WayVars, around: Surroundings) -> Non
 
 
 def _add_presence(block: pyo.Block, v: WayVars) -> None:
+    """Add (W4); where pieces are counted in one configuration, (W6) says it already."""
+    if v.needs.pieces and len(v.configurations) == 1:
+        return
+
     def runs_between_start_and_end(_: pyo.Block, t: int) -> Any:
         row = v.point_slots(None, t)
-        if not row.variables:
-            return pyo.Constraint.Skip
         row.add_sum(v.started_by(t), -1.0)
         row.add_sum(v.finished_by(t))
-        return row.expression() <= 0
+        return row.expression() == 0 if v.needs.one_piece else row.expression() <= 0
 
     block.runs_between_start_and_end = pyo.Constraint(  # (W4)
         _window(v), rule=runs_between_start_and_end
     )
 
 
-def _add_pieces(block: pyo.Block, v: WayVars) -> None:
-    """Add (W5) to (W8)."""
-    needs, first_slot = v.needs, v.way.first_slot
-    index = [(c, t) for c in range(len(v.configurations)) for t in _window(v)]
+def _add_begins(block: pyo.Block, v: WayVars) -> None:
+    """Add (W5) and (W6): a piece begins where it comes on, and nowhere else."""
+    configurations, window = range(len(v.configurations)), _window(v)
 
-    def before(c: int, t: int) -> LinearSum:
-        if t == first_slot and needs.is_running:
-            is_its = v.configurations[c] == v.job.point(v.job.pin.point).configuration  # type: ignore[union-attr]
-            return LinearSum.of([v.served] if is_its else [])
-        return v.point_slots(c, t - 1)
+    def begin(c: int, t: int) -> LinearSum:
+        return LinearSum.of([v.begins[c, t]] if (c, t) in v.begins else [])
 
     def begins_when_it_comes_on(_: pyo.Block, c: int, t: int) -> Any:
         row = v.point_slots(c, t)
         if not row.variables:
             return pyo.Constraint.Skip
-        row.add_sum(before(c, t), -1.0)
-        if (c, t) in v.begins:
-            row.add(-1.0, v.begins[c, t])
+        row.add_sum(v.before(c, t), -1.0)
+        row.add_sum(begin(c, t), -1.0)
         return row.expression() <= 0
 
     def begins_only_when_off(_: pyo.Block, c: int, t: int) -> Any:
-        row = before(c, t)
-        if (c, t) not in v.begins or not row.variables:
+        row = v.before(c, t)
+        row.add_sum(begin(c, t))
+        if not row.variables or (v.needs.is_running and t == v.way.first_slot):
             return pyo.Constraint.Skip
-        row.add(1.0, v.begins[c, t])
         row.add_sum(v.started_by(t), -1.0)
         row.add_sum(v.finished_by(t - 1))
         return row.expression() <= 0
 
-    def begun(c: int, slots: Sequence[int]) -> LinearSum:
-        return LinearSum.of(v.begins[c, k] for k in slots if (c, k) in v.begins)
+    block.begins_when_it_comes_on = pyo.Constraint(  # (W5)
+        configurations, window, rule=begins_when_it_comes_on
+    )
+    block.begins_only_when_off = pyo.Constraint(  # (W6)
+        configurations, range(window.start, window.stop + 1), rule=begins_only_when_off
+    )
+
+
+def _add_least_runs(block: pyo.Block, v: WayVars) -> None:
+    """Add (W7), and (W8) where a piece after a restart must be longer than another."""
+    needs, configurations, window = v.needs, range(len(v.configurations)), _window(v)
+
+    def begun(c: int, first: int, last: int) -> LinearSum:
+        return LinearSum.of(v.begins[c, k] for k in range(first, last + 1) if (c, k) in v.begins)
 
     def lasts(_: pyo.Block, c: int, t: int) -> Any:
-        row = begun(c, range(t - needs.least_begun + 1, t + 1))
+        row = begun(c, t - needs.least_begun + 1, t)
         if not row.variables:
             return pyo.Constraint.Skip
         row.add_sum(v.point_slots(c, t), -1.0)
         return row.expression() <= 0
 
     def lasts_after_restart(_: pyo.Block, c: int, t: int) -> Any:
-        row = begun(c, range(t - needs.least_run + 1, t + 1))
+        row = begun(c, t - needs.least_run + 1, t)
         for k in range(t - needs.least_after_restart + 1, t - needs.least_run + 1):
             row.add_sum(v.restarts(c, k))
+        if not row.variables:
+            return pyo.Constraint.Skip
         row.add_sum(v.point_slots(c, t), -1.0)
-        return row.expression() <= 0 if row.variables else pyo.Constraint.Skip
+        return row.expression() <= 0
 
     def late_begin_is_first(_: pyo.Block, c: int, t: int) -> Any:
         row = v.restarts(c, t)
         is_late = t + needs.least_after_restart > v.way.end_slot
         return row.expression() <= 0 if row.variables and is_late else pyo.Constraint.Skip
 
-    block.begins_when_it_comes_on = pyo.Constraint(index, rule=begins_when_it_comes_on)  # (W5)
-    block.begins_only_when_off = pyo.Constraint(index, rule=begins_only_when_off)  # (W6)
-    block.lasts = pyo.Constraint(index, rule=lasts)  # (W7)
+    block.lasts = pyo.Constraint(configurations, window, rule=lasts)  # (W7)
     if needs.least_after_restart > needs.least_begun:
-        block.lasts_after_restart = pyo.Constraint(index, rule=lasts_after_restart)  # (W8)
-        block.late_begin_is_first = pyo.Constraint(index, rule=late_begin_is_first)  # (W8)
+        block.lasts_after_restart = pyo.Constraint(  # (W8)
+            configurations, window, rule=lasts_after_restart
+        )
+        block.late_begin_is_first = pyo.Constraint(  # (W8)
+            configurations, window, rule=late_begin_is_first
+        )
 
 
 def _add_pause_limit(block: pyo.Block, v: WayVars) -> None:
-    """Add (W9): what the job allows, or what its length and minimum runs leave room for."""
+    """Add (W9): at least one piece, and no more than the job allows or has slots for."""
+    if not v.needs.is_running:
+        pieces = LinearSum.of(v.begins.values())
+        pieces.add(-1.0, v.served)
+        block.begins_once = pyo.Constraint(expr=pieces.expression() >= 0)  # (W9)
     most = _most_pauses(v)
-    if most is None:
-        return
     begins = LinearSum.of(v.begins.values())
-    begins.add(-float(most if v.needs.is_running else most + 1), v.served)
-    if not begins.variables:
-        return
-    if v.job.pausing is None:
-        block.one_piece = pyo.Constraint(expr=begins.expression() == 0)  # (W9)
-    else:
+    if most is not None and begins.variables:
+        begins.add(-float(most if v.needs.is_running else most + 1), v.served)
         block.few_pauses = pyo.Constraint(expr=begins.expression() <= 0)  # (W9)
 
 
 def _most_pauses(v: WayVars) -> int | None:
+    """Pauses a job may make; every further piece must add more slots than its restart loses."""
     needs = v.needs
-    if v.job.pausing is None:
-        return 0
-    limits = [] if v.job.pausing.max_pauses is None else [v.job.pausing.max_pauses]
+    most = v.job.pausing.max_pauses if v.job.pausing is not None else None
+    limits = [] if most is None else [most]
     if needs.counts_slots and needs.lost_slots is not None:
-        # Every further piece must add more slots than its restart loses.
         gain = needs.least_after_restart - round(needs.lost_slots)
+        if gain <= 0:
+            return most
         if needs.is_running:
             limits.append((needs.n_slots - max(1, len(v.way.pinned_slots))) // gain)
         elif needs.first_is_restart:
@@ -184,32 +197,32 @@ def _most_pauses(v: WayVars) -> int | None:
 
 def _add_start(block: pyo.Block, v: WayVars) -> None:
     """Add (W10), and which configuration the first piece has where there are several."""
-
-    def begun_in(t: int) -> LinearSum:
-        row = v.started_by(t)
-        row.add_sum(v.started_by(t - 1), -1.0)
-        return row
-
     slots = range(v.way.first_slot, v.latest_start + 1)
 
     def start_is_kept(_: pyo.Block, t: int) -> Any:
-        return begun_in(t).expression() >= 0
+        return v.started_in(t).expression() >= 0
 
     def starts_running(_: pyo.Block, t: int) -> Any:
-        row = begun_in(t)
-        row.add_sum(v.point_slots(None, t), -1.0)
+        row = v.started_in(t)
+        if v.needs.pieces and not v.needs.is_running:
+            # Integers would not need it, but without it a restart in one slot can pay for a first
+            # start in another, and the bound is a tenth lower.
+            begun = (v.begins[c, t] for c in range(len(v.configurations)) if (c, t) in v.begins)
+            row.add_sum(LinearSum.of(begun), -1.0)
+        else:
+            row.add_sum(v.point_slots(None, t), -1.0)
         return row.expression() <= 0
 
     block.start_is_kept = pyo.Constraint(slots, rule=start_is_kept)  # (W10)
-    block.starts_running = pyo.Constraint(slots, rule=starts_running)  # (W10)
+    if not v.needs.one_piece:
+        block.starts_running = pyo.Constraint(slots, rule=starts_running)  # (W10)
     if len(v.first) > 0:
         _add_first_configuration(block, v, slots)
 
 
 def _add_first_configuration(block: pyo.Block, v: WayVars, slots: Sequence[int]) -> None:
     def first_in_some_configuration(_: pyo.Block, t: int) -> Any:
-        row = v.started_by(t)
-        row.add_sum(v.started_by(t - 1), -1.0)
+        row = v.started_in(t)
         for c in range(len(v.configurations)):
             row.add_sum(v.first_begin(c, t), -1.0)
         return row.expression() == 0
@@ -223,28 +236,29 @@ def _add_first_configuration(block: pyo.Block, v: WayVars, slots: Sequence[int])
 
 def _add_end(block: pyo.Block, v: WayVars) -> None:
     """Add (W11), and at which point it ends where points differ in rate."""
-    slots = range(min(v.finished, default=v.way.end_slot), v.way.end_slot + 1)
-
-    def ended_in(t: int) -> LinearSum:
-        row = v.finished_by(t)
-        row.add_sum(v.finished_by(t - 1), -1.0)
-        return row
+    slots = range(v.way.first_slot + v.shortest, v.way.end_slot + 1)
 
     def end_is_kept(_: pyo.Block, t: int) -> Any:
-        return ended_in(t).expression() >= 0
+        return v.finished_in(t).expression() >= 0
 
     def ends_running(_: pyo.Block, t: int) -> Any:
-        row = ended_in(t)
-        row.add_sum(v.point_slots(None, t - 1), -1.0)
+        if v.needs.one_piece:
+            row = v.finished_by(t)
+            row.add_sum(v.started_by(t - v.shortest), -1.0)
+        else:
+            row = v.finished_in(t)
+            row.add_sum(v.point_slots(None, t - 1), -1.0)
         return row.expression() <= 0
 
     block.end_is_kept = pyo.Constraint(slots, rule=end_is_kept)  # (W11)
     block.ends_running = pyo.Constraint(slots, rule=ends_running)  # (W11)
-    if v.way.has_one_rate:
-        return
+    if not v.way.has_one_rate:
+        _add_last_point(block, v, slots)
 
+
+def _add_last_point(block: pyo.Block, v: WayVars, slots: Sequence[int]) -> None:
     def last_slot_has_a_point(_: pyo.Block, t: int) -> Any:
-        row = ended_in(t)
+        row = v.finished_in(t)
         for p in range(len(v.way.points)):
             if (p, t - 1) in v.last:
                 row.add(-1.0, v.last[p, t - 1])

@@ -30,6 +30,7 @@ class Needs:
     pieces: bool
     start: bool
     end: bool
+    one_piece: bool
     first_is_restart: bool
     is_running: bool
     least_run: int
@@ -70,6 +71,7 @@ class WayVars:
     finished: Any
     last: Any
     latest_start: int
+    shortest: int
 
     def point_slots(self, configuration: int | None, slot: int) -> LinearSum:
         """Return x in ``slot``, of one configuration or of all."""
@@ -96,14 +98,32 @@ class WayVars:
             return LinearSum.of([self.finished[slot]])
         return LinearSum()
 
+    def started_in(self, slot: int) -> LinearSum:
+        """Return 1 if ``slot`` is its first run slot."""
+        first = self.started_by(slot)
+        first.add_sum(self.started_by(slot - 1), -1.0)
+        return first
+
+    def finished_in(self, slot: int) -> LinearSum:
+        """Return 1 if the slot before ``slot`` is its last."""
+        last = self.finished_by(slot)
+        last.add_sum(self.finished_by(slot - 1), -1.0)
+        return last
+
+    def before(self, configuration: int, slot: int) -> LinearSum:
+        """Return x in the slot before ``slot``, which may lie before the horizon."""
+        if slot == self.way.first_slot and self.needs.is_running and self.job.pin is not None:
+            pinned = self.job.point(self.job.pin.point).configuration
+            is_its = self.configurations[configuration] == pinned
+            return LinearSum.of([self.served] if is_its else [])
+        return self.point_slots(configuration, slot - 1)
+
     def first_begin(self, configuration: int, slot: int) -> LinearSum:
         """f: 1 if its first piece begins in ``slot``, in this configuration."""
         if len(self.configurations) > 1:
             key = (configuration, slot)
             return LinearSum.of([self.first[key]] if key in self.first else [])
-        first = self.started_by(slot)
-        first.add_sum(self.started_by(slot - 1), -1.0)
-        return first
+        return self.started_in(slot)
 
     def restarts(self, configuration: int, slot: int) -> LinearSum:
         """Return 1 if a piece begins with a restart in ``slot``, in this configuration."""
@@ -154,9 +174,7 @@ class WayVars:
                 costs["lateness_eur"].add_sum(self.finished_by(t), -per_slot)
         if promised_here(job, self.way) and job.announced is not None:
             slot = job.announced.start_slot
-            kept = self.started_by(slot)
-            kept.add_sum(self.started_by(slot - 1), -1.0)
-            costs["churned_jobs"].add_sum(kept, -1.0)
+            costs["churned_jobs"].add_sum(self.started_in(slot), -1.0)
 
     def set_start(self, placement: Placement | None) -> None:
         """Give the binaries the values of ``placement`` if it goes this way, else zero."""
@@ -194,22 +212,24 @@ def needs_of(job: Job, way: Way, around: Surroundings) -> Needs:
     first_is_free = not (is_running or first_is_restart)
     n_configurations = len({point.configuration for point in way.points})
     costs_restarts = pausing is not None and (pausing.restart_kwh > 0 or pausing.restart_eur > 0)
-    pieces = (
-        pausing is None
-        or pausing.max_pauses is not None
-        or least_after > 1
-        or costs_restarts
-        or first_is_restart
+    pieces = pausing is not None and (
+        pausing.max_pauses is not None or least_after > 1 or costs_restarts or first_is_restart
     )
     start = (
         bool(job.after)
+        or pausing is None
         or (way.transfer.n_slots > 0 and way.transfer.it_kw > 0)
         or promised_here(job, way)
         or (first_is_free and pausing is not None and pausing.restart_kwh > 0)
         or (first_is_free and least_after > least_run)
         or (first_is_free and restart_slots > 0 and n_configurations > 1)
     )
-    end = is_late_possible(job, way) or job.name in around.awaited or not way.has_one_rate
+    end = (
+        pausing is None
+        or is_late_possible(job, way)
+        or job.name in around.awaited
+        or not way.has_one_rate
+    )
     lost_slots = None
     if way.has_one_rate:
         lost = lost_per_restart(job, way.fastest.configuration, around.links, hours)
@@ -218,6 +238,7 @@ def needs_of(job: Job, way: Way, around: Surroundings) -> Needs:
         pieces=pieces,
         start=start,
         end=end,
+        one_piece=pausing is None,
         first_is_restart=first_is_restart,
         is_running=is_running,
         least_run=least_run,
@@ -275,4 +296,5 @@ def add_variables(
         finished=block.finished,
         last=block.last,
         latest_start=latest_start,
+        shortest=shortest,
     )

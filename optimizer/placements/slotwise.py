@@ -3,24 +3,27 @@ r"""Jobs that may pause or change their point: one variable per point and slot.
 For one way of a job (``Way``), with configurations c and x_t the sum over its points:
 
 .. math::
-    \sum_{t} x_t = n z + \rho R  \quad\text{(one rate)}                        \tag{W1}
-    \sum_{p,t} r_p x_{pt} - \sum_c l_c R_c \ge (w - \tau / 2) z                  \tag{W2}
-    \sum_{p,t} r_p x_{pt} - \sum_c l_c R_c \le (w - 2 \tau) z + \sum_{p,t} r_p e_{pt} \tag{W3}
-    x_t \le F_t - E_t                                                          \tag{W4}
-    b_{ct} \ge x_{ct} - x_{c,t-1}                                              \tag{W5}
-    b_{ct} + x_{c,t-1} \le F_t - E_{t-1}                                       \tag{W6}
-    \sum_{t - m < k \le t} b_{ck} \le x_{ct}                                   \tag{W7}
-    \sum_{t - m' < k \le t} b_{ck} - \sum_{t - m' < k \le t - m} f_{ck} \le x_{ct} \tag{W8}
-    \sum_{c,t} b_{ct} \le (\text{pauses} + 1) z                                \tag{W9}
-    F_{t-1} \le F_t, \quad F_t - F_{t-1} \le x_t                               \tag{W10}
-    E_{t-1} \le E_t, \quad E_t - E_{t-1} \le x_{t-1}                           \tag{W11}
-    \sum_k z_k \le 1                                                           \tag{W12}
+    \sum_{t} x_t = n z + \rho R  \quad\text{(one rate)}                        \tag{W1} \\
+    \sum_{p,t} r_p x_{pt} - \sum_c l_c R_c \ge (w - \tau / 2) z                \tag{W2} \\
+    \sum_{p,t} r_p x_{pt} - \sum_c l_c R_c
+        \le (w - 2 \tau) z + \sum_{p,t} r_p e_{pt}                            \tag{W3} \\
+    x_t \le F_t - E_t \quad\text{(= where it cannot pause)}                    \tag{W4} \\
+    b_{ct} \ge x_{ct} - x_{c,t-1}                                             \tag{W5} \\
+    b_{ct} + x_{c,t-1} \le F_t - E_{t-1}                                      \tag{W6} \\
+    \sum_{t - m < k \le t} b_{ck} \le x_{ct}                                  \tag{W7} \\
+    \sum_{t - m' < k \le t} b_{ck} - \sum_{t - m' < k \le t - m} f_{ck} \le x_{ct} \tag{W8} \\
+    z \le \sum_{c,t} b_{ct} \le (\text{pauses} + 1) z                        \tag{W9} \\
+    0 \le F_t - F_{t-1} \le \sum_c b_{ct}                                     \tag{W10} \\
+    0 \le E_t - E_{t-1} \le x_{t-1}, \quad
+        E_t \le F_{t-n} \quad\text{where it cannot pause}                      \tag{W11} \\
+    \sum_k z_k \le 1                                                         \tag{W12}
 
-``x`` runs, ``z`` served in this way, ``b`` begins a piece, ``F`` has started by slot t, ``E`` is done
-by the start of slot t, ``f`` first piece begins, ``e`` last slot; n slots or work w to do, rates r,
-restarts R, each of which loses rho slots or work l_c; least piece m, m' after a restart. Only x and z
-are binary: with them the rest is integral. What a job does not need is not built: F only where the
-first start matters, E only where the end does, b only where pieces do.
+``x`` runs, ``z`` served in this way, ``b`` begins a piece, ``F`` has started by slot t, ``E`` is
+done by the start of slot t, ``f`` first piece begins, ``e`` last slot; n slots or work w to do,
+within a tolerance tau; rates r; restarts R, each of which loses rho slots or work l_c; least piece
+m, m' after a restart. Only x and z are binary: with them the rest is integral. What a job does not
+need is not built: F only where the first start matters, E only where the end does, b only where
+pieces do.
 """
 
 from __future__ import annotations
