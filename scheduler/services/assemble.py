@@ -16,7 +16,12 @@ import pandas as pd
 from connectors.types import GridEventNotice
 from optimizer import CapacityLimit, Ceilings, Horizon, Link, Problem, Weights
 from scheduler.services.assemble_deadlines import Outlook, mean_eur_per_it_kwh
-from scheduler.services.assemble_jobs import AnnouncedStart, JobToPlan, assemble_jobs
+from scheduler.services.assemble_jobs import (
+    AnnouncedStart,
+    JobToPlan,
+    Surroundings,
+    assemble_jobs,
+)
 from scheduler.services.assemble_signals import FILL_DAYS, InputRefused, SignalTable
 from scheduler.services.assemble_sites import FleetState, assemble_site
 from scheduler.services.window import PlanWindow, slot_start_not_before
@@ -98,7 +103,7 @@ def assemble(
         links={(link.from_site, link.to_site): link for link in links},
         weights=weights,
     )
-    fitted = assemble_jobs(fleet, jobs, window, now=now, state=state, outlook=outlook)
+    fitted = assemble_jobs(jobs, Surroundings(fleet, window, now, outlook), state)
     limits, limit_marks = _capacity_limits(fleet, events, window)
     problem = Problem(
         horizon=Horizon(window.n_slots, window.slot_hours),

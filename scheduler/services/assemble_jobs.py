@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from optimizer import Announced, InputData, Job, OperatingPoint, Pausing, Pin, slots_to_do
+from optimizer import (
+    Announced,
+    InputData,
+    Job,
+    OperatingPoint,
+    Pausing,
+    Pin,
+    slots_to_do,
+    transfer_to,
+)
 from scheduler.services.assemble_deadlines import Outlook, fit_deadline
 from scheduler.services.assemble_precedence import Sorting, apply_precedence
 from scheduler.services.assemble_sites import FleetState
@@ -75,18 +84,22 @@ class AssembledJobs:
     marks: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the assembly of all jobs shares."""
+
+    fleet: FleetSpec
+    window: PlanWindow
+    now: datetime
+    outlook: Outlook
+
+
 class NotPlannableError(Exception):
     """A job no plan can hold now; the text says why."""
 
 
 def assemble_jobs(
-    fleet: FleetSpec,
-    jobs: Sequence[JobToPlan],
-    window: PlanWindow,
-    *,
-    now: datetime,
-    state: FleetState,
-    outlook: Outlook,
+    jobs: Sequence[JobToPlan], around: Surroundings, state: FleetState
 ) -> AssembledJobs:
     """Return the jobs that the window can hold.
 
@@ -98,7 +111,7 @@ def assemble_jobs(
     for job in jobs:
         name = job.spec.name
         try:
-            in_slots = _job(fleet, job, window, now)
+            in_slots = _job(job, around)
         except NotPlannableError as error:
             sorting.left_out[name] = str(error)
             continue
@@ -106,7 +119,7 @@ def assemble_jobs(
             sorting.done.add(name)
             sorting.left_out[name] = "it is expected to be done before the window begins"
             continue
-        fitted = fit_deadline(in_slots, outlook)
+        fitted = fit_deadline(in_slots, around.outlook)
         if fitted.job is None:
             sorting.left_out[name] = fitted.note
             continue
@@ -121,9 +134,9 @@ def assemble_jobs(
     return AssembledJobs(ready, cut_jobs, (*sorting.marks, *left_out))
 
 
-def _job(fleet: FleetSpec, standing: JobToPlan, window: PlanWindow, now: datetime) -> Job | None:
+def _job(standing: JobToPlan, around: Surroundings) -> Job | None:
     """Return the job in slots, its deadline as if the window had no end; ``None`` if soon done."""
-    spec = standing.spec
+    fleet, window, spec = around.fleet, around.window, standing.spec
     points = _points(fleet, standing)
     # A job that cannot pause and once began goes on, whatever the cluster says of it now.
     is_running = standing.is_running or (standing.had_started and spec.pausing is None)
@@ -131,8 +144,8 @@ def _job(fleet: FleetSpec, standing: JobToPlan, window: PlanWindow, now: datetim
     current = None
     if is_running:
         current = _current_point(standing, points)
-        work -= current.work_per_hour * max(0.0, (window.start - now) / timedelta(hours=1))
-        if work <= 0.0 < standing.work_left_hours and window.start > now:
+        work -= current.work_per_hour * max(0.0, (window.start - around.now) / timedelta(hours=1))
+        if work <= 0.0 < standing.work_left_hours and window.start > around.now:
             return None
     release_slot = max(0, window.slot_not_before(spec.release_at))
     if release_slot >= window.n_slots and not is_running:
@@ -155,7 +168,7 @@ def _job(fleet: FleetSpec, standing: JobToPlan, window: PlanWindow, now: datetim
     )
     if current is not None:
         return _pin_running(job, current, standing, window)
-    return _announce(job, fleet, standing, window, now)
+    return _announce(job, standing, around)
 
 
 def _value_eur(fleet: FleetSpec, spec: JobSpec) -> float:
@@ -247,19 +260,27 @@ def _pin_running(job: Job, point: OperatingPoint, standing: JobToPlan, window: P
     )
 
 
-def _announce(
-    job: Job, fleet: FleetSpec, standing: JobToPlan, window: PlanWindow, now: datetime
-) -> Job:
+def _announce(job: Job, standing: JobToPlan, around: Surroundings) -> Job:
     """Note what was promised; a start within the freeze is pinned to it."""
     promise = standing.announced
     if promise is None or job.had_started:
         return job
-    slot = window.slot_of(promise.start_at)
-    if not job.release_slot <= slot < window.n_slots:
+    slot = around.window.slot_of(promise.start_at)
+    if not job.release_slot <= slot < around.window.n_slots:
         return job
     announced = replace(job, announced=Announced(promise.site, slot))
-    frozen_until = now + timedelta(minutes=fleet.planning.freeze_minutes)
+    frozen_until = around.now + timedelta(minutes=around.fleet.planning.freeze_minutes)
     name = f"{promise.site}/{promise.point}"
     if promise.start_at >= frozen_until or name not in {point.name for point in job.points}:
         return announced
-    return replace(announced, pin=Pin(name, slot, 1))
+    return replace(
+        announced, pin=Pin(name, slot, 1), data=_data_still_to_move(job, promise.site, slot, around)
+    )
+
+
+def _data_still_to_move(job: Job, site: str, slot: int, around: Surroundings) -> InputData | None:
+    """Input data of a job with a frozen start, unless moving it had to begin before the window."""
+    outlook = around.outlook
+    transfer = transfer_to(job, site, outlook.links, outlook.slot_hours)
+    is_under_way = transfer is not None and job.release_slot + transfer.n_slots > slot
+    return None if is_under_way else job.data
