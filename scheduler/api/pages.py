@@ -24,6 +24,7 @@ from scheduler.views import IndexRow, PageActions, index_page, login_page, plan_
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 _PLANS_SHOWN = 100
+_MOST_REASONS = 100  # a sentence for each job takes some 20 ms
 _SEE_OTHER = 303
 
 
@@ -91,13 +92,15 @@ def show_plans(session: SessionDep, _person: PersonDep) -> str:
 def show_plan(plan_id: UUID, session: SessionDep, person: PersonDep) -> str:
     """Show one plan, with a form to decide on it where that is possible."""
     plan = plans.get_plan(session, plan_id)
+    document = plans.read_document(session, plan_id)
     return plan_page(
-        plans.read_document(session, plan_id),
+        document,
         title=f"Plan {plan.created_at:%Y-%m-%d %H:%M} UTC",
         status=plan.status.value,
         note=_decision(plan),
         actions=_actions(plan, person),
         links=_links(plan),
+        with_reasons=len(document.problem.jobs) <= _MOST_REASONS,
     )
 
 
