@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from copy import deepcopy
 from functools import cache
@@ -96,6 +97,13 @@ def test_a_broken_contract_is_noticed(name: str, importer: str, imported: str) -
         graph.add_module(imported, is_squashed=True)
     graph.add_import(importer=importer, imported=imported, line_number=1, line_contents="")
     assert not is_kept(CONTRACTS[name], graph)
+
+
+def test_nobody_reaches_into_the_optimiser() -> None:
+    """What the contract has to pass over is refused here by how it is written."""
+    written = re.compile(r"^\s*(from optimizer\.|import optimizer\.)", re.MULTILINE)
+    sources = (ROOT / "scheduler").rglob("*.py")
+    assert [str(path) for path in sources if written.search(path.read_text("utf-8"))] == []
 
 
 def test_every_contract_has_an_offence() -> None:

@@ -1,0 +1,112 @@
+"""``gridtide serve`` and its processes, really started."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scheduler.cli.console import ExitCode
+from tests.cli.test_supervise import is_alive, until
+
+PROGRAM = [sys.executable, "-m", "scheduler"]
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def children_of(pid: int) -> list[int]:
+    """Direct children of a process."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A state folder and a port of its own."""
+    ours = {"GRIDTIDE_STATE_DIR": str(tmp_path / "state"), "GRIDTIDE_PORT": str(free_port())}
+    return {key: value for key, value in os.environ.items() if "GRIDTIDE" not in key} | ours
+
+
+@pytest.fixture
+def server(
+    environment: dict[str, str], tmp_path: Path
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A started ``serve`` that answers, and its address."""
+    with (tmp_path / "output").open("w") as output:
+        process = subprocess.Popen(
+            [*PROGRAM, "serve"], env=environment, stdout=output, stderr=output, text=True
+        )
+    address = f"http://127.0.0.1:{environment['GRIDTIDE_PORT']}"
+    try:
+        wait_until_ready(process, address, tmp_path / "output")
+        yield process, address
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait_until_ready(process: subprocess.Popen[str], address: str, output: Path) -> None:
+    """Wait until the API says that it is ready."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        assert process.poll() is None, output.read_text()
+        try:
+            if httpx.get(f"{address}/health/ready").status_code == HTTPStatus.OK:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail(output.read_text())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_serve_runs_four_processes_and_ends_them(
+    server: tuple[subprocess.Popen[str], str], tmp_path: Path
+) -> None:
+    """The printed key opens the API; Ctrl-C ends all four processes with exit code 0."""
+    process, address = server
+    children = children_of(process.pid)
+    assert len(children) == 4
+    printed = re.search(r"^gt_\S+", (tmp_path / "output").read_text(), re.MULTILINE)
+    assert printed is not None
+    headers = {"Authorization": f"Bearer {printed[0]}"}
+    assert httpx.get(f"{address}/v1/jobs", headers=headers).json()["items"] == []
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == ExitCode.OK
+    assert not any(is_alive(pid) for pid in children)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_processes_end_with_their_parent(server: tuple[subprocess.Popen[str], str]) -> None:
+    """A kill -9 of ``serve`` leaves nothing behind that would serve or dispatch on."""
+    process, _ = server
+    children = children_of(process.pid)
+    process.kill()
+    process.wait()
+    until(lambda: not any(is_alive(pid) for pid in children))
+
+
+@pytest.mark.parametrize("name", ["api", "worker", "clock", "dispatcher"])
+def test_a_process_refuses_a_database_without_schema(
+    name: str, environment: dict[str, str]
+) -> None:
+    """It says what to do instead of failing later."""
+    ended = subprocess.run(
+        [*PROGRAM, name], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == ExitCode.INVALID
+    assert "gridtide db upgrade" in ended.stderr
