@@ -37,7 +37,7 @@ def summary_text(doc: PlanDocument) -> str:
         _terms_table(doc),
         *_notices("Obligations missed", violation_notices(doc)),
         *_notices("Jobs not in this plan", unserved_notices(doc)),
-        *_notices("About the inputs", doc.marks),
+        *_notices("Notes", doc.marks),
     ]
     return render(parts)
 

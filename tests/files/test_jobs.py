@@ -86,6 +86,12 @@ def test_a_line_with_too_many_cells_is_refused(tmp_path: Path) -> None:
     assert _problems(path) == ("line 2: more cells than the 7 columns",)
 
 
+def test_a_command_with_an_open_quote_is_refused(tmp_path: Path) -> None:
+    """It would run something else than was meant."""
+    path = _file(tmp_path, "jobs.csv", f"{HEADER},command\na,1,p,1,1,{WINDOW},echo 'x\n")
+    assert _problems(path) == ('line 2: command = "echo \'x": no closing quotation',)
+
+
 def test_names_used_twice_and_unknown_predecessors_are_named_with_their_line(
     tmp_path: Path,
 ) -> None:
