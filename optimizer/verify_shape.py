@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
@@ -64,6 +65,9 @@ def _runs(job: Job, placement: Placement, n_slots: int) -> Iterator[Breach]:
     for run in placement.runs:
         if run.point not in known:
             yield _wrong(owner, "known_point", f"it has no operating point {run.point}")
+        if not (_is_whole(run.start_slot) and _is_whole(run.end_slot)):
+            yield _wrong(owner, "runs", "a slot is not a whole number")
+            return
         if run.start_slot < free_from:
             early = float(free_from - run.start_slot)
             yield Breach(owner, "runs_in_order", run.start_slot, early, "slots")
@@ -73,6 +77,15 @@ def _runs(job: Job, placement: Placement, n_slots: int) -> Iterator[Breach]:
         if run.end_slot > n_slots:
             yield Breach(owner, "horizon", n_slots, float(run.end_slot - n_slots), "slots")
         free_from = run.end_slot
+
+
+def _is_whole(slot: int) -> bool:
+    """Whether a slot can be counted with, whatever a plan read from elsewhere has there."""
+    try:
+        operator.index(slot)
+    except TypeError:
+        return False
+    return True
 
 
 def _flows(problem: Problem, plan: Plan) -> Iterator[Breach]:

@@ -207,6 +207,10 @@ MISSTATED: dict[str, tuple[str, dict[str, Any]]] = {
         {"placements": (Placement("job", "Atlantis", (Run("A/full", 0, 2),)),)},
     ),
     "a placement without runs": ("runs", {"placements": (Placement("job", "A", ()),)}),
+    "a slot that is no number": (
+        "runs",
+        {"placements": (build.placed("job", ("A/full", 0, math.nan)),)},  # type: ignore[arg-type]
+    ),
     "a start before the horizon": (
         "runs_in_order",
         {"placements": (build.placed("job", ("A/full", -1, 1)),)},
