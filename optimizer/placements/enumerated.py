@@ -12,7 +12,7 @@ started by t, and its like for ends are there only where precedence asks.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pyomo.environ as pyo
@@ -27,6 +27,9 @@ from optimizer.settlement import is_churned, lateness_eur
 
 Column = tuple[str, int]
 """(point, first run slot)."""
+
+Progress = Callable[[int], LinearSum]
+"""How much of a job has started, or is done, by a slot."""
 
 
 def runs_in_one_piece(job: Job, ways: Iterable[Way], around: Surroundings) -> bool:
@@ -74,28 +77,10 @@ def add_enumerated(
     gpus: dict[PoolSlot, LinearSum] = {}
     costs = cost_if_left_out(job)
     for column, (way, placement) in placements.items():
-        x, point = starts[column], way.points[0]
-        for t in range(placement.start_slot, placement.end_slot):
-            power.setdefault((way.site, t), LinearSum()).add(point.power_kw, x)
-            gpus.setdefault((way.site, point.pool, t), LinearSum()).add(point.gpus, x)
-        for t in range(placement.start_slot - way.transfer.n_slots, placement.start_slot):
-            power.setdefault((way.site, t), LinearSum()).add(way.transfer.it_kw, x)
-        for term, cost in fixed_costs(job, way).items():
-            costs[term].add(cost, x)
-        costs["lateness_eur"].add(lateness_eur(job, placement.end_slot), x)
-        costs["churned_jobs"].add(
-            float(is_churned(job, placement)) - float(is_churned(job, None)), x
-        )
-
-    ends = {column: placement.end_slot for column, (_, placement) in placements.items()}
-    started_by: Callable[[int], LinearSum] = _unused
-    finished_by: Callable[[int], LinearSum] = _unused
-    if job.after:
-        block.started = pyo.Block()
-        started_by = _cumulative(block.started, [(start, x) for (_, start), x in starts.items()])
-    if job.name in around.awaited:
-        block.finished = pyo.Block()
-        finished_by = _cumulative(block.finished, [(ends[c], x) for c, x in starts.items()])
+        _add_column(starts[column], job, way, placement, power, gpus)
+        for term, cost in _column_costs(job, way, placement).items():
+            costs[term].add(cost, starts[column])
+    started_by, finished_by = _progress(block, job, placements, around)
 
     def set_start(placement: Placement | None) -> None:
         chosen = None if placement is None else (placement.runs[0].point, placement.start_slot)
@@ -105,14 +90,14 @@ def add_enumerated(
     def read() -> Placement | None:
         return next((placements[c][1] for c, x in starts.items() if x.value > 0.5), None)
 
-    first_starts = sorted(start for _, start in placements)
+    first_starts = [start for _, start in placements]
     return JobTerms(
         job=job.name,
         served=served,
         it_power_kw=power,
         gpus=gpus,
         costs=costs,
-        start_slots=range(first_starts[0], first_starts[-1] + 1),
+        start_slots=range(min(first_starts), max(first_starts) + 1),
         started_by=started_by,
         finished_by=finished_by,
         set_start=set_start,
@@ -120,9 +105,57 @@ def add_enumerated(
     )
 
 
-def _unused(_: int) -> LinearSum:
-    """Stand for a sum of a job that no precedence asks about."""
+def _add_column(
+    x: Any,
+    job: Job,
+    way: Way,
+    placement: Placement,
+    power: dict[SitePower, LinearSum],
+    gpus: dict[PoolSlot, LinearSum],
+) -> None:
+    """Add what one placement draws and holds, slot by slot."""
+    point = job.point(placement.runs[0].point)
+    for t in range(placement.start_slot, placement.end_slot):
+        power.setdefault((way.site, t), LinearSum()).add(point.power_kw, x)
+        gpus.setdefault((way.site, point.pool, t), LinearSum()).add(point.gpus, x)
+    for t in range(placement.start_slot - way.transfer.n_slots, placement.start_slot):
+        power.setdefault((way.site, t), LinearSum()).add(way.transfer.it_kw, x)
+
+
+def _column_costs(job: Job, way: Way, placement: Placement) -> dict[str, float]:
+    """Return what one placement changes in the job's terms."""
+    return {
+        **fixed_costs(job, way),
+        "lateness_eur": lateness_eur(job, placement.end_slot),
+        "churned_jobs": float(is_churned(job, placement)) - float(is_churned(job, None)),
+    }
+
+
+def _progress(
+    block: pyo.Block,
+    job: Job,
+    placements: Mapping[Column, tuple[Way, Placement]],
+    around: Surroundings,
+) -> tuple[Progress, Progress]:
+    """Return started-by and finished-by, with variables only where precedence asks for them."""
+    started_by = finished_by = _unused
+    if job.after:
+        block.started = pyo.Block()
+        starts = [(start, block.starts[point, start]) for point, start in placements]
+        started_by = _cumulative(block.started, starts)
+    if job.name in around.awaited:
+        block.finished = pyo.Block()
+        ends = [(placed.end_slot, block.starts[c]) for c, (_, placed) in placements.items()]
+        finished_by = _cumulative(block.finished, ends)
+    return started_by, finished_by
+
+
+def _nothing(_: int) -> LinearSum:
     return LinearSum()
+
+
+_unused: Progress = _nothing
+"""Stands for a sum of a job that no precedence asks about."""
 
 
 def _cumulative(block: pyo.Block, columns: Sequence[tuple[int, Any]]) -> Callable[[int], LinearSum]:

@@ -88,8 +88,8 @@ def one_piece() -> Problem:
 def pausable() -> Problem:
     """One rate: restarts that lose a slot and draw energy, minimum runs, a soft deadline."""
     pausing = Pausing(2, 2, 0.5, 0.3, max_pauses=1)
-    late = _job("p", pausing=pausing, due_slot=6, lateness_eur_per_slot=1.0, deadline_slot=8)
-    return problem(late, sites=(site(),))
+    costly = _job("p", 4.0, pausing=pausing, due_slot=6, lateness_eur_per_slot=1.0, deadline_slot=8)
+    return problem(costly, sites=(site(),))
 
 
 def resumed() -> Problem:
