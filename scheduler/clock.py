@@ -61,10 +61,10 @@ class Clock:
     def run(self, stop: threading.Event) -> None:
         """Keep time until asked to stop."""
         every = IntervalTrigger(minutes=CATCH_UP_MINUTES, timezone=UTC)
-        self._scheduler.add_job(self._fire, every, id="catch-up")
+        self._scheduler.add_job(self.fire, every, id="catch-up")
         self._scheduler.start()
         try:
-            self._fire()
+            self.fire()
             stop.wait()
         finally:
             self._scheduler.shutdown(wait=True)
@@ -73,7 +73,8 @@ class Clock:
         """Return what it fires at, by name."""
         return {job.id: str(job.trigger) for job in self._scheduler.get_jobs()}
 
-    def _fire(self) -> None:
+    def fire(self) -> None:
+        """Queue what is due, and set triggers anew where the fleet has changed."""
         try:
             self._follow_fleet()
             queue_owed(self._sessions, self._now)
@@ -91,7 +92,7 @@ class Clock:
             if job.id != "catch-up":
                 job.remove()
         for name, trigger in _triggers(fleet).items():
-            self._scheduler.add_job(self._fire, trigger, id=name)
+            self._scheduler.add_job(self.fire, trigger, id=name)
         self._fleet = fleet
 
 

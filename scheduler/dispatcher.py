@@ -8,7 +8,6 @@ import threading
 from scheduler.db.outage import DATABASE_AWAY
 from scheduler.db.session import SessionFactory
 from scheduler.services.dispatch import Dispatcher
-from scheduler.services.errors import ServiceError
 from scheduler.services.outside import OutsideOf
 from scheduler.timekeeping import Now
 
@@ -29,6 +28,6 @@ def run_dispatcher(
             dispatcher.tick()
         except DATABASE_AWAY as error:
             log.warning("database unavailable, trying again: %s", error.orig)
-        except ServiceError as error:
-            log.warning("cannot dispatch: %s", error)
+        except Exception:  # one bad tick must not be the last
+            log.exception("a tick failed")
         stop.wait(every_s)

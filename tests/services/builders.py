@@ -26,9 +26,10 @@ def site_spec(name: str = "DE", **changes: Any) -> dict[str, Any]:
 
 
 def fleet_spec(*sites: dict[str, Any], **changes: Any) -> FleetSpec:
-    """A fleet of these sites; of one plain site where none is given."""
-    document = {"planning": {"weights": {"carbon_eur_per_t": 0.0}}} | changes
-    return FleetSpec.model_validate(document | {"sites": sites or (site_spec(),)})
+    """A fleet of these sites, or of a plain one; carbon has no price unless given."""
+    planning = {"weights": {"carbon_eur_per_t": 0.0}} | changes.pop("planning", {})
+    document = changes | {"planning": planning, "sites": sites or (site_spec(),)}
+    return FleetSpec.model_validate(document)
 
 
 def job_spec(name: str = "train", **changes: Any) -> JobSpec:

@@ -1,0 +1,122 @@
+"""Settings, clocks, windows, and what the composition root makes of them."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.clusters.local import LocalCluster
+from scheduler.db.upgrade import upgrade
+from scheduler.main import connect, open_sessions, outside_of
+from scheduler.services import fleet as fleets
+from scheduler.services.errors import Invalid
+from scheduler.services.window import PlanWindow, slot_start_not_before
+from scheduler.settings import Settings
+from scheduler.timekeeping import accelerated_now, system_now
+from tests.services.builders import START, fleet_spec, site_spec
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a prefix; the database lies in the state folder unless stated."""
+    monkeypatch.setenv("GRIDTIDE_STATE_DIR", "/srv/gridtide")
+    monkeypatch.setenv("GRIDTIDE_PORT", "9000")
+    settings = Settings()
+    assert settings.port == 9000
+    assert settings.resolved_database_url == "sqlite:////srv/gridtide/gridtide.db"
+    monkeypatch.setenv("GRIDTIDE_DATABASE_URL", "postgresql+psycopg://db/gridtide")
+    assert Settings().resolved_database_url == "postgresql+psycopg://db/gridtide"
+
+
+def test_the_database_of_a_new_state_folder_can_be_used(tmp_path: Path) -> None:
+    """The folder is made."""
+    settings = Settings(state_dir=tmp_path / "new")
+    sessions = open_sessions(settings)
+    upgrade(settings.resolved_database_url)
+    with sessions.begin() as session:
+        assert fleets.find_current(session) is None
+    sessions.kw["bind"].dispose()
+
+
+async def test_each_site_gets_its_cluster_and_batteries(tmp_path: Path) -> None:
+    """Local clusters have the pools of their site; batteries stand at their first charge."""
+    battery = {"power_kw": 2, "capacity_kwh": 4, "soc_initial_kwh": 1}
+    fleet = fleet_spec(site_spec(batteries=[battery]), site_spec("FR"))
+    outside = connect(Settings(state_dir=tmp_path), fleet, lambda: START)
+    assert list(outside.clusters) == ["DE", "FR"]
+    assert isinstance(outside.clusters["DE"], LocalCluster)
+    (pool,) = await outside.clusters["FR"].capacity()
+    assert (pool.pool, pool.gpus_total) == ("a100", 8)
+    assert (await outside.batteries["DE", "battery"].telemetry()).soc_kwh == 1
+
+
+def test_connections_are_made_anew_only_for_another_fleet(tmp_path: Path) -> None:
+    """A battery told to charge must be the one that is read next."""
+    outside = outside_of(Settings(state_dir=tmp_path), lambda: START)
+    first = outside(fleet_spec())
+    assert outside(fleet_spec()) is first
+    assert list(outside(fleet_spec(site_spec("FR"))).clusters) == ["FR"]
+
+
+def test_an_unknown_kind_of_cluster_is_refused_by_name(tmp_path: Path) -> None:
+    """Site, value and what there is."""
+    fleet = fleet_spec(site_spec(cluster="mainframe"))
+    with pytest.raises(Invalid, match="site DE: cluster = 'mainframe', must be 'local'"):
+        connect(Settings(state_dir=tmp_path), fleet, lambda: START)
+
+
+def test_the_system_clock_is_in_utc() -> None:
+    """Aware, and now."""
+    assert system_now().tzinfo is UTC
+    assert abs(system_now() - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+def test_an_accelerated_clock_runs_as_much_faster_as_asked() -> None:
+    """At 3600 a tenth of a second is six minutes."""
+    now = accelerated_now(START, 3600)
+    began = time.monotonic()
+    time.sleep(0.1)
+    hours = (now() - START) / timedelta(hours=1)
+    assert 0.09 <= hours <= time.monotonic() - began + 0.05
+    with pytest.raises(ValueError, match="factor = 0"):
+        accelerated_now(START, 0)
+    with pytest.raises(ValueError, match="no time zone"):
+        accelerated_now(datetime(2021, 1, 1), 1)  # noqa: DTZ001
+
+
+def test_a_window_knows_the_instant_of_every_slot() -> None:
+    """In quarters of an hour, before and after its ends as well."""
+    window = PlanWindow(datetime.fromisoformat("2021-07-05T02:15+02:00"), 15, 8)
+    start = datetime(2021, 7, 5, 0, 15, tzinfo=UTC)
+    assert window.start == start
+    assert window.end == start + timedelta(hours=2)
+    inside = start + timedelta(minutes=31)
+    assert (window.slot_of(inside), window.slot_not_before(inside)) == (2, 3)
+    assert (window.slot_of(start), window.slot_not_before(start)) == (0, 0)
+    before = start - timedelta(minutes=1)
+    assert (window.slot_of(before), window.slot_not_before(before)) == (-1, 0)
+
+
+@pytest.mark.parametrize(
+    ("start", "minutes", "n_slots", "said"),
+    [
+        (START + timedelta(minutes=5), 15, 1, "must be a multiple of 15 minutes"),
+        (START, 20, 1, "slot_minutes = 20"),
+        (START, 15, 0, "n_slots = 0"),
+        (START.replace(tzinfo=None), 15, 1, "must carry a time zone"),
+    ],
+)
+def test_windows_that_make_no_sense_are_refused(
+    start: datetime, minutes: int, n_slots: int, said: str
+) -> None:
+    """The value and the limit are named."""
+    with pytest.raises(ValueError, match=said):
+        PlanWindow(start, minutes, n_slots)
+
+
+def test_the_next_slot_begins_on_the_grid() -> None:
+    """An instant on it is its own."""
+    assert slot_start_not_before(START, 60) == START
+    assert slot_start_not_before(START + timedelta(seconds=1), 15) == START.replace(minute=15)
