@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from scheduler.views import PageActions, index_page, login_page, plan_page
-from tests.views.sample import HOSTILE_NAME, sample_document
+from tests.views.sample import HOSTILE_NAME, INDEX_ROW, sample_document
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 ARGUMENTS = (
@@ -182,7 +182,7 @@ def test_text_stands_out_from_its_background(browser: Browser, html: Path, schem
 
 def test_the_list_and_the_sign_in_fit_a_phone(browser: Browser, tmp_path: Path) -> None:
     """The other two pages keep to the width of a phone as well."""
-    for name, text in (("index", index_page([])), ("login", login_page("no such key"))):
+    for name, text in (("index", index_page([INDEX_ROW])), ("login", login_page("no such key"))):
         path = tmp_path / f"{name}.html"
         path.write_text(text)
         for watched in _open(browser, path, PHONE):

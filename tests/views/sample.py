@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from optimizer import (
     CapacityLimit,
@@ -40,10 +40,27 @@ from optimizer import (
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec
+from scheduler.views import IndexRow
 
 N_SLOTS = 30
 HOSTILE_NAME = "<script>alert('x')</script>"
 START = datetime(2021, 7, 5, tzinfo=UTC)
+
+INDEX_ROW = IndexRow(
+    url="/plans/7",
+    status="in_force",
+    created_at=START,
+    window_start=START,
+    window_end=START + timedelta(hours=48),
+    rung="greedy",
+    gap=None,
+    money_eur=90.0,
+    baseline_money_eur=100.0,
+    carbon_kg=50.0,
+    baseline_carbon_kg=40.0,
+    n_violations=2,
+    n_marks=3,
+)
 
 FLEET = FleetSpec.model_validate(
     {

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
 
 from scheduler.services.plan_document import PlanDocument
-from scheduler.views import IndexRow, PageActions, index_page, login_page, plan_page
-from tests.views.sample import HOSTILE_NAME, sample_document
+from scheduler.views import PageActions, index_page, login_page, plan_page
+from tests.views.sample import HOSTILE_NAME, INDEX_ROW, sample_document
 
 
 @pytest.fixture(scope="module")
@@ -106,23 +105,7 @@ def test_page_says_what_was_missed_and_why(doc: PlanDocument) -> None:
 
 def test_index_lists_status_cost_carbon_gap_and_links() -> None:
     """An unproven gap is called so; missed obligations show in the list."""
-    start = datetime(2021, 7, 5, tzinfo=UTC)
-    row = IndexRow(
-        url="/plans/7",
-        status="in_force",
-        created_at=start,
-        window_start=start,
-        window_end=start + timedelta(hours=48),
-        rung="greedy",
-        gap=None,
-        money_eur=90.0,
-        baseline_money_eur=100.0,
-        carbon_kg=50.0,
-        baseline_carbon_kg=40.0,
-        n_violations=2,
-        n_marks=0,
-    )
-    html = index_page([row])
+    html = index_page([INDEX_ROW])
     for text in ('href="/plans/7"', "in force", "90.0", "−10.0\u00a0%", "+25.0\u00a0%", "unproven"):
         assert text in html
     assert "2 obligations missed" in html
