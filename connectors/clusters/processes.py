@@ -13,6 +13,9 @@ from pathlib import Path
 _PROC = Path("/proc")
 _OVER = frozenset("ZXx")  # zombie or dead: it runs no more, whoever has yet to collect it
 _STOPPED = frozenset("Tt")
+_WAITS_IN_KERNEL = "D"
+_EXITING = 0x4  # PF_EXITING among a process's flags
+_STOP_BIT = 1 << (signal.SIGSTOP - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class ProcessStatus:
     pid: int
     state: str
     group: int
+    flags: int
     start_ticks: int
 
     @property
@@ -39,9 +43,9 @@ class ProcessStatus:
         return self.state in _OVER
 
     @property
-    def is_stopped(self) -> bool:
-        """Whether it is frozen."""
-        return self.state in _STOPPED
+    def is_exiting(self) -> bool:
+        """Whether it is on its way out."""
+        return bool(self.flags & _EXITING)
 
 
 def boot_id() -> str:
@@ -63,6 +67,22 @@ def find(identity: ProcessIdentity) -> ProcessStatus | None:
     if status is None or status.is_over or status.start_ticks != identity.start_ticks:
         return None
     return status if identity.boot_id == boot_id() else None
+
+
+def is_held(identity: ProcessIdentity) -> bool:
+    """Whether the process lives and will not run on, nor end by itself, before it is continued.
+
+    That is one that is stopped; and one that waits in the kernel and has been told to stop, which
+    it does before it runs on. A shell that starts a program waits so for it, and for as long as the
+    group is stopped where the stop came just then.
+    """
+    status = find(identity)
+    if status is None:
+        return False
+    if status.state in _STOPPED:
+        return True
+    is_waiting = status.state == _WAITS_IN_KERNEL and not status.is_exiting
+    return is_waiting and _is_told_to_stop(identity.pid)
 
 
 def group_lives(leader: ProcessIdentity) -> bool:
@@ -122,4 +142,13 @@ def _status(pid: int) -> ProcessStatus | None:
         return None
     # "pid (name) state ppid pgrp ...": the name may hold spaces and brackets, so cut after it.
     fields = line[line.rindex(")") + 2 :].split()
-    return ProcessStatus(pid, fields[0], int(fields[2]), int(fields[19]))
+    return ProcessStatus(pid, fields[0], int(fields[2]), int(fields[6]), int(fields[19]))
+
+
+def _is_told_to_stop(pid: int) -> bool:
+    try:
+        lines = (_PROC / str(pid) / "status").read_text(errors="replace").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    pending = (line.split()[1] for line in lines if line.startswith(("SigPnd:", "ShdPnd:")))
+    return any(int(signals, 16) & _STOP_BIT for signals in pending)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connectors.clusters.jobfolder import Final, JobFolder, Phase, Start, Wanted
-from connectors.clusters.processes import find
+from connectors.clusters.processes import is_held
 from connectors.types import JobObservation, JobOrder, JobState, SuspendBy
 
 
@@ -79,8 +79,6 @@ def read_standing(folder: JobFolder) -> Standing:
     order = folder.assignment().order
     start = folder.start(wanted.run)
     pause_reason = folder.pause_reason(wanted.run)
-    status = None if start is None else find(start.leader)
-    is_stopped = status is not None and status.is_stopped
     is_to_freeze = order.suspend_by is SuspendBy.FREEZE and wanted.phase is Phase.PAUSE
     started = [n for n in range(1, wanted.run + 1) if folder.start(n) is not None]
     return Standing(
@@ -92,5 +90,5 @@ def read_standing(folder: JobFolder) -> Standing:
         start=start,
         pause_reason=pause_reason,
         final=folder.final(),
-        is_frozen=is_to_freeze and is_stopped,
+        is_frozen=is_to_freeze and start is not None and is_held(start.leader),
     )

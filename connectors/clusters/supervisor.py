@@ -31,6 +31,7 @@ from connectors.clusters.processes import (
     find,
     group_lives,
     identify,
+    is_held,
     signal_group,
 )
 from connectors.types import JobOrder, JobState, SuspendBy
@@ -150,40 +151,38 @@ def watch(folder: JobFolder, order: JobOrder, run: Run) -> None:
                 return
             break
         if order.suspend_by is SuspendBy.FREEZE:
-            _hold(run, is_held=phase is Phase.PAUSE)
+            _hold(run, is_wanted=phase is Phase.PAUSE)
         signal.sigtimedwait(_HEARD, _LOOK_EVERY_S if run.is_child else _LOOK_AT_ADOPTED_EVERY_S)
     _kill(run)
     _record_end(folder, run, run.collect())
 
 
-def _hold(run: Run, *, is_held: bool) -> None:
-    status = find(run.leader)
-    if status is not None and status.is_stopped != is_held:
-        signal_group(run.leader, signal.SIGSTOP if is_held else signal.SIGCONT)
+def _hold(run: Run, *, is_wanted: bool) -> None:
+    if is_held(run.leader) != is_wanted:
+        signal_group(run.leader, signal.SIGSTOP if is_wanted else signal.SIGCONT)
 
 
 def _freeze_before_end(run: Run) -> bool:
     """Stop the run, unless it ends by itself first: then what it did counts as done.
 
-    A stopped job cannot end, so whatever ends it later is what we send it.
+    A held job cannot end, so whatever ends it later is what we send it.
     """
     signal_group(run.leader, signal.SIGSTOP)
     for _ in _ever_slower():
-        status = find(run.leader)
-        if status is None:
-            return not run.has_ended
-        if status.is_stopped:
+        if is_held(run.leader):
             return True
+        if find(run.leader) is None:
+            return not run.has_ended
     return True
 
 
 def _end(folder: JobFolder, order: JobOrder, run: Run) -> None:
-    """Let a stopped run save and leave, kill what stays, and say that it is paused or cancelled.
+    """Let a held run save and leave, kill what stays, and say that it is paused or cancelled.
 
     After SIGTERM any exit code means "paused": frameworks leave with 0 as well as with an error
     once they have saved, and to take a saved job for a finished one would lose the rest of it.
     """
-    folder.write_told_to_leave(run.number)  # while it is stopped: it had not ended by itself
+    folder.write_told_to_leave(run.number)  # while it is held: it had not ended by itself
     signal_group(run.leader, signal.SIGTERM)
     signal_group(run.leader, signal.SIGCONT)
     give_up_at = time.monotonic() + order.checkpoint_grace_s

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from connectors.clusters import processes
 from connectors.clusters.local import LocalCluster, LocalPool
 from connectors.errors import GpusBusy, Rejected, Unavailable
 from connectors.types import JobOrder, JobState, SuspendBy
@@ -160,11 +163,43 @@ async def test_a_frozen_job_does_nothing(cluster: LocalCluster, tmp_path: Path) 
         Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
         for pid in children_of_group(leader)
     }
-    assert states == {"T"}
+    assert states <= {"T", "D"}  # D: a shell whose program was just being started
     size = (tmp_path / "count").stat().st_size
     await cluster.resume("a")
     await until(lambda: (tmp_path / "count").stat().st_size > size, "it counts again")
     assert children_of_group(leader)
+
+
+# It starts a program whose start waits for a writer of a pipe that never comes. Until a program
+# has started, who starts it waits in the kernel, where no stop reaches it.
+STARTING = """
+import os
+os.mkfifo("pipe")
+print("up", flush=True)
+wait = [(os.POSIX_SPAWN_OPEN, 0, "pipe", os.O_RDONLY, 0)]
+os.posix_spawn("/bin/true", ["true"], {}, file_actions=wait)
+"""
+
+
+@pytest.mark.parametrize("suspend_by", list(SuspendBy))
+async def test_a_job_that_is_starting_a_program_can_be_suspended(
+    cluster: LocalCluster, tmp_path: Path, suspend_by: SuspendBy
+) -> None:
+    """It need not be seen stopped to be held."""
+    command = (sys.executable, "-c", STARTING)
+    starting = JobOrder("a", command, "big", 1, suspend_by=suspend_by, checkpoint_grace_s=0.1)
+    await cluster.submit(starting)
+    assert await first_line(cluster, "a") == "up"
+    start = json.loads((tmp_path / "state/jobs/job-a/start-1.json").read_text())
+    leader = processes.ProcessIdentity(**start["leader"])
+
+    def waits_in_kernel() -> bool:
+        status = processes.find(leader)
+        return status is not None and status.state == "D"
+
+    await until(waits_in_kernel, "it waits for its program to start")
+    await cluster.suspend("a")
+    await seen_as(cluster, "a", JobState.SUSPENDED)
 
 
 async def test_a_running_job_reads_its_new_power_cap(cluster: LocalCluster) -> None:
