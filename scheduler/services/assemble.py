@@ -14,7 +14,7 @@ from datetime import datetime
 import pandas as pd
 
 from connectors.types import GridEventNotice
-from optimizer import CapacityLimit, Ceilings, Horizon, Link, Problem, Weights
+from optimizer import CapacityLimit, Ceilings, Horizon, Link, Problem, Site, Weights
 from scheduler.services.assemble_deadlines import Outlook, mean_eur_per_it_kwh
 from scheduler.services.assemble_jobs import (
     AnnouncedStart,
@@ -96,13 +96,7 @@ def assemble(
         for link in fleet.links
     )
     weights = Weights(**planning.weights.model_dump())
-    outlook = Outlook(
-        n_slots=window.n_slots,
-        slot_hours=window.slot_hours,
-        eur_per_it_kwh={site.name: mean_eur_per_it_kwh(site, weights) for site in sites},
-        links={(link.from_site, link.to_site): link for link in links},
-        weights=weights,
-    )
+    outlook = _outlook(sites, links, weights, window)
     fitted = assemble_jobs(jobs, Surroundings(fleet, window, now, outlook), state)
     limits, limit_marks = _capacity_limits(fleet, events, window)
     problem = Problem(
@@ -117,6 +111,18 @@ def assemble(
     )
     marks += [*limit_marks, *fitted.marks]
     return Assembled(problem, window, tuple(marks), fitted.cut_jobs)
+
+
+def _outlook(
+    sites: tuple[Site, ...], links: tuple[Link, ...], weights: Weights, window: PlanWindow
+) -> Outlook:
+    return Outlook(
+        n_slots=window.n_slots,
+        slot_hours=window.slot_hours,
+        eur_per_it_kwh={site.name: mean_eur_per_it_kwh(site, weights) for site in sites},
+        links={(link.from_site, link.to_site): link for link in links},
+        weights=weights,
+    )
 
 
 def _capacity_limits(

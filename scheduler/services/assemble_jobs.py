@@ -26,6 +26,7 @@ from scheduler.services.assemble_precedence import Sorting, apply_precedence
 from scheduler.services.assemble_sites import FleetState
 from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec, JobSpec
+from scheduler.specs.job import OperatingPointSpec
 
 # A running job whose estimate is used up still runs: it is given this much more.
 LEAST_WORK_HOURS = 1 / 60
@@ -202,7 +203,7 @@ def _points(fleet: FleetSpec, job: JobToPlan) -> tuple[OperatingPoint, ...]:
             work_per_hour=point.speed,
         )
         for site in sites
-        for point in spec.operating_points
+        for point in _open_points(job)
         if point.pool in {pool.name for pool in site.pools}
     )
     if not points:
@@ -210,6 +211,16 @@ def _points(fleet: FleetSpec, job: JobToPlan) -> tuple[OperatingPoint, ...]:
         where = "any site" if allowed is None else ", ".join(allowed)
         raise NotPlannableError(f"no pool {pools} at {where}")
     return points
+
+
+def _open_points(job: JobToPlan) -> tuple[OperatingPointSpec, ...]:
+    """Operating points a job may still use: once begun, its cluster keeps it on as many GPUs."""
+    points = job.spec.operating_points
+    begun_at = next((point for point in points if point.name == job.point), None)
+    if begun_at is None or not job.had_started:
+        return points
+    gpus = begun_at.pool, begun_at.gpus
+    return tuple(point for point in points if (point.pool, point.gpus) == gpus)
 
 
 def _current_point(job: JobToPlan, points: tuple[OperatingPoint, ...]) -> OperatingPoint:

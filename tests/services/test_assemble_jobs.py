@@ -177,6 +177,20 @@ def test_a_paused_job_keeps_its_site_and_its_pauses_count() -> None:
     assert made_job.pausing.max_pauses == 1
 
 
+def test_a_job_once_begun_keeps_its_gpus() -> None:
+    """A cluster can change its power cap, not how many GPUs it holds."""
+    points = [
+        {"pool": "a100", "gpus": 1, "kw": 1.0},
+        {"pool": "a100", "gpus": 1, "kw": 0.6, "speed": 0.8, "power_cap_w": 200},
+        {"pool": "a100", "gpus": 2, "kw": 2.0, "speed": 1.8},
+    ]
+    standing = to_plan(
+        site="DE", point="a100x1", had_started=True, operating_points=points, **PAUSABLE
+    )
+    names = [point.name for point in only(made(standing)).points]
+    assert names == ["DE/a100x1", "DE/a100x1@200W"]
+
+
 def running(left_h: float, **changes: Any) -> JobToPlan:
     """A job that runs at DE."""
     return to_plan(
