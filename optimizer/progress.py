@@ -25,7 +25,7 @@ class SolveLimits:
 class Progress:
     """How far a solve has come. ``seconds`` count from the start of the solver."""
 
-    phase: str  # greedy | build | solve | polish
+    phase: str  # greedy | build | relax | prove | search
     seconds: float
     best: float | None = None
     bound: float | None = None
