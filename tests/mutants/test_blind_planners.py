@@ -1,0 +1,113 @@
+"""A planner blind to one number of the problem is caught: ``verify`` refuses its plan.
+
+Each mutant plans a problem in which the number is missing, and hands the plan in for the real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from optimizer import Problem, Site, Weights, verify
+from tests.corners import CORNERS
+from tests.mutants.planner import (
+    blind_plan,
+    each_battery,
+    each_generator,
+    each_grid,
+    each_job,
+    each_pausing,
+    each_problem,
+    each_site,
+)
+
+Blinded = Callable[[Problem], Problem]
+
+
+def _no_idle(site: Site) -> dict[str, object]:
+    return {"pools": tuple(replace(pool, idle_kw_per_gpu=0.0) for pool in site.pools)}
+
+
+def _more_gpus(site: Site) -> dict[str, object]:
+    return {"pools": tuple(replace(p, gpus=(99.0,) * len(site.pue)) for p in site.pools)}
+
+
+def _peak_ignoring_so_far(site: Site) -> dict[str, object]:
+    return {"peak": None if site.peak is None else replace(site.peak, so_far_kw=0.0)}
+
+
+MUTANTS: dict[str, tuple[Blinded, str]] = {
+    "GPUs without end": (each_site(_more_gpus), "two jobs want the one cheap hour"),
+    "precedence dropped": (each_job(after=()), "second of a chain would rather go first"),
+    "deadline dropped": (each_job(deadline_slot=8, release_slot=0), "short windows"),
+    "minimum run dropped": (each_pausing(min_run_slots=1), "runs of three hours"),
+    "pause limit dropped": (each_pausing(max_pauses=None), "one pause at most"),
+    "restart cost dropped": (each_pausing(restart_eur=0.0), "stands paused"),
+    "restart energy dropped": (each_pausing(restart_kwh=0.0), "stands paused"),
+    "restart loses nothing": (each_pausing(restart_slots=0), "stands paused"),
+    "lateness dropped": (each_job(lateness_eur_per_slot=0.0), "late, and paid by the hour"),
+    "pin dropped": (each_job(pin=None), "start frozen at a dear hour"),
+    "begun job taken for new": (each_job(had_started=False), "stands paused"),
+    "data transfer dropped": (each_job(data=None), "data has to come first"),
+    "announced start forgotten": (each_job(announced=None), "pauses at one of two sites"),
+    "PUE ignored": (
+        each_site(lambda site: {"pue": (1.0,) * len(site.pue)}),
+        "sun at noon, idle GPUs, and heat",
+    ),
+    "idle power ignored": (each_site(_no_idle), "sun at noon, idle GPUs, and heat"),
+    "sun without end": (
+        each_site(
+            lambda site: {
+                "renewables": tuple(
+                    replace(plant, available_kw=(99.0,) * len(site.pue))
+                    for plant in site.renewables
+                )
+            }
+        ),
+        "sun at noon, idle GPUs, and heat",
+    ),
+    "base load ignored": (
+        each_site(lambda site: {"base_load_kw": (0.0,) * len(site.pue)}),
+        "battery earns the spread",
+    ),
+    "charging without loss": (each_battery(charge_efficiency=1.0), "battery earns the spread"),
+    "discharging without loss": (
+        each_battery(discharge_efficiency=1.0),
+        "paid to burn energy in a lossy battery",
+    ),
+    "wear ignored": (each_battery(wear_eur_per_kwh=0.0), "battery earns the spread"),
+    "reserve ignored": (each_battery(soc_floor_kwh=0.0), "battery below its reserve"),
+    "end of horizon ignored": (each_battery(soc_final_min_kwh=0.0), "battery below its reserve"),
+    "battery without end": (
+        each_battery(capacity_kwh=999.0),
+        "paid to burn energy in a lossy battery",
+    ),
+    "export limit ignored": (each_grid(export_limit_kw=99.0), "exports dearer than imports"),
+    "import limit ignored": (each_grid(import_limit_kw=99.0), "connection too weak for both"),
+    "network fee ignored": (each_grid(network_fee_eur_per_mwh=0.0), "connection too weak for both"),
+    "minimum load ignored": (each_generator(min_kw=0.0), "engine too large to run alone"),
+    "engine starts for nothing": (each_generator(start_eur=0.0), "engine that starts twice"),
+    "fuel for nothing": (each_generator(fuel_eur_per_kwh=0.0), "engine that starts twice"),
+    "peak charge dropped": (each_site(lambda _: {"peak": None}), "peak above the month's so far"),
+    "peak ignores the month so far": (
+        each_site(_peak_ignoring_so_far),
+        "peak above the month's so far",
+    ),
+    "capacity limit dropped": (each_problem(capacity_limits=()), "limit in the cheapest hours"),
+    "carbon ignored": (each_grid(carbon_g_per_kwh=0.0), "carbon budget that does not suffice"),
+    "weights ignored": (each_problem(weights=Weights()), "cost ceiling that does not suffice"),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_blind_planner_is_refused(name: str, record_property: pytest.RecordProperty) -> None:
+    """``verify`` refuses the blind plan of the named problem, and says which limit it breaks."""
+    blinded, corner = MUTANTS[name]
+    problem = CORNERS[corner]
+    assert blinded(problem) != problem
+    breaches = verify(problem, blind_plan(problem, blinded))
+    assert breaches, f"{name}: nobody noticed on '{corner}'"
+    record_property("refused_for", str(breaches[0]))
+    print(f"mutant killed: {name}, by '{corner}': {breaches[0]}")  # noqa: T201
