@@ -1,0 +1,183 @@
+"""Decisions about one job, without a database or a cluster."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from connectors.types import JobObservation, JobState
+from scheduler.db.models import CommandKind, JobStatus
+from scheduler.services.dispatch_decide import (
+    NOTHING,
+    Command,
+    Decision,
+    JobSnapshot,
+    Situation,
+    decide,
+    latest_safe_start,
+)
+from scheduler.services.dispatch_wants import Aim, Want
+from tests.services.builders import START, job_spec
+
+KEY = UUID(int=7)
+PAUSABLE: dict[str, Any] = {"pausing": {}}
+
+
+def snapshot(
+    status: JobStatus = JobStatus.WAITING,
+    site: str | None = None,
+    *,
+    ready: bool = True,
+    cancel: bool = False,
+    **changes: Any,
+) -> JobSnapshot:
+    """Two hours of work due at hour 24."""
+    spec = job_spec(command=["true"], **changes)
+    return JobSnapshot(KEY, spec, status, site, "a100x1", cancel, ready, spec.work_hours)
+
+
+def situation(hours: float, **free: int) -> Situation:
+    """So many hours from START, with these GPUs free at each site; eight at DE unless given."""
+    free_gpus = {(site, "a100"): gpus for site, gpus in (free or {"DE": 8}).items()}
+    return Situation(START + timedelta(hours=hours), ("DE", "FR"), free_gpus)
+
+
+def want(aim: Aim, site: str = "DE", point: str = "a100x1") -> Want:
+    """What the plan wants."""
+    return Want(aim, site, point)
+
+
+def seen(state: JobState = JobState.RUNNING, cap: float | None = None) -> JobObservation:
+    """What the cluster says."""
+    return JobObservation(str(KEY), state, "a100", 1, cap, None, None, None, 1)
+
+
+def kinds(decision: Decision) -> list[tuple[CommandKind, str]]:
+    """Commands and where they go."""
+    return [(command.kind, command.site) for command in decision.commands]
+
+
+def test_nothing_is_started_before_its_release_or_its_predecessors() -> None:
+    """Whatever the plan says."""
+    early = snapshot(release_at=START + timedelta(hours=2))
+    assert decide(early, want(Aim.RUN), None, situation(1)) == NOTHING
+    behind = snapshot(ready=False, after=["first"])
+    assert decide(behind, want(Aim.RUN), None, situation(1)) == NOTHING
+
+
+def test_a_job_that_waited_for_another_until_its_deadline_says_so() -> None:
+    """It names whom."""
+    behind = snapshot(ready=False, after=["first"])
+    ending = decide(behind, want(Aim.RUN), None, situation(24)).ending
+    assert ending is not None
+    assert ending.status is JobStatus.EXPIRED
+    assert ending.reason.endswith("before it was started, waiting for first")
+
+
+def test_where_the_plan_wants_it_there_must_be_gpus_now() -> None:
+    """Not free, or the cluster silent: not yet."""
+    assert decide(snapshot(), want(Aim.RUN), None, situation(1, DE=0, FR=8)) == NOTHING
+    assert decide(snapshot(), want(Aim.RUN), None, situation(1, FR=8)) == NOTHING
+
+
+def test_a_job_handed_to_a_site_is_never_sent_to_another() -> None:
+    """The new plan wants FR; what became of the order at DE is not known."""
+    handed = snapshot(site="DE")
+    assert kinds(decide(handed, want(Aim.RUN, "FR"), None, situation(1, DE=8, FR=8))) == [
+        (CommandKind.SUBMIT, "DE")
+    ]
+
+
+def test_without_a_plan_it_starts_where_its_data_is_if_gpus_are_free() -> None:
+    """Else at the first site where they are."""
+    at_fr = snapshot(data={"site": "FR", "size_gb": 1})
+    late = 21.9
+    assert kinds(decide(at_fr, None, None, situation(late, DE=8, FR=8))) == [
+        (CommandKind.SUBMIT, "FR")
+    ]
+    assert kinds(decide(at_fr, None, None, situation(late, DE=8, FR=0))) == [
+        (CommandKind.SUBMIT, "DE")
+    ]
+    assert decide(at_fr, None, None, situation(late, DE=0, FR=0)) == NOTHING
+    only_fr = snapshot(sites=["FR"])
+    assert decide(only_fr, None, None, situation(late, DE=8)) == NOTHING
+
+
+def test_the_fastest_point_counts_for_the_latest_safe_start() -> None:
+    """Two hours of work at double speed: one hour before the deadline, at that point."""
+    points = [
+        {"pool": "a100", "gpus": 1, "kw": 1.0},
+        {"pool": "a100", "gpus": 2, "kw": 2.0, "speed": 2.0, "batch_size": 64},
+    ]
+    job = snapshot(operating_points=points)
+    assert latest_safe_start(job) == START + timedelta(hours=23)
+    assert decide(job, None, None, situation(22.5)) == NOTHING
+    (command,) = decide(job, None, None, situation(22.8)).commands
+    assert command.order is not None
+    assert (command.order.gpus, command.point) == (2, "a100x2/b64")
+    assert command.order.environment == {"GRIDTIDE_JOB": "train", "GRIDTIDE_BATCH_SIZE": "64"}
+
+
+@pytest.mark.parametrize(
+    ("aim", "hours", "resumes"),
+    [
+        (Aim.RUN, 1, True),
+        (Aim.OVER, 1, True),
+        (Aim.PAUSE, 1, False),
+        (Aim.WAIT, 1, False),
+        (None, 1, False),
+        (None, 21.8, True),
+        (None, 30, True),
+    ],
+)
+def test_a_paused_job_goes_on_when_planned_or_when_it_must(
+    aim: Aim | None, hours: float, *, resumes: bool
+) -> None:
+    """Without a plan at its latest safe start, and after it too: what was begun is finished."""
+    paused = snapshot(JobStatus.SUSPENDED, "DE", **PAUSABLE)
+    decided = decide(
+        paused, None if aim is None else want(aim), seen(JobState.SUSPENDED), situation(hours)
+    )
+    assert kinds(decided) == ([(CommandKind.RESUME, "DE")] if resumes else [])
+
+
+def test_a_contiguous_job_that_somebody_stopped_goes_on() -> None:
+    """At once, plan or not."""
+    stopped = snapshot(JobStatus.SUSPENDED, "DE")
+    assert kinds(decide(stopped, None, seen(JobState.SUSPENDED), situation(1))) == [
+        (CommandKind.RESUME, "DE")
+    ]
+
+
+def test_a_cap_is_lifted_as_well_as_set_but_gpus_stay() -> None:
+    """The plan's point has no cap; another of its points has two GPUs."""
+    points = [
+        {"pool": "a100", "gpus": 1, "kw": 1.0},
+        {"pool": "a100", "gpus": 2, "kw": 2.0, "speed": 2.0},
+    ]
+    job = snapshot(JobStatus.RUNNING, "DE", operating_points=points)
+    lifted = decide(job, want(Aim.RUN), seen(cap=200.0), situation(1))
+    assert lifted.commands == (
+        Command(CommandKind.POWER_CAP, "DE", KEY, "a100x1", power_cap_w=None),
+    )
+    assert decide(job, want(Aim.RUN), seen(), situation(1)) == NOTHING
+    assert decide(job, want(Aim.RUN, point="a100x2"), seen(cap=200.0), situation(1)) == NOTHING
+
+
+def test_a_cancelled_job_no_cluster_has_is_over_at_once() -> None:
+    """One that a cluster has is cancelled there."""
+    ending = decide(snapshot(cancel=True, site="DE"), None, None, situation(1)).ending
+    assert ending is not None
+    assert ending.status is JobStatus.CANCELLED
+    there = snapshot(JobStatus.RUNNING, "DE", cancel=True)
+    assert kinds(decide(there, None, seen(), situation(1))) == [(CommandKind.CANCEL, "DE")]
+
+
+def test_an_instant_is_an_instant() -> None:
+    """The deadline itself is too late."""
+    at: datetime = START + timedelta(hours=24)
+    assert situation(24).now == at
+    assert decide(snapshot(), want(Aim.RUN), None, situation(24)).commands == ()
