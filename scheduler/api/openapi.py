@@ -13,14 +13,14 @@ from fastapi.openapi.utils import get_openapi
 
 from scheduler.api.context import ApiContext
 from scheduler.api.examples import worked_examples
-from scheduler.api.problems import MEDIA_TYPE, Problem
+from scheduler.api.problems import MEDIA_TYPE, PROBLEM_NAMES, Problem
 
 _DESCRIPTION = """
 Grid-aware scheduling of deferrable AI work, with batteries, solar and grid obligations in one plan.
 
 Press **Authorize** and paste an API key. Then, as an operator: ask for a plan at
 `POST /v1/planning-runs`, watch the run until it has succeeded, read the plan's `summary` and look
-at its `chart.svg` (both show here, in place), and `approve` or `reject` it.
+at its `chart.png` (both show here, in place), and `approve` or `reject` it.
 
 Instants carry an offset and are answered in UTC; intervals are half-open and labelled by their
 start. Every error is problem details (RFC 9457).
@@ -61,13 +61,26 @@ def _add_problems(document: dict[str, Any]) -> None:
     schemas |= schema.pop("$defs") | {"Problem": schema}
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    content = {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}
+    schema_of_problem = {"$ref": _REF.format(model="Problem")}
     for method, path, operation in _operations(document):
         for status in _possible(method, path, operation):
             operation["responses"][str(status.value)] = {
                 "description": status.phrase,
-                "content": content,
+                "content": {
+                    MEDIA_TYPE: {"schema": schema_of_problem, "example": _example(status, path)}
+                },
             }
+
+
+def _example(status: HTTPStatus, path: str) -> dict[str, Any]:
+    """Show the shape; what is told depends on the request."""
+    return {
+        "type": f"urn:gridtide:problem:{PROBLEM_NAMES[status]}",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": "what was wrong, with object, value and limit",
+        "instance": path,
+    }
 
 
 def _possible(method: str, path: str, operation: dict[str, Any]) -> Iterator[HTTPStatus]:

@@ -1,4 +1,4 @@
-"""A plan as tables, text and pictures. These show in place in the API docs."""
+"""A plan as tables, text and pictures, which the API docs show in place."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def plan_summary(document: DocumentDep) -> PlainTextResponse:
 
 @router.get("/chart.svg", response_class=Response, responses=_image("image/svg+xml"))
 def plan_chart_svg(document: DocumentDep) -> Response:
-    """Show when each job runs, power by source, prices, carbon and state of charge."""
+    """Draw the chart to be scaled or kept; the docs page shows its text, see `chart.png`."""
     return _picture(document, "svg")
 
 
 @router.get("/chart.png", response_class=Response, responses=_image("image/png"))
 def plan_chart_png(document: DocumentDep) -> Response:
-    """Show the same picture as pixels."""
+    """Show when each job runs, power by source, prices, carbon and state of charge."""
     return _picture(document, "png")
 
 

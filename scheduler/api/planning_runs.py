@@ -65,7 +65,7 @@ def request_planning_run(
 ) -> PlanningRunView:
     """Queue a plan of the whole fleet. Look at `Location` until it has succeeded.
 
-    Then review it: `/v1/plans/{id}/summary` as text and `/v1/plans/{id}/chart.svg` as a picture,
+    Then review it: `/v1/plans/{id}/summary` as text and `/v1/plans/{id}/chart.png` as a picture,
     or the page `/plans/{id}`; and decide with `/v1/plans/{id}/approve` or `/reject`. The same
     request with the same `Idempotency-Key` is the same run (200).
     """

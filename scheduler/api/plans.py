@@ -133,7 +133,7 @@ def approve_plan(
 
     1. `GET /v1/plans?status=proposed` gives the ids of the plans that wait.
     2. `GET /v1/plans/{plan_id}/summary` shows the totals against run-now, what is violated and
-       which inputs were stale, as text; `GET /v1/plans/{plan_id}/chart.svg` shows the picture.
+       which inputs were stale, as text; `GET /v1/plans/{plan_id}/chart.png` shows the picture.
     3. `GET /v1/plans/compare` says what would change against the plan in force.
     4. Approve here, or turn it down with `POST /v1/plans/{plan_id}/reject`.
 

@@ -57,6 +57,11 @@ class _Kind:
     headers: Mapping[str, str] | None = None
 
 
+def _name_of(status: HTTPStatus) -> str:
+    """Name of a problem that is nothing more than its status."""
+    return status.phrase.lower().replace(" ", "-")
+
+
 _INVALID = _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid")
 _FAILED = _Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "failed")
 _DATABASE_AWAY = _Kind(
@@ -74,6 +79,13 @@ _KINDS: dict[type[Exception], _Kind] = {
     ),
     ConnectorError: _Kind(HTTPStatus.BAD_GATEWAY, "cluster-refused"),
 }
+
+
+PROBLEM_NAMES = {kind.status: kind.name for kind in (_INVALID, _FAILED, *_KINDS.values())} | {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _name_of(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    _DATABASE_AWAY.status: _DATABASE_AWAY.name,
+}
+"""What each status is called, where several kinds share one the most likely."""
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -134,8 +146,7 @@ def http_problem(request: Request, error: Exception) -> JSONResponse:
         detail = f"there is nothing at {request.url.path}"
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.method} is not possible at {request.url.path}"
-    name = status.phrase.lower().replace(" ", "-")
-    return problem_response(request, _Kind(status, name), detail, headers=headers)
+    return problem_response(request, _Kind(status, _name_of(status)), detail, headers=headers)
 
 
 def _database_away(request: Request, error: Exception) -> JSONResponse:

@@ -113,7 +113,7 @@ def test_every_operation_is_described(world: World) -> None:
 
 
 def test_charts_are_documented_as_images(world: World) -> None:
-    """The docs page shows an answer of an image type in place."""
+    """So that the docs page can show the answer in place."""
     paths = world.app.openapi()["paths"]
     for name, media_type in (("chart.svg", "image/svg+xml"), ("chart.png", "image/png")):
         operation = paths[f"/v1/plans/{{plan_id}}/{name}"]["get"]
@@ -123,7 +123,7 @@ def test_charts_are_documented_as_images(world: World) -> None:
 def test_operator_is_told_how_to_review_and_approve(world: World) -> None:
     """In the description of the operation itself."""
     approve = world.app.openapi()["paths"]["/v1/plans/{plan_id}/approve"]["post"]
-    for word in ("summary", "chart.svg", "compare", "reject"):
+    for word in ("summary", "chart.png", "compare", "reject"):
         assert word in approve["description"]
 
 

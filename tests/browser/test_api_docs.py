@@ -17,7 +17,8 @@ import uvicorn
 from playwright.sync_api import Locator, Page, sync_playwright
 
 from scheduler.db.models import Role
-from scheduler.db.session import make_engine, make_session_factory
+from scheduler.db.session import make_engine, make_session_factory, transaction
+from scheduler.services.plans import in_force
 from tests.api.world import World
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -95,7 +96,7 @@ def docs(served: tuple[World, str]) -> Iterator[Docs]:
 
 
 def test_plan_is_reviewed_and_approved_in_the_docs(docs: Docs, tmp_path: Path) -> None:
-    """Text and picture show in place, the decision takes effect, and nothing is loaded elsewhere."""
+    """Text and picture show in place, the decision holds, nothing is loaded from elsewhere."""
     summary = docs.execute("/v1/plans/{plan_id}/summary")
     assert "EUR" in summary.inner_text()
     picture = docs.execute("/v1/plans/{plan_id}/chart.png").locator("img")
@@ -104,8 +105,8 @@ def test_plan_is_reviewed_and_approved_in_the_docs(docs: Docs, tmp_path: Path) -
     approved = docs.execute("/v1/plans/{plan_id}/approve")
     assert '"status": "in_force"' in approved.inner_text()
     docs.page.screenshot(path=tmp_path / "docs.png", full_page=True)
-    in_force = docs.world.submitter.get("/v1/schedule").json()
-    assert in_force["plan_id"] == str(docs.plan_id)
+    with transaction(docs.world.sessions) as session:
+        assert in_force(session).id == docs.plan_id
     assert docs.foreign == []
 
 
@@ -116,7 +117,7 @@ def test_person_logs_in_and_decides_on_the_plan_page(docs: Docs) -> None:
     page.locator("#key").fill(docs.world.secrets[Role.OPERATOR])
     page.locator("button[type=submit]").click()
     page.locator(f"a[href='/plans/{docs.plan_id}']").first.click()
-    page.locator(f"form[action$='/plans/{docs.plan_id}/approve'] button").click()
+    page.locator("button[formaction$='/approve']").click()
     page.wait_for_url(f"{docs.address}/plans/{docs.plan_id}")
     assert "Decided by operator" in page.locator("body").inner_text()
     assert docs.foreign == []
