@@ -24,6 +24,7 @@ from scheduler.timekeeping import Now
 __all__ = ["connect", "make_app", "open_sessions", "outside_of", "read_signal_file"]
 
 LOCAL = "local"
+GPU_KW = 0.7  # of a GPU at work on a local cluster, for its modelled power
 
 read_signal_file = read_signals
 
@@ -72,7 +73,13 @@ def _cluster(settings: Settings, site: SiteSpec) -> Cluster:
     if site.cluster != LOCAL:
         raise Invalid(Refusal(f"site {site.name}", "cluster", site.cluster, f"{LOCAL!r}"))
     pools = [
-        LocalPool(pool.name, pool.gpus, idle_kw_per_gpu=pool.idle_kw_per_gpu) for pool in site.pools
+        LocalPool(
+            pool.name,
+            pool.gpus,
+            kw_per_gpu=max(GPU_KW, pool.idle_kw_per_gpu),
+            idle_kw_per_gpu=pool.idle_kw_per_gpu,
+        )
+        for pool in site.pools
     ]
     return LocalCluster(site.name, settings.state_dir / "clusters" / site.name, pools)
 
@@ -84,6 +91,7 @@ def _battery(settings: Settings, site: SiteSpec, spec: BatterySpec, now: Now) ->
         discharge_max_kw=spec.power_kw,
         charge_efficiency=spec.charge_efficiency,
         discharge_efficiency=spec.discharge_efficiency,
+        soc_floor_kwh=spec.soc_floor_kwh,
     )
     folder = settings.state_dir / "batteries"
     folder.mkdir(parents=True, exist_ok=True)
