@@ -16,6 +16,10 @@ MARGIN_EUR_PER_MWH = 0.1
 """What doing both at once must at least cost to be left to the LP, well above its tolerance."""
 
 
+ROOM = 1.1
+"""Above the highest load, so that the big-M of import never sets the price of a kW."""
+
+
 @dataclass(frozen=True, slots=True)
 class Exclusivity:
     """What the model needs to keep flows of one site apart.
@@ -23,7 +27,7 @@ class Exclusivity:
     Attributes
     ----------
     import_most_kw, export_most_kw
-        No more than this can sensibly flow [slot].
+        No more than this can flow while the other does not [slot].
     import_or_export_slots
         Slots that need a binary between import and export.
     charge_or_discharge_slots
@@ -66,7 +70,8 @@ def exclusivity(problem: Problem, site: Site) -> Exclusivity:
     import_most = tuple(
         min(
             site.grid.import_limit_kw[t],
-            site.base_load_kw[t] + site.pue[t] * _most_it_kw(problem, site, t) + charge_kw,
+            ROOM * (site.base_load_kw[t] + site.pue[t] * _most_it_kw(problem, site, t) + charge_kw)
+            + 1.0,
         )
         for t in slots
     )

@@ -47,10 +47,12 @@ def add_grid_connection(
     """Add (G1) and (G2) in ``exclusive_slots``.
 
     ``import_most_kw`` and ``export_most_kw`` [slot] are at most the connection's limits, and
-    smaller where no more can be used: they are the big-M of the rows.
+    smaller where no more can flow: they are the big-M of the rows. Import is bounded by the limit
+    itself, so that the price of one more kW stays the price of importing it; export by
+    ``export_most_kw``, because a slot in which nothing can be exported has no row.
     """
-    slots = range(len(import_most_kw))
-    bought = block.import_kw = pyo.Var(slots, bounds=lambda _, t: (0, import_most_kw[t]))
+    slots = range(len(grid.import_limit_kw))
+    bought = block.import_kw = pyo.Var(slots, bounds=lambda _, t: (0, grid.import_limit_kw[t]))
     sold = block.export_kw = pyo.Var(slots, bounds=lambda _, t: (0, export_most_kw[t]))
     is_importing = block.is_importing = pyo.Var(exclusive_slots, within=pyo.Binary)
 

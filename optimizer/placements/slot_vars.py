@@ -275,7 +275,8 @@ def add_variables(
         range(way.first_slot + shortest, way.end_slot) if needs.end else [], bounds=(0, 1)
     )
     several = needs.pieces and needs.start and len(configurations) > 1
-    block.first = pyo.Var(begin_index if several else [], bounds=(0, 1))
+    firsts = [(c, t) for c, t in begin_index if t <= latest_start] if several else []
+    block.first = pyo.Var(firsts, bounds=(0, 1))
     ends = (
         []
         if way.has_one_rate

@@ -9,6 +9,7 @@ tolerance of the LP; the bound is the MIP's.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from optimizer.errors import SolverFailed
@@ -21,6 +22,9 @@ from optimizer.settlement import settle
 from optimizer.solving.greedy import greedy
 from optimizer.solving.highs import Solution, StandardForm, compile_model, run_highs
 from optimizer.solving.integers import solve_integers, watch_as
+
+LITTLE_MORE = 1e-3
+"""Load [kW] and GPUs by which the relaxation asks for one more."""
 
 
 def solve_exact(
@@ -41,10 +45,12 @@ def solve_exact(
     form = compile_model(master.model)
     # The relaxation may take half of the time: without prices a plan is still a plan.
     relaxation = run_highs(
-        form.relaxed(),
+        _one_more(master, form.relaxed()),
         {"time_limit": 0.5 * limits.time_limit_s, "random_seed": limits.seed},
         watch=watch_as("relax", 0.0, on_progress),
     )
+    if relaxation.was_stopped:
+        raise SolverFailed("stopped before a plan was found")
     prices = _slot_prices(master, form, relaxation) if relaxation.is_proven else None
     start = _better_start(problem, start, prices)
     if start is not None:
@@ -60,6 +66,22 @@ def solve_exact(
     form.load(final.values)
     rung = Rung.EXACT if solution.is_proven else Rung.BEST_FOUND
     return _plan(master, rung, final.objective, solution.bound, prices)
+
+
+def _one_more(master: Master, form: StandardForm) -> StandardForm:
+    """Return ``form`` with a little more IT load in every slot and a little less of every pool.
+
+    Where nothing runs, or a pool is exactly full, duals are anything between the price of one less
+    and of one more; this makes them the price of one more.
+    """
+    lower, upper = form.row_lower.copy(), form.row_upper.copy()
+    for constraint in master.model.job_power.values():
+        row = form.row(constraint)
+        lower[row] += LITTLE_MORE
+        upper[row] += LITTLE_MORE
+    for constraint in master.model.pool_gpus.values():
+        upper[form.row(constraint)] -= LITTLE_MORE
+    return replace(form, row_lower=lower, row_upper=upper)
 
 
 def _better_start(problem: Problem, start: Plan | None, prices: SlotPrices | None) -> Plan | None:

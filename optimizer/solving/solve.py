@@ -37,7 +37,9 @@ def solve(
     """
     start = warm_start or _first_accepted(problem, (lambda: greedy(problem),))
     if on_progress is not None and start is not None:
-        on_progress(Progress("greedy", 0.0, start.objective))
+        goes_on = on_progress(Progress("greedy", 0.0, start.objective))
+        if not goes_on:
+            return start
     try:
         return solve_exact(problem, limits, start, on_progress)
     except SolverFailed:
