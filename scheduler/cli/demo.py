@@ -48,10 +48,10 @@ def demo(
     ] = Path("examples"),
     hours: Annotated[
         float, typer.Option(min=0.5, max=24, help="Hours of the plan to carry out.")
-    ] = 4.0,
+    ] = 6.0,
     seconds_per_hour: Annotated[
         float, typer.Option(min=1, help="Seconds an hour of the plan takes.")
-    ] = 5.0,
+    ] = 4.0,
     as_json: JsonOption = False,
 ) -> None:
     """Plan the example day, approve the plan, and carry out its first hours with real processes."""
