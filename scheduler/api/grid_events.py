@@ -11,7 +11,7 @@ from pydantic import Field
 from connectors.types import GridEventNotice, Window
 from scheduler.api.auth import OperatorDep, SubmitterDep
 from scheduler.api.context import NowDep, PageDep, SessionDep
-from scheduler.api.views import Body, PageView, SiteQuery, View, page_view
+from scheduler.api.views import Body, PageView, SiteQuery, View, page_view, seen_before
 from scheduler.services import events
 from scheduler.services.errors import Invalid, Refusal
 from scheduler.services.events import EventFilter
@@ -45,7 +45,7 @@ class GridEventView(View):
     cancelled_at: datetime | None
 
 
-@router.post("", status_code=status.HTTP_201_CREATED)
+@router.post("", status_code=status.HTTP_201_CREATED, responses=seen_before(GridEventView))
 def create_grid_event(
     body: GridEventBody, session: SessionDep, caller: OperatorDep, now: NowDep, response: Response
 ) -> GridEventView:

@@ -14,7 +14,7 @@ from pydantic import Field
 from connectors.protocols import Cluster
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import ContextDep, NowDep, PageDep, SessionDep
-from scheduler.api.views import PageView, SiteQuery, View, page_view
+from scheduler.api.views import PageView, SiteQuery, View, page_view, seen_before
 from scheduler.db.models import JobStatus
 from scheduler.services import fleet, jobs
 from scheduler.services.errors import Conflict, NotFound
@@ -57,7 +57,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("", status_code=status.HTTP_201_CREATED)
+@router.post("", status_code=status.HTTP_201_CREATED, responses=seen_before(JobView))
 def submit_job(
     *,
     body: JobSpec,

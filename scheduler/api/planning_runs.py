@@ -12,7 +12,7 @@ from pydantic import Field
 from scheduler.api.auth import OperatorDep, SubmitterDep
 from scheduler.api.context import NowDep, PageDep, SessionDep
 from scheduler.api.jobs import IdempotencyKey
-from scheduler.api.views import Body, PageView, View, page_view
+from scheduler.api.views import Body, PageView, View, page_view, seen_before
 from scheduler.db.models import PlanningRun, RunStatus
 from scheduler.services import fleet, runs
 from scheduler.services.runs import RunRequest
@@ -53,7 +53,7 @@ class PlanningRunView(View):
     error: str | None
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED)
+@router.post("", status_code=status.HTTP_202_ACCEPTED, responses=seen_before(PlanningRunView))
 def request_planning_run(
     *,
     body: PlanningRunBody,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,6 +35,11 @@ class PageView(View, Generic[Item]):
 def page_view(page: Page[Row], view: Callable[[Row], Item]) -> PageView[Item]:
     """Show every row of ``page`` as ``view`` does."""
     return PageView(items=[view(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+def seen_before(view: type[View]) -> dict[int | str, dict[str, Any]]:
+    """Document that a request sent again is answered with 200 and what it made the first time."""
+    return {200: {"model": view, "description": "The same request was taken in before."}}
 
 
 class Note(Body):

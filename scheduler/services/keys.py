@@ -77,17 +77,19 @@ def revoke_key(session: Session, key_id: UUID, now: datetime) -> ApiKey:
     Conflict
         It is the last admin key: nobody could make another.
     """
-    # Locks the admin keys on PostgreSQL, so that two revocations cannot both leave the other's.
-    admins = select(ApiKey).where(ApiKey.role == Role.ADMIN, ApiKey.revoked_at.is_(None))
-    active_admins = session.scalars(admins.with_for_update()).all()
-    key = session.get(ApiKey, key_id)
-    if key is None:
-        raise NotFound("key", key_id)
-    if key.revoked_at is not None:
-        return key
-    if [admin.id for admin in active_admins] == [key.id]:
-        raise Conflict(f"key {key.name} is the last admin key; make another one first")
-    key.revoked_at = now
+    # Two revocations at once must not each leave the other's key as the last one: the savepoint
+    # takes the write lock on SQLite, the SELECT locks the rows on PostgreSQL.
+    with session.begin_nested():
+        admins = select(ApiKey).where(ApiKey.role == Role.ADMIN, ApiKey.revoked_at.is_(None))
+        # In one order for all, so that they wait for each other instead of blocking each other.
+        active_admins = session.scalars(admins.order_by(ApiKey.id).with_for_update()).all()
+        key = session.get(ApiKey, key_id)
+        if key is None:
+            raise NotFound("key", key_id)
+        if [admin.id for admin in active_admins] == [key.id]:
+            raise Conflict(f"key {key.name} is the last admin key; make another one first")
+        if key.revoked_at is None:
+            key.revoked_at = now
     return key
 
 

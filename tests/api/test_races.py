@@ -10,6 +10,7 @@ from scheduler.db.models import PlanStatus
 from scheduler.db.session import transaction
 from scheduler.services import plans, runs
 from scheduler.services.paging import PageRequest
+from tests.api.client import Client
 from tests.api.world import FLEET, MIDNIGHT, NOW, SITE, World, job
 
 N_AT_ONCE = 8
@@ -97,6 +98,19 @@ def test_one_name_wanted_by_many_goes_to_one(world: World) -> None:
     """Without a key these are different requests."""
     statuses = at_once(*[(world.submitter.post, "/v1/jobs", {"json": job()})] * 4)
     assert sorted(statuses) == [201, 409, 409, 409]
+
+
+def test_admins_revoking_each_other_leave_one(world: World) -> None:
+    """Somebody must be able to make the next key."""
+    other = world.admin.post("/v1/keys", json={"name": "second", "role": "admin"}).json()
+    first = next(key for key in world.admin.get("/v1/keys").json() if key["name"] == "admin")
+    second = Client(world.app, other["key"])
+    statuses = at_once(
+        (world.admin.post, f"/v1/keys/{other['id']}/revoke", {}),
+        (second.post, f"/v1/keys/{first['id']}/revoke", {}),
+    )
+    # The one that came second is a conflict, or its key was worthless by then.
+    assert sorted(statuses) in ([200, 401], [200, 409])
 
 
 def test_two_changes_of_one_fleet_version_do_not_lose_either(world: World) -> None:
