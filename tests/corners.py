@@ -61,6 +61,29 @@ JOBS: dict[str, Problem] = {
     "paid to change speed and pause": _at(
         PAID, job(work=3, points=CAPS, is_elastic=True, pausing=DEAR)
     ),
+    "paid to run slowly": _at(
+        PAID,
+        job(
+            points=(
+                point("A/slow", power_kw=3.0, work_per_hour=0.5),
+                point("A/fast", work_per_hour=1.5),
+            ),
+            is_elastic=True,
+            pausing=FREE,
+        ),
+    ),
+    "one pause, and a shape to change for it": _at(
+        (200.0, -80.0, 200.0, 90.0, 10.0, 200.0, 10.0, 90.0),
+        job(
+            work=3,
+            points=(
+                point("A/two", gpus=2, power_kw=5.0, work_per_hour=2.0),
+                point("A/one", power_kw=5.0),
+            ),
+            is_elastic=True,
+            pausing=Pausing(restart_kwh=0.5, restart_eur=0.001, max_pauses=1),
+        ),
+    ),
     "pausing is free": _at(ALTERNATING, job(work=4, pausing=FREE)),
     "pausing is dear": _at(ALTERNATING, job(work=3, pausing=DEAR)),
     "pausing loses two hours": _at(ALTERNATING, job(work=3, pausing=Pausing(restart_slots=2))),
@@ -122,7 +145,7 @@ ENERGY: dict[str, Problem] = {
         job("a", 2, points=CAPS),
         job("b", 2, points=CAPS, pausing=FREE),
         base_kw=1.0,
-        grid=grid(RISING, fee=5.0, import_kw=3.0),
+        grid=grid(RISING, fee=5.0, import_kw=2.0),
     ),
     "battery earns the spread": _at(
         ALTERNATING, base_kw=5.0, storage=(battery(charge_efficiency=0.9, wear_eur_per_kwh=0.001),)

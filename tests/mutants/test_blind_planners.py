@@ -41,7 +41,8 @@ def _peak_ignoring_so_far(site: Site) -> dict[str, object]:
 MUTANTS: dict[str, tuple[Blinded, str]] = {
     "GPUs without end": (each_site(_more_gpus), "two jobs want the one cheap hour"),
     "precedence dropped": (each_job(after=()), "second of a chain would rather go first"),
-    "deadline dropped": (each_job(deadline_slot=8, release_slot=0), "short windows"),
+    "release dropped": (each_job(release_slot=0), "short windows"),
+    "deadline dropped": (each_job(deadline_slot=8), "short windows"),
     "minimum run dropped": (each_pausing(min_run_slots=1), "runs of three hours"),
     "pause limit dropped": (each_pausing(max_pauses=None), "one pause at most"),
     "restart cost dropped": (each_pausing(restart_eur=0.0), "stands paused"),

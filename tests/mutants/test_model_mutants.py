@@ -14,7 +14,11 @@ from tests.corners import CORNERS
 from tests.mutants.planner import families_in_source, families_of, optimum
 from tests.reference.textbook import textbook_optimum
 
-TIGHTENING: dict[str, str] = {}
+TIGHTENING: dict[str, str] = {
+    "begins_once": "a served job runs in some slot, and coming on there is a begin",
+    "ends_running": "ending later than the last slot it runs in only makes it later",
+    "first_is_a_begin": "the first slot it runs in is one it comes on in",
+}
 
 FAMILIES = sorted(families_in_source())
 
@@ -36,10 +40,18 @@ def differs(value: float | None, other: float) -> bool:
     return value is None or value != pytest.approx(other, rel=1e-6, abs=1e-6)
 
 
+@cache
+def is_right(name: str) -> bool:
+    """Whether the whole model has the textbook's optimum on a corner."""
+    return not differs(optimum(CORNERS[name]), expected(name))
+
+
 def notices(name: str, family: str) -> bool:
     """Whether corner ``name`` has another answer without ``family``."""
     if family not in families(name):
         return False
+    if not is_right(name):
+        return False  # a difference would prove nothing
     if family not in TIGHTENING:
         return differs(optimum(CORNERS[name], family), expected(name))
     with_it = optimum(CORNERS[name], is_relaxed=True)
@@ -50,7 +62,7 @@ def notices(name: str, family: str) -> bool:
 @pytest.mark.parametrize("name", CORNERS)
 def test_nothing_dropped_nothing_changed(name: str) -> None:
     """The whole model has the textbook's optimum, so what differs without a family is its doing."""
-    assert not differs(optimum(CORNERS[name]), expected(name))
+    assert is_right(name)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
