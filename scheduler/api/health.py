@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response, status
 from pydantic import BaseModel
-from sqlalchemy.exc import OperationalError
 
 from scheduler.api.context import ContextDep
+from scheduler.db.outage import DATABASE_AWAY
 from scheduler.db.session import transaction
 from scheduler.db.upgrade import SchemaState, schema_state
 
@@ -58,5 +58,5 @@ def _schema(context: ContextDep) -> SchemaState | None:
     try:
         with transaction(context.sessions) as session:
             return schema_state(session.connection())
-    except OperationalError:
+    except DATABASE_AWAY:
         return None

@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from scheduler.db.models import StoredPlan
+from scheduler.db.session import transaction
 from tests.api.world import MIDNIGHT, World, problem_of
 
 
@@ -39,6 +41,18 @@ def test_figures_of_a_plan(world: World) -> None:
     assert plan["baseline_money_eur"] == plan["money_eur"]
     assert (plan["breaches"], plan["n_violations"]) == ([], 0)
     problem_of(world.submitter.get(f"/v1/plans/{uuid4()}"), 404, "not-found")
+
+
+def test_gap_is_told_where_one_was_proven(world: World) -> None:
+    """Relative to the objective; never negative."""
+    plan_id = world.plan()
+    address = f"/v1/plans/{plan_id}"
+    assert world.submitter.get(address).json()["gap"] is None
+    with transaction(world.sessions) as session:
+        plan = session.get_one(StoredPlan, plan_id)
+        plan.objective_eur, plan.bound_eur = 200.0, 199.0
+    assert world.submitter.get(address).json()["gap"] == pytest.approx(0.005)
+    assert "gridtide_last_plan_gap_ratio 0.005" in world.submitter.get("/metrics").text
 
 
 def test_approval_puts_in_force_and_supersedes(world: World) -> None:
