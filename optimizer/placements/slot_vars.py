@@ -215,7 +215,7 @@ def needs_of(job: Job, way: Way, around: Surroundings) -> Needs:
     pieces = pausing is not None and (
         pausing.max_pauses is not None or least_after > 1 or costs_restarts or first_is_restart
     )
-    start = (
+    start = not is_running and (
         bool(job.after)
         or pausing is None
         or (way.transfer.n_slots > 0 and way.transfer.it_kw > 0)
