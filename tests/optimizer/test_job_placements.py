@@ -135,23 +135,22 @@ def test_a_running_job_goes_on_where_it_is() -> None:
 def test_a_job_that_runs_has_started_before_any_other_can_end() -> None:
     """Running on although it waits for another is impossible: it or the order must yield."""
     first = job("first", deadline_slot=4)
-    running = job(
-        "then", after=("first",), pausing=Pausing(), pin=Pin("A/full", 0, 1, is_running=True)
-    )
+    held = Pin("A/full", 0, 1, is_running=True)
+    running = job("then", after=("first",), pausing=Pausing(restart_eur=0.1), pin=held)
     plan = optimum(problem(first, running))
     assert [left.job for left in plan.unserved] == ["then"]
 
 
 def test_a_restart_of_an_elastic_job_draws_its_energy_whenever_it_comes() -> None:
-    """Two slots of work around a blocked pool; the restart comes after the latest first start."""
+    """Three slots of work around a blocked pool; the restart comes after the latest first start."""
     points = (
         point("A/full", gpus=2, power_kw=1.0),
         point("A/fast", gpus=3, power_kw=9.0, work_per_hour=2.0),
     )
-    blocked = pool(gpus=[2, 0, 0, 0, 0, 0, 0, 2])
-    paused = job(points=points, is_elastic=True, pausing=Pausing(restart_kwh=5.0))
+    blocked = pool(gpus=[2, 2, 0, 0, 0, 0, 0, 2])
+    paused = job(work=3.0, points=points, is_elastic=True, pausing=Pausing(restart_kwh=5.0))
     plan = optimum(problem(paused, sites=(site(pools=(blocked,)),)))
-    assert plan.flows[0].it_load_kw == pytest.approx((1, 0, 0, 0, 0, 0, 0, 6))
+    assert plan.flows[0].it_load_kw == pytest.approx((1, 1, 0, 0, 0, 0, 0, 6))
 
 
 def test_a_job_that_stands_paused_pays_to_go_on() -> None:
