@@ -134,7 +134,7 @@ def test_a_running_job_goes_on_where_it_is() -> None:
 
 def test_a_job_that_runs_has_started_before_any_other_can_end() -> None:
     """Running on although it waits for another is impossible: it or the order must yield."""
-    first = job("first", deadline_slot=4)
+    first = job("first", 1.0, deadline_slot=4)
     held = Pin("A/full", 0, 1, is_running=True)
     running = job("then", after=("first",), pausing=Pausing(restart_eur=0.1), pin=held)
     plan = optimum(problem(first, running))
