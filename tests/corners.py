@@ -72,6 +72,24 @@ JOBS: dict[str, Problem] = {
             pausing=FREE,
         ),
     ),
+    "paid to do a slot too many": _at(
+        (-80.0,) * 8,
+        job(
+            "a",
+            0.5,
+            points=(point("A/p0"), point("A/p1"), point("A/p2")),
+            release_slot=2,
+            pausing=Pausing(restart_eur=0.001),
+        ),
+        job(
+            "b",
+            1.0,
+            points=(point("A/p0", gpus=0, work_per_hour=2.0), point("A/p1")),
+            is_elastic=True,
+            pausing=Pausing(restart_eur=0.001, max_pauses=1),
+        ),
+        pools=(pool(gpus=3),),
+    ),
     "one pause, and a shape to change for it": _at(
         (200.0, -80.0, 200.0, 90.0, 10.0, 200.0, 10.0, 90.0),
         job(
