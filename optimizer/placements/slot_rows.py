@@ -10,7 +10,8 @@ import pyomo.environ as pyo
 from optimizer.jobs import Job
 from optimizer.pieces import lost_per_restart, rate, work_tolerance
 from optimizer.placements.interface import LinearSum
-from optimizer.placements.slot_vars import WayVars, add_variables, needs_of
+from optimizer.placements.slot_needs import needs_of
+from optimizer.placements.slot_vars import WayVars, add_variables
 from optimizer.placements.ways import Surroundings, Way
 
 ROW_SCALE = 100.0

@@ -7,51 +7,12 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from optimizer.jobs import Job, slots_to_do
-from optimizer.pieces import (
-    Configuration,
-    begins_with_restart,
-    lost_per_restart,
-    min_run_slots,
-    rate,
-)
+from optimizer.jobs import Job
+from optimizer.pieces import Configuration
 from optimizer.placements.interface import LinearSum, PoolSlot, SitePower
+from optimizer.placements.slot_needs import Needs, is_late_possible, promised_here
 from optimizer.placements.ways import Surroundings, Way, free_slots, least_slots
 from optimizer.plan import Placement
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """Which variables a way needs, and the numbers its rows use.
-
-    ``lost_slots`` is what a restart loses, in slots; ``None`` where points differ in rate.
-    """
-
-    pieces: bool
-    start: bool
-    end: bool
-    one_piece: bool
-    first_is_restart: bool
-    is_running: bool
-    least_run: int
-    least_after_restart: int
-    n_slots: int
-    lost_slots: float | None
-
-    @property
-    def counts_slots(self) -> bool:
-        """Whether work is done when a number of slots is: one rate, whole slots per restart."""
-        return self.lost_slots is not None and self.lost_slots.is_integer()
-
-    @property
-    def only_restarts(self) -> bool:
-        """Whether every piece that begins in the horizon begins with a restart."""
-        return self.first_is_restart or self.is_running
-
-    @property
-    def least_begun(self) -> int:
-        """Least length of any piece that begins in the horizon."""
-        return self.least_after_restart if self.only_restarts else self.least_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,67 +146,24 @@ class WayVars:
         on = {(index[name], t) for t, name in wanted.items()} if is_chosen else set()
         for key, x in self.runs.items():
             x.set_value(int(key in on))
+        if not self.needs.counts_slots:
+            self._set_start_of_pieces(on)
 
-
-def is_late_possible(job: Job, way: Way) -> bool:
-    """Whether finishing within the window can cost lateness."""
-    return (
-        job.due_slot is not None and job.due_slot < way.end_slot and job.lateness_eur_per_slot > 0
-    )
-
-
-def promised_here(job: Job, way: Way) -> bool:
-    """Whether an announcement can be kept or broken in this way."""
-    is_running = job.pin is not None and job.pin.is_running
-    return job.announced is not None and job.announced.site == way.site and not is_running
-
-
-def needs_of(job: Job, way: Way, around: Surroundings) -> Needs:
-    """Decide what a way of ``job`` needs."""
-    hours = around.horizon.slot_hours
-    pausing = job.pausing
-    is_running = job.pin is not None and job.pin.is_running
-    first_is_restart = begins_with_restart(job)
-    least_run = min_run_slots(job, around.links, hours)
-    restart_slots = pausing.restart_slots if pausing is not None else 0
-    least_after = max(least_run, restart_slots + 1)
-    first_is_free = not (is_running or first_is_restart)
-    n_configurations = len({point.configuration for point in way.points})
-    costs_restarts = pausing is not None and (pausing.restart_kwh > 0 or pausing.restart_eur > 0)
-    pieces = pausing is not None and (
-        pausing.max_pauses is not None or least_after > 1 or costs_restarts or first_is_restart
-    )
-    start = not is_running and (
-        bool(job.after)
-        or pausing is None
-        or (way.transfer.n_slots > 0 and way.transfer.it_kw > 0)
-        or promised_here(job, way)
-        or (first_is_free and pausing is not None and pausing.restart_kwh > 0)
-        or (first_is_free and least_after > least_run)
-        or (first_is_free and restart_slots > 0 and n_configurations > 1)
-    )
-    end = (
-        pausing is None
-        or is_late_possible(job, way)
-        or job.name in around.awaited
-        or not way.has_one_rate
-    )
-    lost_slots = None
-    if way.has_one_rate:
-        lost = lost_per_restart(job, way.fastest.configuration, around.links, hours)
-        lost_slots = round(lost / rate(way.fastest, hours), 9)
-    return Needs(
-        pieces=pieces,
-        start=start,
-        end=end,
-        one_piece=pausing is None,
-        first_is_restart=first_is_restart,
-        is_running=is_running,
-        least_run=least_run,
-        least_after_restart=least_after,
-        n_slots=slots_to_do(job.work, way.fastest, hours),
-        lost_slots=lost_slots,
-    )
+    def _set_start_of_pieces(self, on: set[tuple[int, int]]) -> None:
+        """Give the begins, the first of them and the last slot their values, too."""
+        number = [self.configurations.index(p.configuration) for p in self.way.points]
+        busy = {(number[p], t) for p, t in on}
+        if self.needs.is_running and self.job.pin is not None:
+            pinned = self.job.point(self.job.pin.point).configuration
+            busy.add((self.configurations.index(pinned), self.way.first_slot - 1))
+        start = min((t for _, t in on), default=None)
+        end = max((t for _, t in on), default=None)
+        for (c, t), begin in self.begins.items():
+            begin.set_value(int((c, t) in busy and (c, t - 1) not in busy))
+        for (c, t), first in self.first.items():
+            first.set_value(int((c, t) in busy and t == start))
+        for key, last in self.last.items():
+            last.set_value(int(key in on and key[1] == end))
 
 
 def add_variables(
@@ -267,7 +185,10 @@ def add_variables(
     latest_start = way.end_slot - shortest
     block.served = pyo.Var(within=pyo.Binary)
     block.runs = pyo.Var(run_index, within=pyo.Binary)
-    block.begins = pyo.Var(begin_index if needs.pieces else [], bounds=(0, 1))
+    # Integral anyway, given x and z; but a work row multiplies what the solver's tolerance leaves
+    # of them by the work a restart loses, and that would pass for work done.
+    share = pyo.UnitInterval if needs.counts_slots else pyo.Binary
+    block.begins = pyo.Var(begin_index if needs.pieces else [], within=share)
     block.started = pyo.Var(
         range(way.first_slot, latest_start) if needs.start else [], bounds=(0, 1)
     )
@@ -276,13 +197,13 @@ def add_variables(
     )
     several = needs.pieces and needs.start and len(configurations) > 1
     firsts = [(c, t) for c, t in begin_index if t <= latest_start] if several else []
-    block.first = pyo.Var(firsts, bounds=(0, 1))
+    block.first = pyo.Var(firsts, within=share)
     ends = (
         []
         if way.has_one_rate
         else [(p, t) for p, t in run_index if t >= way.first_slot + shortest - 1]
     )
-    block.last = pyo.Var(ends, bounds=(0, 1))
+    block.last = pyo.Var(ends, within=share)
     return WayVars(
         job=job,
         way=way,

@@ -21,9 +21,9 @@ For one way of a job (``Way``), with configurations c and x_t the sum over its p
 ``x`` runs, ``z`` served in this way, ``b`` begins a piece, ``F`` has started by slot t, ``E`` is
 done by the start of slot t, ``f`` first piece begins, ``e`` last slot; n slots or work w to do,
 within a tolerance tau; rates r; restarts R, each of which loses rho slots or work l_c; least piece
-m, m' after a restart. Only x and z are binary: with them the rest is integral. What a job does not
-need is not built: F only where the first start matters, E only where the end does, b only where
-pieces do.
+m, m' after a restart. Only x and z are binary, and with (W2) also b, f and e: with them the rest
+is integral. What a job does not need is not built: F only where the first start matters, E only
+where the end does, b only where pieces do.
 """
 
 from __future__ import annotations

@@ -153,6 +153,24 @@ def test_a_restart_of_an_elastic_job_draws_its_energy_whenever_it_comes() -> Non
     assert plan.flows[0].it_load_kw == pytest.approx((1, 1, 0, 0, 0, 0, 0, 6))
 
 
+def test_a_job_that_has_done_its_work_stops_however_much_more_would_be_paid() -> None:
+    """Paid to run, it may not restart at a point that does twice the work that is left."""
+    points = (
+        point("A/slow", gpus=0, work_per_hour=0.5),
+        point("A/wide", gpus=2, power_kw=2.0),
+        point("A/fast", gpus=0, power_kw=2.0, work_per_hour=2.0),
+    )
+    paid = job(
+        work=1.0,
+        points=points,
+        is_elastic=True,
+        release_slot=2,
+        pausing=Pausing(min_run_slots=3, restart_slots=1, restart_eur=0.001),
+    )
+    plan = optimum(problem(paid, sites=(site(price=[90, 90, -80, 10, -80, -80, 200, 10]),)))
+    assert plan.objective == pytest.approx(-0.08 * (1 + 2 + 2) + 0.001)
+
+
 def test_a_job_that_stands_paused_pays_to_go_on() -> None:
     """It lost a slot: two slots of work take three, and the restart is counted."""
     waiting = job(pausing=Pausing(restart_slots=1, restart_eur=0.5), had_started=True)

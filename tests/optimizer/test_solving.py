@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 
 from optimizer import Pausing, Problem, Progress, Rung, SolveLimits, SolverFailed, solve, verify
 from optimizer.jobs import Job
 from optimizer.master import build_master
+from optimizer.solving.exact import set_start
 from optimizer.solving.highs import compile_model, run_highs
 from tests.optimizer.build import battery, job, peak, point, pool, problem, site
+from tests.optimizer.golden_cases import elastic, one_piece, pausable, plant, resumed
 
 
 def crowded(n_jobs: int = 40) -> Problem:
@@ -61,6 +66,20 @@ def test_the_relaxation_is_below_the_optimum_and_fixing_gives_it_back() -> None:
     assert run_highs(form.relaxed(), {}).objective <= whole.objective + 1e-9
     again = run_highs(form.fixed_at(whole.values), {})
     assert again.objective == pytest.approx(whole.objective)
+
+
+@pytest.mark.parametrize("case", [elastic, pausable, resumed, one_piece, plant])
+def test_a_plan_given_as_a_start_is_taken_whole(case: Callable[[], Problem]) -> None:
+    """Every integer gets a value, and at these values the model costs what the plan does."""
+    plan = solve(case(), SolveLimits(mip_gap=0.0))
+    master = build_master(case())
+    set_start(master, plan)
+    form = compile_model(master.model)
+    start = form.start_values()
+    assert start is not None
+    values = np.zeros(len(form.variables))
+    values[form.is_integer] = start
+    assert run_highs(form.fixed_at(values), {}).objective == pytest.approx(plan.objective)
 
 
 def test_an_exact_plan_states_its_bound() -> None:
