@@ -21,7 +21,7 @@ import pyomo.environ as pyo
 
 from optimizer.energy.ceilings import add_ceilings
 from optimizer.jobs import Job
-from optimizer.placements.enumerated import add_enumerated, runs_in_one_piece
+from optimizer.placements.enumerated import add_enumerated, columns_of, runs_in_one_piece
 from optimizer.placements.interface import JobTerms, LinearSum
 from optimizer.placements.job_costs import JOB_TERMS, left_out
 from optimizer.placements.slotwise import add_slotwise
@@ -61,7 +61,8 @@ def _add_job(block: pyo.Block, job: Job, around: Surroundings) -> JobTerms:
     if not ways:
         return left_out(job)
     if runs_in_one_piece(job, ways, around):
-        return add_enumerated(block, job, ways, around)
+        columns = columns_of(job, ways, around)
+        return add_enumerated(block, job, columns, around) if columns else left_out(job)
     return add_slotwise(block, job, ways, around)
 
 

@@ -32,6 +32,7 @@ SHAPES = (
     point("A/narrow", gpus=1, power_kw=1.2, work_per_hour=0.5),
 )
 EVERYWHERE = (point("A/full"), point("B/full"))
+GAP = pool(gpus=(4, 4, 4, 0, 4, 4, 4, 4))
 FREE = Pausing()
 DEAR = Pausing(restart_slots=1, restart_kwh=0.5, restart_eur=0.02)
 
@@ -139,6 +140,18 @@ JOBS: dict[str, Problem] = {
         job("b", 2, points=(point("B/full"),), data=InputData("A", 20.0), pausing=FREE),
         sites=(site("A", price=FALLING), site("B", price=RISING)),
         links=LINKED,
+    ),
+    "gap in a pool, start frozen before it": _at(
+        10.0, job("a", 3, pin=Pin("A/full", 1, 1)), job("b"), pools=(GAP,)
+    ),
+    "gap in a pool, running towards it": _at(
+        10.0, job("a", 4, pin=Pin("A/full", 0, 1, is_running=True)), job("b"), pools=(GAP,)
+    ),
+    "gap in a pool, no pause allowed": _at(
+        10.0, job("a", 5, pausing=Pausing(max_pauses=0)), job("b", after=("a",)), pools=(GAP,)
+    ),
+    "gap in a pool, runs longer than either side": _at(
+        10.0, job("a", 5, pausing=Pausing(min_run_slots=5)), job("b"), pools=(GAP,)
     ),
     "pauses at one of two sites": problem(
         job(work=4, points=EVERYWHERE, pausing=FREE, announced=Announced("B", 3)),

@@ -28,7 +28,10 @@ from optimizer.settlement import is_churned, lateness_eur
 Column = tuple[str, int]
 """(point, first run slot)."""
 
-Progress = Callable[[int], LinearSum]
+Columns = Mapping[Column, tuple[Way, Placement]]
+"""Every placement of a job, with the way it runs in."""
+
+BySlot = Callable[[int], LinearSum]
 """How much of a job has started, or is done, by a slot."""
 
 
@@ -60,15 +63,19 @@ def runs_in_one_piece(job: Job, ways: Iterable[Way], around: Surroundings) -> bo
     )
 
 
-def add_enumerated(
-    block: pyo.Block, job: Job, ways: Iterable[Way], around: Surroundings
-) -> JobTerms:
-    """Add the columns of ``job`` and (P1) to ``block``."""
-    placements = {
+def columns_of(job: Job, ways: Iterable[Way], around: Surroundings) -> Columns:
+    """Every placement of ``job``, which runs in one piece; none where GPUs never suffice for it."""
+    return {
         (way.points[0].name, start): (way, _placement(job, way, start, around))
         for way in ways
         for start in _starts(job, way, around)
     }
+
+
+def add_enumerated(
+    block: pyo.Block, job: Job, placements: Columns, around: Surroundings
+) -> JobTerms:
+    """Add the columns of ``job``, of which there is at least one, and (P1) to ``block``."""
     starts = block.starts = pyo.Var(list(placements), within=pyo.Binary)
     served = LinearSum.of(starts.values())
     block.at_most_once = pyo.Constraint(expr=served.expression() <= 1)  # (P1)
@@ -134,9 +141,9 @@ def _column_costs(job: Job, way: Way, placement: Placement) -> dict[str, float]:
 def _progress(
     block: pyo.Block,
     job: Job,
-    placements: Mapping[Column, tuple[Way, Placement]],
+    placements: Columns,
     around: Surroundings,
-) -> tuple[Progress, Progress]:
+) -> tuple[BySlot, BySlot]:
     """Return started-by and finished-by, with variables only where precedence asks for them."""
     started_by = finished_by = _unused
     if job.after:
@@ -154,11 +161,11 @@ def _nothing(_: int) -> LinearSum:
     return LinearSum()
 
 
-_unused: Progress = _nothing
+_unused: BySlot = _nothing
 """Stands for a sum of a job that no precedence asks about."""
 
 
-def _cumulative(block: pyo.Block, columns: Sequence[tuple[int, Any]]) -> Callable[[int], LinearSum]:
+def _cumulative(block: pyo.Block, columns: Sequence[tuple[int, Any]]) -> BySlot:
     """Add (P2) and return its variables: what of ``columns`` (slot, variable) is at or before t.
 
     A sum per row instead would make precedence dense: half of all coefficients of a model.
