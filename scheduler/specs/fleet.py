@@ -8,7 +8,17 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
-from scheduler.specs.base import Name, NonNegative, Positive, Spec
+from scheduler.specs.base import (
+    MONTH_MINUTES,
+    MOST,
+    YEAR_HOURS,
+    Name,
+    NonNegative,
+    Positive,
+    Spec,
+    Text,
+    require_unique,
+)
 
 
 def _known_time_zone(name: str) -> str:
@@ -22,13 +32,14 @@ def _known_time_zone(name: str) -> str:
 TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Efficiency = Annotated[float, Field(gt=0, le=1)]
+Hour = Annotated[int, Field(ge=0, le=24)]
 
 
 class PoolSpec(Spec):
     """GPUs of one model at a site."""
 
     name: Name
-    gpus: Annotated[int, Field(ge=0)]
+    gpus: Annotated[int, Field(ge=0, le=1_000_000)]
     idle_kw_per_gpu: NonNegative = 0.0
 
 
@@ -51,7 +62,16 @@ class PeakSpec(Spec):
 
     charge_per_kw: NonNegative
     so_far_kw: NonNegative = 0.0
-    local_hours: tuple[int, int] = (0, 24)  # [from, to) in site-local hours; from > to wraps
+    local_hours: tuple[Hour, Hour] = (0, 24)  # [from, to) in site-local hours; from > to wraps
+
+    @model_validator(mode="after")
+    def _some_hours(self) -> Self:
+        first, last = self.local_hours
+        if first == last:
+            raise ValueError(
+                f"peak: local_hours = ({first}, {last}), must differ; all day: (0, 24)"
+            )
+        return self
 
 
 class BatterySpec(Spec):
@@ -68,6 +88,17 @@ class BatterySpec(Spec):
     terminal_value_per_kwh: NonNegative = 0.0
     wear_per_kwh: NonNegative = 0.0
 
+    @model_validator(mode="after")
+    def _within_capacity(self) -> Self:
+        for field in ("soc_initial_kwh", "soc_floor_kwh", "soc_final_min_kwh"):
+            value = getattr(self, field)
+            if value > self.capacity_kwh:
+                raise ValueError(
+                    f"battery {self.name}: {field} = {value:g},"
+                    f" must be <= capacity_kwh = {self.capacity_kwh:g}"
+                )
+        return self
+
 
 class GeneratorSpec(Spec):
     """An on-site generator; money in site currency."""
@@ -79,6 +110,15 @@ class GeneratorSpec(Spec):
     start_cost: NonNegative = 0.0
     emissions_g_per_kwh: NonNegative = 0.0
     is_on_initially: bool = False
+
+    @model_validator(mode="after")
+    def _least_below_most(self) -> Self:
+        if self.min_kw > self.max_kw:
+            raise ValueError(
+                f"generator {self.name}: min_kw = {self.min_kw:g},"
+                f" must be <= max_kw = {self.max_kw:g}"
+            )
+        return self
 
 
 class SiteSpec(Spec):
@@ -93,15 +133,23 @@ class SiteSpec(Spec):
     currency: Currency = "EUR"
     group: Name = "default"
     cluster: Name = "local"
-    pue: Annotated[float, Field(ge=1)] = 1.0
+    pue: Annotated[float, Field(ge=1, le=10)] = 1.0
     base_load_kw: NonNegative = 0.0
     grid: GridSpec
-    pools: tuple[PoolSpec, ...]
+    pools: Annotated[tuple[PoolSpec, ...], Field(max_length=100)]
     peak: PeakSpec | None = None
     has_pv: bool = False
     has_wind: bool = False
-    batteries: tuple[BatterySpec, ...] = ()
-    generators: tuple[GeneratorSpec, ...] = ()
+    batteries: Annotated[tuple[BatterySpec, ...], Field(max_length=100)] = ()
+    generators: Annotated[tuple[GeneratorSpec, ...], Field(max_length=100)] = ()
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> Self:
+        owner = f"site {self.name}"
+        require_unique(owner, "pool", (pool.name for pool in self.pools))
+        require_unique(owner, "battery", (unit.name for unit in self.batteries))
+        require_unique(owner, "generator", (unit.name for unit in self.generators))
+        return self
 
 
 class LinkSpec(Spec):
@@ -109,7 +157,7 @@ class LinkSpec(Spec):
 
     from_site: Name
     to_site: Name
-    gb_per_hour: Positive
+    gb_per_hour: Annotated[float, Field(ge=0.001, le=MOST)]
     eur_per_gb: NonNegative = 0.0
     kwh_per_gb: NonNegative = 0.0
 
@@ -144,14 +192,14 @@ class PlanningSpec(Spec):
 
     slot_minutes: Literal[5, 15, 30, 60] = 60
     horizon_hours: Annotated[int, Field(ge=1, le=24 * 31)] = 48
-    time_limit_s: Positive = 60.0
+    time_limit_s: Annotated[float, Field(gt=0, le=24 * 3600)] = 60.0
     mip_gap: Annotated[float, Field(ge=0, lt=1)] = 0.001
-    freeze_minutes: Annotated[int, Field(ge=0)] = 0
-    max_signal_age_hours: Positive = 36.0
+    freeze_minutes: Annotated[int, Field(ge=0, le=MONTH_MINUTES)] = 0
+    max_signal_age_hours: Annotated[float, Field(gt=0, le=YEAR_HOURS)] = 36.0
     approval: ApprovalPolicy = ApprovalPolicy.MANUAL
-    carbon_intensity_name: str = "location-based average"
+    carbon_intensity_name: Annotated[Text, Field(max_length=120)] = "location-based average"
     carbon_budget_kg: NonNegative | None = None
-    cost_ceiling_eur: float | None = None
+    cost_ceiling_eur: Annotated[float, Field(ge=-MOST, le=MOST)] | None = None
     weights: WeightsSpec = WeightsSpec()
     unserved_eur_per_gpu_hour: Positive = 20.0  # value of a job that states none
 
@@ -162,7 +210,7 @@ class TriggerSpec(Spec):
     group: Name = "default"
     time_zone: TimeZone = "UTC"
     local_time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "13:30"
-    replan_minutes: Annotated[int, Field(ge=5)] | None = None  # rolling replan; None: none
+    replan_minutes: Annotated[int, Field(ge=5, le=MONTH_MINUTES)] | None = None  # None: no rolling
 
     @model_validator(mode="after")
     def _outside_clock_change(self) -> Self:
@@ -181,9 +229,9 @@ class FleetSpec(Spec):
     name: Name = "fleet"
     eur_per_unit: dict[Currency, Positive] = Field(default_factory=dict)  # EUR per 1 USD, ...
     planning: PlanningSpec = PlanningSpec()
-    triggers: tuple[TriggerSpec, ...] = ()
-    sites: Annotated[tuple[SiteSpec, ...], Field(min_length=1)]
-    links: tuple[LinkSpec, ...] = ()
+    triggers: Annotated[tuple[TriggerSpec, ...], Field(max_length=1000)] = ()  # one per group
+    sites: Annotated[tuple[SiteSpec, ...], Field(min_length=1, max_length=1000)]
+    links: Annotated[tuple[LinkSpec, ...], Field(max_length=100_000)] = ()
 
     def eur_rate(self, currency: str) -> float:
         """EUR per one unit of ``currency``."""
@@ -195,10 +243,12 @@ class FleetSpec(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        names = [site.name for site in self.sites]
-        doubled = sorted({name for name in names if names.count(name) > 1})
-        if doubled:
-            raise ValueError(f"fleet {self.name}: site {doubled[0]!r} occurs twice")
+        owner = f"fleet {self.name}"
+        names = {site.name for site in self.sites}
+        require_unique(owner, "site", (site.name for site in self.sites))
+        require_unique(owner, "link", (f"{it.from_site} -> {it.to_site}" for it in self.links))
+        # A run is known by group and day: of two triggers of one group the second never fires.
+        require_unique(owner, "trigger of group", (trigger.group for trigger in self.triggers))
         for site in self.sites:
             if site.currency != "EUR" and site.currency not in self.eur_per_unit:
                 raise ValueError(

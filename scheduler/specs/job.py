@@ -8,7 +8,19 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from connectors.types import SuspendBy
-from scheduler.specs.base import Instant, Name, NonNegative, Positive, Spec
+from scheduler.specs.base import (
+    MOST,
+    YEAR_HOURS,
+    Instant,
+    Minutes,
+    Name,
+    NonNegative,
+    Spec,
+    Text,
+    require_unique,
+)
+
+LONGEST_COMMAND = 1_000_000  # characters of command and environment; Linux takes 2 MiB
 
 
 class Priority(StrEnum):
@@ -32,11 +44,11 @@ class OperatingPointSpec(Spec):
     """
 
     pool: Name
-    gpus: Annotated[int, Field(ge=0)]
+    gpus: Annotated[int, Field(ge=0, le=1_000_000)]
     kw: NonNegative
-    speed: Positive = 1.0
-    power_cap_w: Positive | None = None
-    batch_size: Annotated[int, Field(ge=1)] | None = None
+    speed: Annotated[float, Field(ge=0.001, le=1000)] = 1.0
+    power_cap_w: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    batch_size: Annotated[int, Field(ge=1, le=MOST)] | None = None
 
     @property
     def name(self) -> str:
@@ -49,11 +61,11 @@ class OperatingPointSpec(Spec):
 class PausingSpec(Spec):
     """What a pause costs; absent: the job runs in one piece."""
 
-    min_run_minutes: NonNegative = 0.0
-    restart_minutes: NonNegative = 0.0
+    min_run_minutes: Minutes = 0.0
+    restart_minutes: Minutes = 0.0
     restart_kwh: NonNegative = 0.0
     restart_eur: NonNegative = 0.0
-    max_pauses: Annotated[int, Field(ge=0)] | None = None
+    max_pauses: Annotated[int, Field(ge=0, le=MOST)] | None = None
 
 
 class DataSpec(Spec):
@@ -63,6 +75,10 @@ class DataSpec(Spec):
     size_gb: NonNegative
 
 
+Argument = Annotated[Text, Field(max_length=100_000)]  # Linux: 128 KiB each
+VariableName = Annotated[Text, Field(min_length=1, max_length=1000, pattern=r"^[^=]+$")]
+
+
 class JobSpec(Spec):
     """One deferrable job."""
 
@@ -70,22 +86,24 @@ class JobSpec(Spec):
     tenant: Name = "default"
     project: Name | None = None
     priority: Priority = Priority.NORMAL
-    work_hours: Positive
-    operating_points: Annotated[tuple[OperatingPointSpec, ...], Field(min_length=1)]
+    work_hours: Annotated[float, Field(gt=0, le=YEAR_HOURS)]
+    operating_points: Annotated[tuple[OperatingPointSpec, ...], Field(min_length=1, max_length=100)]
     release_at: Instant
     deadline_at: Instant
     due_at: Instant | None = None
     lateness_eur_per_hour: NonNegative = 0.0
     value_eur: NonNegative | None = None  # None: by GPU-hours, see PlanningSpec
-    sites: tuple[Name, ...] | None = None  # None: every site with a fitting pool
+    sites: Annotated[tuple[Name, ...], Field(max_length=1000)] | None = None  # None: all that fit
     pausing: PausingSpec | None = None
     is_elastic: bool = False
     data: DataSpec | None = None
-    after: tuple[Name, ...] = ()
-    command: tuple[str, ...] = ()
-    environment: dict[str, str] = Field(default_factory=dict)
+    after: Annotated[tuple[Name, ...], Field(max_length=1000)] = ()
+    command: Annotated[tuple[Argument, ...], Field(max_length=10_000)] = ()  # empty: planned only
+    environment: Annotated[dict[VariableName, Argument], Field(max_length=1000)] = Field(
+        default_factory=dict
+    )
     suspend_by: SuspendBy = SuspendBy.CHECKPOINT
-    checkpoint_grace_s: NonNegative = 30.0
+    checkpoint_grace_s: Annotated[float, Field(ge=0, le=24 * 3600)] = 30.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -94,10 +112,8 @@ class JobSpec(Spec):
                 f"job {self.name}: deadline_at = {self.deadline_at.isoformat()},"
                 f" must be after release_at = {self.release_at.isoformat()}"
             )
-        names = [point.name for point in self.operating_points]
-        doubled = sorted({name for name in names if names.count(name) > 1})
-        if doubled:
-            raise ValueError(f"job {self.name}: operating point {doubled[0]!r} occurs twice")
+        points = (point.name for point in self.operating_points)
+        require_unique(f"job {self.name}", "operating point", points)
         if self.due_at is not None and not self.release_at < self.due_at <= self.deadline_at:
             raise ValueError(
                 f"job {self.name}: due_at = {self.due_at.isoformat()},"
@@ -105,4 +121,17 @@ class JobSpec(Spec):
             )
         if self.name in self.after:
             raise ValueError(f"job {self.name}: after names the job itself")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_started(self) -> Self:
+        if self.command and not self.command[0].strip():
+            raise ValueError(f"job {self.name}: command[0] = {self.command[0]!r}, names no program")
+        variables = (name + value for name, value in self.environment.items())
+        length = sum(map(len, (*self.command, *variables)))
+        if length > LONGEST_COMMAND:
+            raise ValueError(
+                f"job {self.name}: command and environment have {length} characters,"
+                f" must be <= {LONGEST_COMMAND}"
+            )
         return self
