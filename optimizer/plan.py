@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from optimizer.checks import Series
+from optimizer.progress import relative_gap
 
 
 class Rung(StrEnum):
@@ -181,6 +182,8 @@ class Plan:
         Proven lower bound of the objective [EUR]; ``None`` where nothing was proven.
     prices
         ``None`` where no LP was solved.
+    notes
+        Why a better rung was not reached, one sentence each.
     """
 
     rung: Rung
@@ -192,13 +195,12 @@ class Plan:
     objective: float
     bound: float | None
     prices: SlotPrices | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def gap(self) -> float | None:
         """Relative distance between objective and bound; ``None`` where nothing was proven."""
-        if self.bound is None:
-            return None
-        return max(0.0, self.objective - self.bound) / max(abs(self.objective), 1e-9)
+        return relative_gap(self.objective, self.bound)
 
     def placement(self, job: str) -> Placement | None:
         """Placement of ``job``, or ``None`` where it is unserved."""

@@ -21,6 +21,13 @@ class SolveLimits:
         require_within("solve limits", "mip_gap", self.mip_gap, 0.0, 1.0)
 
 
+def relative_gap(best: float | None, bound: float | None) -> float | None:
+    """Distance of ``best`` from ``bound`` as a share of ``best``; ``None`` where one is missing."""
+    if best is None or bound is None:
+        return None
+    return max(0.0, best - bound) / max(abs(best), 1e-9)
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a solve has come. ``seconds`` count from the start of the solver."""
@@ -33,9 +40,7 @@ class Progress:
     @property
     def gap(self) -> float | None:
         """Relative gap, once there are a plan and a bound."""
-        if self.best is None or self.bound is None:
-            return None
-        return max(0.0, self.best - self.bound) / max(abs(self.best), 1e-9)
+        return relative_gap(self.best, self.bound)
 
 
 OnProgress = Callable[[Progress], bool]

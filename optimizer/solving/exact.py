@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from optimizer.errors import SolverFailed
 from optimizer.master import Master, build_master
 from optimizer.plan import Plan, Rung, SlotPrices
@@ -23,6 +25,7 @@ from optimizer.solving.greedy import greedy
 from optimizer.solving.highs import Solution, StandardForm, compile_model, run_highs
 from optimizer.solving.integers import solve_integers, watch_as
 
+BOUND_TOLERANCE = 1e-5  # relative: the tolerances of HiGHS
 LITTLE_MORE = 1e-3
 """Load [kW] and GPUs by which the relaxation asks for one more."""
 
@@ -44,11 +47,7 @@ def solve_exact(
     master = build_master(problem)
     form = compile_model(master.model)
     # The relaxation may take half of the time: without prices a plan is still a plan.
-    relaxation = run_highs(
-        _one_more(master, form.relaxed()),
-        {"time_limit": 0.5 * limits.time_limit_s, "random_seed": limits.seed},
-        watch=watch_as("relax", 0.0, on_progress),
-    )
+    relaxation = _solve_relaxation(master, form, limits, on_progress)
     if relaxation.was_stopped:
         raise SolverFailed("stopped before a plan was found")
     prices = _slot_prices(master, form, relaxation) if relaxation.is_proven else None
@@ -57,7 +56,7 @@ def solve_exact(
         set_start(master, start)
     solution = solve_integers(master, form, limits, relaxation, on_progress)
     if solution.values is None:
-        raise SolverFailed(f"HiGHS found no plan in {limits.time_limit_s:g} s")
+        raise SolverFailed(f"HiGHS found no plan in {limits.time_limit_s:g} s: {solution.status}")
     tidy = run_highs(form.fixed_at(solution.values), {"random_seed": limits.seed})
     is_tidy = tidy.values is not None and tidy.is_proven
     final = tidy if is_tidy else solution
@@ -66,6 +65,29 @@ def solve_exact(
     form.load(final.values)
     rung = Rung.EXACT if solution.is_proven else Rung.BEST_FOUND
     return _plan(master, rung, final.objective, solution.bound, prices)
+
+
+def _solve_relaxation(
+    master: Master, form: StandardForm, limits: SolveLimits, on_progress: OnProgress | None
+) -> Solution:
+    """Solve the LP relaxation with one more of everything; its bound is the bound without.
+
+    Duals stay feasible when only right-hand sides change, so what they charge for the change is
+    taken off the objective again.
+    """
+    relaxed = form.relaxed()
+    shifted = _one_more(master, relaxed)
+    relaxation = run_highs(
+        shifted,
+        {"time_limit": 0.5 * limits.time_limit_s, "random_seed": limits.seed},
+        watch=watch_as("relax", 0.0, on_progress),
+    )
+    if relaxation.bound is None:
+        return relaxation
+    moved = np.isfinite(relaxed.row_upper)
+    shift = shifted.row_upper[moved] - relaxed.row_upper[moved]
+    charged = float(relaxation.row_duals[moved] @ shift)
+    return replace(relaxation, bound=relaxation.bound - charged)
 
 
 def _one_more(master: Master, form: StandardForm) -> StandardForm:
@@ -94,8 +116,9 @@ def _better_start(problem: Problem, start: Plan | None, prices: SlotPrices | Non
 
 def set_start(master: Master, plan: Plan) -> None:
     """Give the binaries of ``master`` the values of ``plan``."""
+    placed = {placement.job: placement for placement in plan.placements}
     for job in master.jobs:
-        job.set_start(plan.placement(job.job))
+        job.set_start(placed.get(job.job))
     for site, flows in zip(master.sites, plan.flows, strict=True):
         site.set_start(flows)
 
@@ -127,6 +150,8 @@ def _slot_prices(master: Master, form: StandardForm, relaxation: Solution) -> Sl
 def _plan(
     master: Master, rung: Rung, objective: float, bound: float | None, prices: SlotPrices | None
 ) -> Plan:
+    if bound is not None and bound > objective + BOUND_TOLERANCE * max(1.0, abs(objective)):
+        raise SolverFailed(f"HiGHS proved a bound of {bound:g} above its plan's {objective:g}")
     found = [job.read() for job in master.jobs]
     placements = tuple(placement for placement in found if placement is not None)
     flows = tuple(site.read_flows() for site in master.sites)

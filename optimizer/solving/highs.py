@@ -78,7 +78,10 @@ class StandardForm:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """What a run of HiGHS gave. ``values`` is ``None`` where no feasible point was found."""
+    """What a run of HiGHS gave. ``values`` is ``None`` where no feasible point was found.
+
+    ``status`` is how it ended, in HiGHS's words; ``nodes`` those of the branching tree.
+    """
 
     values: Floats | None
     row_duals: Floats
@@ -86,6 +89,8 @@ class Solution:
     bound: float | None
     is_proven: bool
     was_stopped: bool
+    status: str
+    nodes: int
     seconds: float
 
 
@@ -211,5 +216,7 @@ def _solution(solver: highspy.Highs, form: StandardForm) -> Solution:
         bound=bound,
         is_proven=is_optimal,
         was_stopped=solver.getModelStatus() == highspy.HighsModelStatus.kInterrupt,
+        status=solver.modelStatusToString(solver.getModelStatus()),
+        nodes=int(info.mip_node_count),
         seconds=solver.getRunTime(),
     )

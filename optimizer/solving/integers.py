@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from optimizer.master import Master
-from optimizer.progress import OnProgress, Progress, SolveLimits
+from optimizer.progress import OnProgress, Progress, SolveLimits, relative_gap
 from optimizer.solving.highs import Floats, Solution, StandardForm, Watch, run_highs
 from optimizer.solving.neighbourhood import Found, Integers, improve
 
@@ -32,20 +32,49 @@ def solve_integers(
     first_s = left_s * FIRST_PROOF_SHARE
     start = form.start_values()
     first = _prove(form, limits, start, first_s, relaxation.seconds, on_progress)
+    first = _with_bound(first, relaxation.bound, limits)
     if first.is_proven or first.was_stopped:
         return first
     spent_s = relaxation.seconds + first.seconds
     left_s = max(LEAST_SECONDS, limits.time_limit_s - spent_s)
+    if first.values is None and start is not None:
+        first = _at(form, start, first)
     if first.values is None:
-        return _prove(form, limits, None, left_s, spent_s, on_progress)
-    better, was_stopped = _search(master, form, limits, first, left_s, spent_s, on_progress)
-    if was_stopped:
-        return replace(first, values=better.values, objective=better.objective, was_stopped=True)
-    spent_s += better.seconds
+        last = _prove(form, limits, None, left_s, spent_s, on_progress)
+        return _with_bound(last, first.bound, limits)
+    found = _search(master, form, limits, first, left_s, spent_s, on_progress)
+    better = replace(first, values=found.values, objective=found.objective)
+    better = replace(_with_bound(better, first.bound, limits), was_stopped=found.was_stopped)
+    if better.is_proven or better.was_stopped:
+        return better
+    spent_s += found.seconds
     left_s = max(LEAST_SECONDS, limits.time_limit_s - spent_s)
-    start = np.round(better.values[form.is_integer])
+    start = np.round(found.values[form.is_integer])
     last = _prove(form, limits, start, left_s, spent_s, on_progress)
-    return _best_of(first, better, last)
+    if last.values is None or found.objective < last.objective:
+        last = replace(last, values=found.values, objective=found.objective)
+    return _with_bound(last, first.bound, limits)
+
+
+def _at(form: StandardForm, start: Floats, first: Solution) -> Solution:
+    """Give ``first`` the flows that are best at the integers it was to start from."""
+    values = np.zeros(len(form.variables))
+    values[form.is_integer] = start
+    flows = run_highs(form.fixed_at(values), {})
+    return replace(first, values=flows.values, objective=flows.objective)
+
+
+def _with_bound(solution: Solution, other: float | None, limits: SolveLimits) -> Solution:
+    """Take the better of two bounds; what it leaves of the gap says whether all is proven."""
+    bounds = [bound for bound in (solution.bound, other) if bound is not None]
+    bound = max(bounds) if bounds else None
+    return replace(solution, bound=bound, is_proven=_is_proven(solution, bound, limits))
+
+
+def _is_proven(solution: Solution, bound: float | None, limits: SolveLimits) -> bool:
+    gap = relative_gap(solution.objective, bound)
+    is_within = gap is not None and gap <= limits.mip_gap
+    return solution.values is not None and (solution.is_proven or is_within)
 
 
 def watch_as(phase: str, before_s: float, on_progress: OnProgress | None) -> Watch | None:
@@ -83,38 +112,29 @@ def _search(
     left_s: float,
     before_s: float,
     on_progress: OnProgress | None,
-) -> tuple[Found, bool]:
-    """Improve the point of ``first``; say whether ``on_progress`` stopped the search."""
+) -> Found:
+    """Improve the point of ``first`` until its bound proves it good enough, or time is up."""
     if first.values is None:
         raise ValueError("a search needs a feasible point to start from")
-    bound = -np.inf if first.bound is None else first.bound
-    was_stopped = False
 
-    def on_step(seconds: float, best: float) -> bool:
-        nonlocal was_stopped
-        if on_progress is not None:
-            was_stopped = not on_progress(Progress("search", before_s + seconds, best, first.bound))
-        return not was_stopped
+    def goes_on(seconds: float, best: float) -> bool:
+        progress = Progress("search", before_s + seconds, best, first.bound)
+        return on_progress is None or on_progress(progress)
 
-    better = improve(
+    def is_good_enough(objective: float) -> bool:
+        gap = relative_gap(objective, first.bound)
+        return gap is not None and gap <= limits.mip_gap
+
+    return improve(
         form,
         _job_of_column(master, form),
         lambda values: _centre_of_job(master, form, values),
         Found(first.values, first.objective, 0.0),
         time_limit_s=left_s * SEARCH_SHARE,
-        good_enough=bound + limits.mip_gap * abs(bound),
+        is_good_enough=is_good_enough,
         seed=limits.seed,
-        on_step=on_step,
+        goes_on=goes_on,
     )
-    return better, was_stopped
-
-
-def _best_of(first: Solution, better: Found, last: Solution) -> Solution:
-    bounds = [bound for bound in (first.bound, last.bound) if bound is not None]
-    bound = max(bounds) if bounds else None
-    if last.values is None or better.objective < last.objective:
-        last = replace(last, values=better.values, objective=better.objective, is_proven=False)
-    return replace(last, bound=bound)
 
 
 def _job_of_column(master: Master, form: StandardForm) -> Integers:

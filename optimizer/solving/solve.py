@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from optimizer.errors import SolverFailed
+from optimizer.errors import OptimizerError, PlanRefused, SolverFailed
 from optimizer.plan import Plan, Rung
 from optimizer.problem import Problem
 from optimizer.progress import OnProgress, Progress, SolveLimits
 from optimizer.solving.exact import solve_exact
 from optimizer.solving.greedy import greedy, latest_safe_start
-from optimizer.verify import verify
+from optimizer.verify import require_verified, verify
 
 DEFAULT_LIMITS = SolveLimits()
 
@@ -26,40 +26,57 @@ def solve(
 ) -> Plan:
     """Return the best plan that can be had within ``limits``; never raises for lack of one.
 
+    Every rung is verified. Where the exact solve gives none, ``Plan.notes`` says why.
+
     Parameters
     ----------
     warm_start
-        A plan of this very problem to start from; the greedy plan where there is none.
+        A plan for this problem to start from, if it is better than the greedy one.
     last_plan
         The plan in force, told in the slots of this problem; used only where it still holds.
     on_progress
-        See ``OnProgress``. A solve stopped before it has anything better answers the greedy plan.
+        See ``OnProgress``. A solve stopped before it has anything better answers its start.
     """
-    start = warm_start or _first_accepted(problem, (lambda: greedy(problem),))
+    begun = [greedy(problem), _unproven(warm_start)]
+    start = min(
+        (plan for plan in begun if plan is not None and not verify(problem, plan)),
+        key=lambda plan: plan.objective,
+        default=None,
+    )
     if on_progress is not None and start is not None:
         goes_on = on_progress(Progress("greedy", 0.0, start.objective))
         if not goes_on:
             return start
     try:
-        return solve_exact(problem, limits, start, on_progress)
-    except SolverFailed:
-        fallen = _first_accepted(
-            problem,
-            (
-                lambda: start,
-                lambda: last_plan and replace(last_plan, rung=Rung.LAST_PLAN),
-                lambda: latest_safe_start(problem),
-            ),
-        )
-        if fallen is None:
-            raise
-        return fallen
+        plan = solve_exact(problem, limits, start, on_progress)
+        require_verified(problem, plan)
+    except (SolverFailed, PlanRefused) as error:
+        return _next_rung(problem, start, last_plan, error)
+    return plan
 
 
-def _first_accepted(problem: Problem, rungs: tuple[Callable[[], Plan | None], ...]) -> Plan | None:
-    """Return the first plan that ``verify`` accepts."""
+def _next_rung(
+    problem: Problem, start: Plan | None, last_plan: Plan | None, error: OptimizerError
+) -> Plan:
+    """Return the next best plan that ``verify`` accepts, with a note of why.
+
+    Raises
+    ------
+    SolverFailed
+        Not even starting every job at the last moment is accepted.
+    """
+    rungs: tuple[Callable[[], Plan | None], ...] = (
+        lambda: start,
+        lambda: _unproven(last_plan),
+        lambda: latest_safe_start(problem),
+    )
     for make in rungs:
         plan = make()
         if plan is not None and not verify(problem, plan):
-            return plan
-    return None
+            return replace(plan, notes=(f"no exact plan: {error}",))
+    raise SolverFailed(f"no plan holds: {error}") from error
+
+
+def _unproven(plan: Plan | None) -> Plan | None:
+    """Take what was proven of another problem off a plan made for it."""
+    return plan and replace(plan, rung=Rung.LAST_PLAN, bound=None, prices=None, notes=())
