@@ -73,6 +73,10 @@ JOBS: dict[str, Problem] = {
             pausing=FREE,
         ),
     ),
+    "a restart that loses a whole slow piece": _at(
+        ALTERNATING,
+        job(work=0.5, points=(point(), point("A/slow", work_per_hour=0.5)), pausing=DEAR),
+    ),
     "paid to do a slot too many": _at(
         (-80.0,) * 8,
         job(

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from optimizer import Plan, Problem, Rung, SolveLimits, baselines, greedy, solve, verify
+from tests.corners import CORNERS
 from tests.reference.plans import plan_of
 from tests.reference.textbook import Textbook, textbook_optimum
 from tests.strategies import paused_problems, problems
@@ -57,6 +58,12 @@ def assert_settled_as_stated(problem: Problem, textbook: Textbook) -> None:
     plan = plan_of(problem, textbook)
     assert verify(problem, plan) == ()
     assert is_close(plan.objective, textbook.objective)
+
+
+@pytest.mark.parametrize("name", CORNERS)
+def test_sharp_corners_are_optimal(name: str) -> None:
+    """The named problems, among them those that random search has found a defect with."""
+    assert_optimal(CORNERS[name])
 
 
 @examples(120)
