@@ -7,8 +7,9 @@ RESULTS.md. What was assumed:
 * DE, CISO and NYISO from 2021-07-05T00:00Z, hourly; carbon is the lifecycle average of the zone.
 * Dollars at 1 EUR = 1.1827 USD, the European Central Bank's average of 2021.
 * PV of 0.5 MW at the zone's highest output in the data; none at NYISO, which reports no solar.
-* A 1 MW / 2 MWh battery per site, 95 % each way, half full at the start and at the end.
-* Export earns the import price. A site may import 2 MW and export 1 MW.
+* A 1 MW / 2 MWh battery per site, 95 % each way, half full at the start and at the end. Wear is
+  0.0167 EUR for every kWh in and every kWh out: 200 EUR/kWh over 6,000 full cycles.
+* Export earns the import price. A site may import 1 MW and export 0.5 MW, the rating of its PV.
 * 64 GPUs per site at 0.8125 kW each: an eighth of a DGX A100's 6.5 kW (NVIDIA data sheet, maximum).
 * The first 150 Philly jobs of 30 minutes to 24 hours on at most 16 GPUs, in their order, released
   evenly over 36 h, due 24 h after the earliest they could end. Every third may pause: pieces of an
@@ -33,6 +34,7 @@ HOURS = 72
 EUR_PER_USD = 1 / 1.1827
 PV_KW = 500.0
 GPUS = 64
+WEAR_EUR_PER_KWH = 200 / (2 * 6000)
 KW_PER_GPU = 6.5 / 8
 N_JOBS = 150
 RELEASE_HOURS = 36
@@ -55,6 +57,7 @@ def fleet_toml(sites_with_pv: set[str]) -> str:
         'carbon_intensity_name = "zone average, lifecycle"',
     ]
     for name, (time_zone, currency) in SITES.items():
+        per_eur = 1.0 if currency == "EUR" else 1 / EUR_PER_USD
         parts.append(
             f"""
 [[sites]]
@@ -62,14 +65,15 @@ name = "{name}"
 time_zone = "{time_zone}"
 currency = "{currency}"
 has_pv = {str(name in sites_with_pv).lower()}
-grid = {{ import_limit_kw = 2000, export_limit_kw = 1000 }}
+grid = {{ import_limit_kw = 1000, export_limit_kw = 500 }}
 pools = [{{ name = "gpu", gpus = {GPUS} }}]
 
 [[sites.batteries]]
 power_kw = 1000
 capacity_kwh = 2000
 soc_initial_kwh = 1000
-soc_final_min_kwh = 1000"""
+soc_final_min_kwh = 1000
+wear_per_kwh = {WEAR_EUR_PER_KWH * per_eur:.6f}"""
         )
     return "\n".join(parts) + "\n"
 
