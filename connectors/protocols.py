@@ -43,6 +43,14 @@ class Cluster(Protocol):
 
     name: str
 
+    async def identity(self) -> str:
+        """Name of what it remembers its jobs in, the same for every client and for good.
+
+        Another name means another memory: that a job is not known there says nothing about it.
+        Raises ``Unavailable`` where the memory is gone.
+        """
+        ...
+
     async def capacity(self) -> tuple[PoolCapacity, ...]:
         """GPUs of every pool."""
         ...

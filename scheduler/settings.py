@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -15,7 +15,8 @@ class Settings(BaseSettings):
     Attributes
     ----------
     state_dir
-        Where local clusters, simulated batteries and the SQLite database live.
+        Where local clusters, simulated batteries and the SQLite database live; absolute, as it is
+        from the folder the process began in.
     database_url
         ``sqlite:///...`` or ``postgresql+psycopg://...``; without one, SQLite in ``state_dir``.
     host, port
@@ -28,7 +29,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="GRIDTIDE_", frozen=True)
 
-    state_dir: Path = Path("gridtide-state")
+    state_dir: Annotated[Path, AfterValidator(Path.absolute), Field(validate_default=True)] = Path(
+        "gridtide-state"
+    )
     database_url: str | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -40,4 +43,4 @@ class Settings(BaseSettings):
         """The database to use."""
         if self.database_url is not None:
             return self.database_url
-        return f"sqlite:///{self.state_dir.resolve() / 'gridtide.db'}"
+        return f"sqlite:///{self.state_dir / 'gridtide.db'}"

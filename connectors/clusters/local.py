@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from connectors.clusters import pools as gpus
+from connectors.clusters.identity import FolderIdentity
 from connectors.clusters.jobfolder import Assignment, Phase, Wanted
 from connectors.clusters.jobs import Jobs
 from connectors.clusters.logs import lines
@@ -57,9 +58,14 @@ class LocalCluster:
         self.name = name
         self._pools = tuple(pools)
         self._numbered = gpus.number_gpus(self._pools)
+        self._identity = FolderIdentity(state_folder.resolve())
         self._jobs = Jobs(state_folder.resolve())
         self._environment = _passed_on() if environment is None else dict(environment)
         self._working_folder = None if working_folder is None else str(working_folder.resolve())
+
+    async def identity(self) -> str:
+        """Name of the state folder, given at its first use."""
+        return await self._in_thread(self._identity.read)
 
     async def capacity(self) -> tuple[PoolCapacity, ...]:
         """GPUs of every pool."""
@@ -108,6 +114,15 @@ class LocalCluster:
             yield line
 
     async def _call(self, action: Callable[[], _T]) -> _T:
+        def on_the_same_folder() -> _T:
+            self._identity.require_same()
+            result = action()
+            self._identity.require_same()  # it may have gone meanwhile, and the jobs with it
+            return result
+
+        return await self._in_thread(on_the_same_folder)
+
+    async def _in_thread(self, action: Callable[[], _T]) -> _T:
         try:
             return await asyncio.to_thread(action)
         except OSError as error:

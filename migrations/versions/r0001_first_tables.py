@@ -13,6 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     _create_api_key()
+    _create_cluster_identity()
     _create_fleet_version()
     _create_grid_event()
     _create_job()
@@ -30,6 +31,7 @@ def downgrade() -> None:
     op.drop_table("job")
     op.drop_table("grid_event")
     op.drop_table("fleet_version")
+    op.drop_table("cluster_identity")
     op.drop_table("api_key")
 
 
@@ -45,6 +47,16 @@ def _create_api_key() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_api_key"),
         sa.UniqueConstraint("digest", name="uq_api_key_digest"),
         sa.UniqueConstraint("name", name="uq_api_key_name"),
+    )
+
+
+def _create_cluster_identity() -> None:
+    op.create_table(
+        "cluster_identity",
+        sa.Column("site", sa.String(), nullable=False),
+        sa.Column("identity", sa.String(), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("site", name="pk_cluster_identity"),
     )
 
 

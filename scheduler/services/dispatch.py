@@ -25,6 +25,7 @@ from scheduler.services.dispatch_decide import (
     Situation,
     decide,
 )
+from scheduler.services.dispatch_identity import keep_known
 from scheduler.services.dispatch_observe import Observed, changes, observe
 from scheduler.services.dispatch_records import (
     OpenJob,
@@ -93,7 +94,7 @@ class Dispatcher:
             return Tick(None)
         outside = self._outside_of(known.fleet)
         with asyncio.Runner() as runner:
-            observed = runner.run(observe(outside))
+            observed = self._known_of(known, runner.run(observe(outside)))
             recorded, jobs = self._decide(known, observed)
             sent = runner.run(send_all(outside, recorded))
         with transaction(self._sessions) as session:
@@ -124,6 +125,12 @@ class Dispatcher:
                 succeeded=frozenset(succeeded_among(session, names)),
                 wants={} if plan is None else wants_at(plan, now),
             )
+
+    def _known_of(self, known: _Known, observed: Observed) -> Observed:
+        """Return what those say that were given the jobs."""
+        busy = {job.row.site for job in known.jobs if job.row.site is not None}
+        with transaction(self._sessions) as session:
+            return keep_known(session, observed, busy, known.now)
 
     def _decide(
         self, known: _Known, observed: Observed

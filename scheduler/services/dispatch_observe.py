@@ -24,8 +24,9 @@ ANSWER_S = 30.0  # a cluster that takes longer counts as not reachable
 
 @dataclass(frozen=True, slots=True)
 class ClusterReport:
-    """What one cluster says: its jobs by key, and the GPUs free in each pool."""
+    """What one cluster says: who it is, its jobs by key, and the GPUs free in each pool."""
 
+    identity: str
     jobs: Mapping[str, JobObservation]
     free_gpus: Mapping[str, int]
 
@@ -101,13 +102,14 @@ def _restart(spec: JobSpec) -> timedelta:
 async def _report(site: str, cluster: Cluster) -> tuple[str, ClusterReport | None]:
     try:
         async with asyncio.timeout(ANSWER_S):
+            identity = await cluster.identity()
             jobs = await cluster.observe()
             pools = await cluster.capacity()
     except (ConnectorError, TimeoutError) as error:
         log.warning("cluster of %s does not answer: %s", site, error or "timed out")
         return site, None
     free = {pool.pool: max(0, pool.gpus_available - pool.gpus_in_use) for pool in pools}
-    return site, ClusterReport({job.key: job for job in jobs}, free)
+    return site, ClusterReport(identity, {job.key: job for job in jobs}, free)
 
 
 async def _telemetry(

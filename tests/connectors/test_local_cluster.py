@@ -285,6 +285,41 @@ async def test_an_unusable_state_folder_is_unavailable(tmp_path: Path) -> None:
         await cluster.submit(shell("a", "exit 0"))
 
 
+async def test_a_folder_that_is_gone_is_not_one_without_jobs(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
+    """Nothing is said, taken or made while its volume is away; then all is as it was."""
+    await cluster.submit(shell("a", "exec sleep 600", 2))
+    known = await cluster.identity()
+    state = tmp_path / "state"
+    state.rename(tmp_path / "away")
+    for ask in (cluster.identity, cluster.observe, cluster.capacity, cluster.power):
+        with pytest.raises(Unavailable, match="state"):
+            await ask()
+    with pytest.raises(Unavailable, match="state"):
+        await cluster.submit(shell("b", "exit 0"))
+    assert not state.exists()
+    (tmp_path / "away").rename(state)
+    assert await cluster.identity() == known
+    assert (await seen(cluster, "a")).state is JobState.RUNNING
+
+
+async def test_another_folder_in_its_place_has_another_identity(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
+    """A scheduler started while the volume is away makes an empty one, and finds the old again."""
+    known = await cluster.identity()
+    state = tmp_path / "state"
+    state.rename(tmp_path / "away")
+    started_meanwhile = LocalCluster("local", state, POOLS)
+    assert await started_meanwhile.identity() != known
+    with pytest.raises(Unavailable, match="not the folder it was"):
+        await cluster.observe()
+    state.rename(tmp_path / "empty")
+    (tmp_path / "away").rename(state)
+    assert await started_meanwhile.identity() == known
+
+
 async def test_jobs_outlive_the_cluster_object(cluster: LocalCluster, tmp_path: Path) -> None:
     """A scheduler that starts again finds its job with the same history."""
     await cluster.submit(shell("a", "exec sleep 600", 2))

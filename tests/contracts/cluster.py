@@ -43,6 +43,15 @@ class ClusterContract:
         assert pool.gpus_in_use == 0
         assert await cluster.observe() == ()
 
+    async def test_every_client_sees_the_same_identity(
+        self, cluster: Cluster, same_cluster: Cluster
+    ) -> None:
+        """Asked at once, before and after there are jobs."""
+        first, second = await asyncio.gather(cluster.identity(), same_cluster.identity())
+        await cluster.submit(order("a", "exit 0"))
+        assert first == second == await cluster.identity()
+        assert first
+
     async def test_a_job_runs_to_its_end(self, cluster: Cluster) -> None:
         """A command that returns 0 is a job that succeeded, started once, and holds no GPU."""
         before = datetime.now(UTC) - timedelta(seconds=1)

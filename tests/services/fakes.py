@@ -27,6 +27,7 @@ class FakeCluster:
 
     def __init__(self, name: str = "DE", gpus: int = 8, pool: str = "a100") -> None:
         self.name = name
+        self.memory = f"cluster {name}"
         self.gpus = gpus
         self.pool = pool
         self.jobs: dict[str, JobObservation] = {}
@@ -46,6 +47,11 @@ class FakeCluster:
     def end(self, key: str, state: JobState = JobState.SUCCEEDED, exit_code: int = 0) -> None:
         """Let a job end."""
         self.jobs[key] = replace(self.jobs[key], state=state, exit_code=exit_code, gpus=0)
+
+    async def identity(self) -> str:
+        """Its name, unless the test gave it another memory."""
+        self._listen()
+        return self.memory
 
     async def capacity(self) -> tuple[PoolCapacity, ...]:
         """GPUs of its only pool."""

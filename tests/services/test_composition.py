@@ -30,6 +30,13 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert Settings().resolved_database_url == "postgresql+psycopg://db/gridtide"
 
 
+def test_the_state_folder_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A process that changes its folder keeps its clusters."""
+    monkeypatch.chdir(tmp_path)
+    assert Settings().state_dir == tmp_path / "gridtide-state"
+    assert Settings(state_dir=Path("mine")).state_dir == tmp_path / "mine"
+
+
 def test_the_database_of_a_new_state_folder_can_be_used(tmp_path: Path) -> None:
     """The folder is made."""
     settings = Settings(state_dir=tmp_path / "new")

@@ -265,6 +265,37 @@ def test_a_job_its_cluster_forgot_has_failed(play: Play) -> None:
     assert row.reason == "cluster DE does not know it any more"
 
 
+def test_a_cluster_that_lost_its_memory_ends_no_job(play: Play) -> None:
+    """Its volume is away: no job is known, all GPUs look free. When it is back, all goes on."""
+    job = play.scene.submit()
+    other = play.scene.submit("other")
+    put_in_force(play.scene, runs("train", (0, 2)), runs("other", (1, 3)))
+    play.at(0)
+    known, play.cluster.jobs, play.cluster.memory = play.cluster.jobs, {}, "an empty folder"
+    play.at(1)
+    assert (play.status(job), play.status(other)) == (JobStatus.RUNNING, JobStatus.WAITING)
+    assert play.dispatcher.tick().silent_sites == ("DE",)
+    again = Dispatcher(play.scene.sessions, lambda _: play.outside, play.scene.now)
+    assert again.tick().silent_sites == ("DE",)
+    assert play.cluster.starts == [str(job)]
+    play.cluster.jobs, play.cluster.memory = known, "cluster DE"
+    play.at(1.5)
+    assert play.cluster.starts == [str(job), str(other)]
+
+
+def test_a_site_without_jobs_may_get_another_cluster(play: Play) -> None:
+    """Nothing is in the old one's care; from then on the new one is known."""
+    play.at(0)
+    play.cluster.memory = "new"
+    assert play.dispatcher.tick().silent_sites == ()
+    job = play.scene.submit()
+    put_in_force(play.scene, runs("train", (0, 2)))
+    play.at(0.5)
+    play.cluster.memory = "cluster DE"
+    assert play.dispatcher.tick().silent_sites == ("DE",)
+    assert play.status(job) is JobStatus.RUNNING
+
+
 def test_a_cancelled_job_ends_on_its_cluster(play: Play) -> None:
     """The request is honoured at the next tick, the end seen at the one after."""
     job = play.scene.submit()

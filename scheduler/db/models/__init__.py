@@ -2,6 +2,7 @@
 
 from scheduler.db.models.api_key import ApiKey, Role
 from scheduler.db.models.base import Base
+from scheduler.db.models.cluster_identity import ClusterIdentity
 from scheduler.db.models.dispatch_command import CommandKind, CommandOutcome, DispatchCommand
 from scheduler.db.models.fleet import FleetVersion
 from scheduler.db.models.grid_event import GridEvent
@@ -13,6 +14,7 @@ from scheduler.db.models.signal import SignalValue
 __all__ = [
     "ApiKey",
     "Base",
+    "ClusterIdentity",
     "CommandKind",
     "CommandOutcome",
     "DispatchCommand",
