@@ -1,7 +1,7 @@
 """The clock: fires triggers that queue planning runs. The only module that knows APScheduler.
 
-Triggers live in memory and in code, never in a shared store. Firing does nothing but queue every
-run that is due; one that is queued already stays one. So a missed firing is made up for by the next
+Triggers live in memory and in code, never in a shared store. Firing does nothing but queue the run
+that is owed; one that is queued already stays one. So a missed firing is made up for by the next
 one, at the start and every quarter of an hour at the latest, and any number of clocks may run.
 """
 
@@ -19,7 +19,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from scheduler.db.outage import DATABASE_AWAY
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet as fleets
-from scheduler.services.runs import queue_run
+from scheduler.services.runs import is_like_one_waiting, queue_run
 from scheduler.services.triggers import owed
 from scheduler.specs import FleetSpec
 from scheduler.timekeeping import Now
@@ -29,20 +29,22 @@ log = logging.getLogger(__name__)
 CATCH_UP_MINUTES = 15
 
 
-def queue_owed(sessions: SessionFactory, now: Now) -> int:
-    """Queue every run that is due and not queued yet; return how many there were."""
+def queue_owed(sessions: SessionFactory, now: Now) -> bool:
+    """Queue the run that is owed; false where there is none, or another one does its work.
+
+    While a like run waits for a worker, one more would only make the same plan again: a queue that
+    nobody works off does not grow.
+    """
     with transaction(sessions) as session:
         version = fleets.find_current(session)
-        if version is None:
-            return 0
         at = now()
-        queued = 0
-        for request in owed(fleets.spec_of(version), at):
-            _, is_new = queue_run(session, request, at)
-            if is_new:
-                log.info("queued %s", request.trigger_key)
-            queued += is_new
-        return queued
+        request = None if version is None else owed(fleets.spec_of(version), at)
+        if request is None or is_like_one_waiting(session, request):
+            return False
+        _, is_new = queue_run(session, request, at)
+        if is_new:
+            log.info("queued %s", request.trigger_key)
+        return is_new
 
 
 class Clock:

@@ -24,6 +24,8 @@ from scheduler.settings import Settings
 from scheduler.specs import FleetSpec, JobSpec
 from scheduler.timekeeping import system_now
 
+MARKER = ".made-by-gridtide-demo"
+
 
 @dataclass(frozen=True, slots=True)
 class ExampleDay:
@@ -40,16 +42,24 @@ class ExampleDay:
 
 
 def prepare(example: Path, out: Path, seconds_per_hour: float) -> ExampleDay:
-    """Generate the day into ``out`` and clear away what an earlier demo left there."""
-    folder = out / "example"
+    """Generate the day into ``out`` and clear away what an earlier demo left there.
+
+    Raises
+    ------
+    UserError
+        The generator fails, or the state folder in ``out`` is not a demo's.
+    """
+    folder, state = out / "example", out / "state"
+    _require_own(state)
     _generate(example, folder, seconds_per_hour)
-    state = out / "state"
     database = f"sqlite:///{state.resolve() / 'gridtide.db'}"
     settings = Settings(state_dir=state, database_url=database)
     fleet, jobs = read_fleet(folder / "fleet.toml"), read_jobs(folder / "jobs.json")
     if state.exists():
         end_all_jobs(connect(settings, fleet, system_now))
         shutil.rmtree(state)
+    state.mkdir()
+    (state / MARKER).touch()
     return ExampleDay(
         settings=settings,
         fleet=fleet,
@@ -68,6 +78,12 @@ def take_in(day: ExampleDay, by: str) -> SessionFactory:
         for spec in day.jobs:
             submit_job(session, spec, by, day.start)
     return sessions
+
+
+def _require_own(state: Path) -> None:
+    """Refuse to clear away a folder that no demo made."""
+    if state.exists() and not (state / MARKER).is_file():
+        raise UserError(f"{state} was not made by a demo and is left alone: choose another --out")
 
 
 def _generate(example: Path, folder: Path, seconds_per_hour: float) -> None:

@@ -116,6 +116,7 @@ def make_plan(fleet: FleetSpec, assembled: Assembled, limits: SolveLimits) -> Ou
             if solved.is_interrupted
             else []
         ),
+        *solved.plan.notes,
         *assembled.marks,
     )
     document = PlanDocument(
@@ -125,6 +126,7 @@ def make_plan(fleet: FleetSpec, assembled: Assembled, limits: SolveLimits) -> Ou
         plan=solved.plan,
         baseline=baseline,
         marks=marks,
+        cut_jobs=assembled.cut_jobs,
         created_at=system_now(),
     )
     return Outcome(document, breaches, solved.is_interrupted)

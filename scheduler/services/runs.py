@@ -48,6 +48,17 @@ def queue_run(session: Session, request: RunRequest, now: datetime) -> tuple[Pla
     return session.scalars(known).one(), created
 
 
+def is_like_one_waiting(session: Session, request: RunRequest) -> bool:
+    """Whether a run that nobody has begun yet will plan what ``request`` asks for."""
+    like = select(PlanningRun.id).where(
+        PlanningRun.status == RunStatus.QUEUED,
+        PlanningRun.hours == request.hours,
+        PlanningRun.time_limit_s == request.time_limit_s,
+        PlanningRun.window_start.is_not_distinct_from(request.window_start),
+    )
+    return session.scalar(like.limit(1)) is not None
+
+
 def request_run(
     session: Session, request: RunRequest, slot_minutes: int, now: datetime
 ) -> tuple[PlanningRun, bool]:

@@ -1,12 +1,15 @@
-"""Which planning runs the clock owes: one for every local day of a group, and rolling ones.
+"""Which planning run the clock owes: that of the latest firing, daily or rolling, of any group.
 
-A run owed is named by its trigger key, so that asking for it twice, or from two machines, makes one
-run. The key holds the local date, not an instant: it stays the same across clock changes.
+Every run plans the whole fleet from the next slot on; a group only sets the time. So the latest
+firing stands for all before it, missed ones included, and firings of one instant are one run. A run
+owed is named by its trigger key: asked for twice, or from two machines, it is one run. The key of a
+daily run holds the local date, which stays the same across clock changes.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from scheduler.services.runs import RunRequest
@@ -17,37 +20,51 @@ from scheduler.specs.fleet import TriggerSpec
 REQUESTED_BY = "clock"
 
 
-def daily_request(fleet: FleetSpec, trigger: TriggerSpec, now: datetime) -> RunRequest:
-    """Return the run of the latest local day whose time has come: today's, or yesterday's."""
-    local = now.astimezone(ZoneInfo(trigger.time_zone))
-    has_come = local.time() >= time.fromisoformat(trigger.local_time)
-    day = local.date() if has_come else local.date() - timedelta(days=1)
-    return _request(fleet, f"daily/{trigger.group}/{day.isoformat()}")
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A trigger's time that has come, and the key of the run it asks for."""
+
+    due_at: datetime
+    trigger_key: str
 
 
-def rolling_request(fleet: FleetSpec, trigger: TriggerSpec, now: datetime) -> RunRequest | None:
-    """Return the rolling replan of a group that is due, ``None`` where it has none."""
+def daily_firing(trigger: TriggerSpec, now: datetime) -> Firing:
+    """Return the latest local day whose time has come: today, or yesterday."""
+    zone, at = ZoneInfo(trigger.time_zone), time.fromisoformat(trigger.local_time)
+    local = now.astimezone(zone)
+    day = local.date() if local.time() >= at else local.date() - timedelta(days=1)
+    due_at = datetime.combine(day, at, tzinfo=zone).astimezone(UTC)
+    return Firing(due_at, f"daily/{trigger.group}/{day.isoformat()}")
+
+
+def rolling_firing(trigger: TriggerSpec, now: datetime) -> Firing | None:
+    """Return the latest rolling replan that is due, ``None`` where the group has none."""
     if trigger.replan_minutes is None:
         return None
     every = timedelta(minutes=trigger.replan_minutes)
     due_at = EPOCH + (now - EPOCH) // every * every
-    return _request(fleet, f"rolling/{trigger.group}/{due_at:%Y-%m-%dT%H:%MZ}")
+    return Firing(due_at, f"rolling/{due_at:%Y-%m-%dT%H:%MZ}")
 
 
-def owed(fleet: FleetSpec, now: datetime) -> tuple[RunRequest, ...]:
-    """Return every run that is due by ``now``, whether it was queued already or not."""
-    requests = [
-        request
-        for trigger in fleet.triggers
-        for request in (daily_request(fleet, trigger, now), rolling_request(fleet, trigger, now))
-    ]
-    return tuple(request for request in requests if request is not None)
+def owed(fleet: FleetSpec, now: datetime) -> RunRequest | None:
+    """Return the run of the latest firing by ``now``, whether it was queued already or not.
+
+    Of firings of one instant a daily one counts, and of these that of the group listed first.
+    """
+    daily = [daily_firing(trigger, now) for trigger in fleet.triggers]
+    rolling = [rolling_firing(trigger, now) for trigger in fleet.triggers]
+    firings = [firing for firing in (*daily, *rolling) if firing is not None]
+    if not firings:
+        return None
+    latest = max(firings, key=lambda firing: firing.due_at)
+    return fleet_request(fleet, latest.trigger_key, REQUESTED_BY)
 
 
-def _request(fleet: FleetSpec, trigger_key: str) -> RunRequest:
+def fleet_request(fleet: FleetSpec, trigger_key: str, requested_by: str) -> RunRequest:
+    """Return a run of the whole fleet from the next slot on, as long as the fleet says."""
     return RunRequest(
         trigger_key=trigger_key,
-        requested_by=REQUESTED_BY,
+        requested_by=requested_by,
         hours=fleet.planning.horizon_hours,
         time_limit_s=fleet.planning.time_limit_s,
     )

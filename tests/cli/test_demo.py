@@ -119,6 +119,18 @@ def test_without_an_example_it_says_what_is_missing(tmp_path: Path) -> None:
     assert "generate.py is missing" in result.output
 
 
+def test_a_state_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    """With ``--out .`` a deployment's own state may lie there: it is refused, not cleared away."""
+    precious = tmp_path / "state" / "gridtide.db"
+    precious.parent.mkdir()
+    precious.touch()
+    folder = example(tmp_path / "example")
+    result = gridtide("demo", "--example", str(folder), "--out", str(tmp_path))
+    assert result.exit_code == ExitCode.INVALID
+    assert "was not made by a demo" in " ".join(result.output.split())
+    assert precious.exists()
+
+
 def test_a_generator_that_fails_is_told(tmp_path: Path) -> None:
     """With the end of what it wrote."""
     (tmp_path / "generate.py").write_text("raise SystemExit('no numpy here')")

@@ -90,6 +90,15 @@ def test_plan_writes_a_folder_and_prints_the_summary(folder: Path) -> None:
     }
 
 
+def test_a_job_cut_at_the_end_of_the_window_is_named_in_the_document(folder: Path) -> None:
+    """Eight hours of work due three hours after a window of six: dispatch must not call it done."""
+    header = "name,work_hours,pool,gpus,kw,release_at,deadline_at\n"
+    job = "train,8,a100,4,3,2021-07-05T00:00Z,2021-07-05T09:00Z\n"
+    (folder / "jobs.csv").write_text(header + job)
+    _run(*_arguments(folder))
+    assert read_plan(folder / "out").cut_jobs == ("train",)
+
+
 def test_json_output_is_one_document_and_nothing_else_on_stdout(folder: Path) -> None:
     """Scripts can parse what they get; progress goes to stderr."""
     data = json.loads(_run(*_arguments(folder, "--json")).stdout)

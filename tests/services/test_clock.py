@@ -12,10 +12,13 @@ from scheduler.clock import Clock, queue_owed
 from scheduler.db.models import PlanningRun
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet as fleets
-from scheduler.services.triggers import daily_request, owed
+from scheduler.services.planning_queue import claim_run
+from scheduler.services.triggers import daily_firing, owed
 from scheduler.specs import FleetSpec
-from scheduler.specs.fleet import TriggerSpec
+from scheduler.specs.fleet import PlanningSpec, TriggerSpec
 from tests.services.builders import fleet_spec, site_spec
+
+LONGER = PlanningSpec(horizon_hours=72)
 
 
 def fleet(**trigger: object) -> FleetSpec:
@@ -35,6 +38,13 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def owed_key(spec: FleetSpec, instant: str) -> str:
+    """The key of the run that is owed."""
+    request = owed(spec, at(instant))
+    assert request is not None
+    return request.trigger_key
+
+
 def put(sessions: SessionFactory, spec: FleetSpec) -> None:
     """Put a fleet in force."""
     with transaction(sessions) as session:
@@ -51,7 +61,7 @@ def test_the_days_run_is_due_from_its_local_time_on() -> None:
         ("2021-01-05T12:30+00:00", "2021-01-05"),
         ("2021-07-05T22:30+00:00", "2021-07-05"),
     ):
-        assert daily_request(fleet(), trigger, at(instant)).trigger_key == f"daily/europe/{day}"
+        assert daily_firing(trigger, at(instant)).trigger_key == f"daily/europe/{day}"
 
 
 def test_every_local_day_has_one_run_through_both_clock_changes() -> None:
@@ -60,17 +70,34 @@ def test_every_local_day_has_one_run_through_both_clock_changes() -> None:
     for zone in ("Europe/Berlin", "America/New_York"):
         for local_time in ("01:30", "03:30", "13:30"):
             trigger = TriggerSpec(group="g", time_zone=zone, local_time=local_time)
-            spec = fleet()
             quarters = (start + timedelta(minutes=15 * step) for step in range(365 * 96))
-            days = {daily_request(spec, trigger, instant).trigger_key for instant in quarters}
+            days = {daily_firing(trigger, instant).trigger_key for instant in quarters}
             assert len(days) in {365, 366}
 
 
 def test_a_rolling_replan_is_named_by_its_instant() -> None:
-    """Every 30 minutes."""
+    """Every 30 minutes; until the first one of the day is due, the daily run stands for all."""
     spec = fleet(replan_minutes=30)
-    requests = [request.trigger_key for request in owed(spec, at("2021-07-05T11:47+00:00"))]
-    assert requests == ["daily/europe/2021-07-05", "rolling/europe/2021-07-05T11:30Z"]
+    for instant, key in (
+        ("2021-07-05T11:29+00:00", "rolling/2021-07-05T11:00Z"),
+        ("2021-07-05T11:30+00:00", "daily/europe/2021-07-05"),
+        ("2021-07-05T11:59+00:00", "daily/europe/2021-07-05"),
+        ("2021-07-05T12:00+00:00", "rolling/2021-07-05T12:00Z"),
+    ):
+        assert owed_key(spec, instant) == key
+
+
+def test_groups_of_one_instant_make_one_run() -> None:
+    """A run plans the whole fleet: two groups that are due at once ask for the same."""
+    groups = [
+        {"group": "default", "time_zone": "Europe/Berlin", "local_time": "13:30"},
+        {"group": "east", "time_zone": "UTC", "local_time": "11:30", "replan_minutes": 60},
+        {"group": "west", "time_zone": "UTC", "local_time": "17:00", "replan_minutes": 30},
+    ]
+    spec = fleet_spec(triggers=groups)
+    assert owed_key(spec, "2021-07-05T11:45+00:00") == "daily/default/2021-07-05"
+    assert owed_key(spec, "2021-07-05T12:15+00:00") == "rolling/2021-07-05T12:00Z"
+    assert owed_key(spec, "2021-07-05T17:00+00:00") == "daily/west/2021-07-05"
 
 
 def test_requests_carry_the_fleets_horizon_and_time_limit() -> None:
@@ -78,7 +105,8 @@ def test_requests_carry_the_fleets_horizon_and_time_limit() -> None:
     planning = {"horizon_hours": 36, "time_limit_s": 7.0}
     triggers = [{"group": "default"}]
     spec = fleet_spec(planning=planning, triggers=triggers)
-    (request,) = owed(spec, at("2021-07-05T14:00+00:00"))
+    request = owed(spec, at("2021-07-05T14:00+00:00"))
+    assert request is not None
     assert (request.hours, request.time_limit_s, request.window_start) == (36, 7.0, None)
 
 
@@ -86,7 +114,7 @@ def test_firing_twice_and_from_many_machines_queues_once(sessions: SessionFactor
     """Eight clocks at the same instant make one run."""
     put(sessions, fleet())
     barrier = threading.Barrier(8)
-    made: list[int] = []
+    made: list[bool] = []
 
     def fire() -> None:
         barrier.wait()
@@ -97,8 +125,28 @@ def test_firing_twice_and_from_many_machines_queues_once(sessions: SessionFactor
         clock.start()
     for clock in clocks:
         clock.join()
-    assert sorted(made) == [0] * 7 + [1]
+    assert sorted(made) == [False] * 7 + [True]
     assert keys(sessions) == ["daily/europe/2021-07-05"]
+
+
+def test_runs_do_not_pile_up_while_no_worker_takes_them(sessions: SessionFactory) -> None:
+    """One waits; once it is begun, the next firing queues another."""
+    put(sessions, fleet(replan_minutes=30))
+    for instant in ("12:00", "12:30", "13:00"):
+        queue_owed(sessions, lambda: at(f"2021-07-05T{instant}+00:00"))  # noqa: B023 - called here
+    assert keys(sessions) == ["rolling/2021-07-05T12:00Z"]
+    with transaction(sessions) as session:
+        assert claim_run(session, "worker", at("2021-07-05T13:01Z"), at("2021-07-05T13:01Z"), 30)
+    assert queue_owed(sessions, lambda: at("2021-07-05T13:05+00:00"))
+    assert keys(sessions) == ["rolling/2021-07-05T12:00Z", "rolling/2021-07-05T13:00Z"]
+
+
+def test_a_run_that_waits_does_not_stand_for_a_longer_one(sessions: SessionFactory) -> None:
+    """The fleet's horizon was changed meanwhile: the run with the new one is queued as well."""
+    put(sessions, fleet(replan_minutes=30))
+    queue_owed(sessions, lambda: at("2021-07-05T12:00Z"))
+    put(sessions, fleet(replan_minutes=30).model_copy(update={"planning": LONGER}))
+    assert queue_owed(sessions, lambda: at("2021-07-05T12:30Z"))
 
 
 def test_what_was_missed_while_it_was_down_is_queued_at_the_start(sessions: SessionFactory) -> None:

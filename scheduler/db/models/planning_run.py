@@ -30,7 +30,7 @@ class PlanningRun(Base):
     __tablename__ = "planning_run"
     __table_args__ = (
         # The guard against double firing: a second replica's insert is a no-op. For example
-        # "daily/europe/2021-07-05", "rolling/europe/2021-07-05T12:00Z", "manual/<uuid>".
+        # "daily/europe/2021-07-05", "rolling/2021-07-05T12:00Z", "manual/<uuid>".
         UniqueConstraint("trigger_key"),
         CheckConstraint("attempts >= 0", name="attempts_nonnegative"),
         Index("ix_planning_run_queue", "status", "queued_at"),
