@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 
 from scheduler.api.auth import AdminDep, SubmitterDep
-from scheduler.api.context import NowDep, SessionDep
+from scheduler.api.context import ApiContext, ContextDep, NowDep, SessionDep
 from scheduler.api.views import View
 from scheduler.db.models import FleetVersion
 from scheduler.services import fleet
@@ -16,6 +17,8 @@ from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import SiteSpec
 
 router = APIRouter(prefix="/v1", tags=["fleet"])
+
+VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]  # what an integer column holds
 
 
 class FleetView(View):
@@ -43,16 +46,20 @@ def get_fleet(session: SessionDep, _caller: SubmitterDep) -> FleetView:
 
 
 @router.put("/fleet")
-def put_fleet(body: FleetSpec, session: SessionDep, caller: AdminDep, now: NowDep) -> FleetView:
+def put_fleet(
+    body: FleetSpec, session: SessionDep, caller: AdminDep, now: NowDep, context: ContextDep
+) -> FleetView:
     """Replace the whole fleet: sites, links, planning rules and triggers.
 
     This makes a new version; old plans keep theirs. The same fleet again makes none.
     """
-    return _view(fleet.replace_fleet(session, body, caller.name, now))
+    return _connected(context, fleet.replace_fleet(session, body, caller.name, now))
 
 
 @router.get("/fleet/versions/{version}")
-def get_fleet_version(version: int, session: SessionDep, _caller: SubmitterDep) -> FleetView:
+def get_fleet_version(
+    version: VersionNumber, session: SessionDep, _caller: SubmitterDep
+) -> FleetView:
     """Show an old or the present version, for example the one a plan was made for."""
     return _view(fleet.get_version(session, version))
 
@@ -74,7 +81,19 @@ def get_site(name: str, session: SessionDep, _caller: SubmitterDep) -> SiteSpec:
 
 @router.put("/sites/{name}")
 def put_site(
-    name: str, body: SiteSpec, session: SessionDep, caller: AdminDep, now: NowDep
+    name: str,
+    body: SiteSpec,
+    session: SessionDep,
+    caller: AdminDep,
+    now: NowDep,
+    context: ContextDep,
 ) -> FleetView:
     """Replace one site, or add it to the fleet. This makes a new version of the fleet."""
-    return _view(fleet.replace_site(session, name, body, caller.name, now))
+    return _connected(context, fleet.replace_site(session, name, body, caller.name, now))
+
+
+def _connected(context: ApiContext, version: FleetVersion) -> FleetView:
+    """Show ``version`` if its clusters and batteries can be connected to; else it is undone."""
+    view = _view(version)
+    context.outside_of(view.spec)
+    return view

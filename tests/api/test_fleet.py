@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.api.app import create_app
 from scheduler.db.models import JobStatus
+from scheduler.main import outside_of
+from scheduler.settings import Settings
 from tests.api.world import FLEET, SITE, World, problem_of
 
 
@@ -60,3 +69,35 @@ def test_site_with_running_jobs_cannot_vanish(world: World) -> None:
     other = {"sites": [SITE | {"name": "FR"}]}
     detail = problem_of(world.admin.put("/v1/fleet", json=other), 409, "conflict")["detail"]
     assert detail == "site DE still has job train (running)"
+
+
+@pytest.mark.parametrize("number", [0, 2**31, 99999999999999999999])
+def test_version_number_beyond_any_is_refused(world: World, number: int) -> None:
+    """It must not reach a column that cannot hold it."""
+    answer = world.submitter.get(f"/v1/fleet/versions/{number}")
+    (error,) = problem_of(answer, 422, "invalid")["errors"]
+    assert (error["object"], error["field"]) == ("path", "version")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/fleet", FLEET | {"sites": [SITE | {"cluster": "slurm"}]}),
+        ("/v1/sites/DE", SITE | {"cluster": "slurm"}),
+    ],
+)
+def test_fleet_that_cannot_be_connected_to_is_not_put_in_force(
+    world: World, tmp_path: Path, path: str, body: dict[str, Any]
+) -> None:
+    """Dispatch would stop for every site."""
+    before = world.admin.get("/v1/fleet").json()
+    connect = outside_of(Settings(state_dir=tmp_path), lambda: world.now)
+    world.app = create_app(replace(world.app.state.context, outside_of=connect))
+    (error,) = problem_of(world.admin.put(path, json=body), 422, "invalid")["errors"]
+    assert error == {
+        "object": "site DE",
+        "field": "cluster",
+        "value": "slurm",
+        "limit": "'local'",
+    }
+    assert world.admin.get("/v1/fleet").json() == before

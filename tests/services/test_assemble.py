@@ -9,11 +9,19 @@ import pytest
 
 from connectors.types import GridEventNotice, SignalKind, Window
 from optimizer import InvalidProblem, Problem
-from scheduler.services.assemble import Assembled, FleetState, assemble
+from scheduler.services.assemble import Assembled, FleetState, JobToPlan, assemble
 from scheduler.services.assemble_sites import counts_towards_peak
 from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import PeakSpec
-from tests.services.builders import START, flat_signals, fleet_spec, signal_rows, site_spec, window
+from tests.services.builders import (
+    START,
+    flat_signals,
+    fleet_spec,
+    job_spec,
+    signal_rows,
+    site_spec,
+    window,
+)
 
 
 def assembled(
@@ -244,7 +252,8 @@ def test_quarter_hours_are_counted_in_quarter_hours() -> None:
 
 
 def test_a_contradiction_in_the_specs_is_refused_by_name() -> None:
-    """A reserve floor above the battery's capacity can never be kept."""
-    battery = {"power_kw": 1, "capacity_kwh": 5, "soc_floor_kwh": 6}
-    with pytest.raises(InvalidProblem, match=r"storage battery: soc_floor_kwh = 6\.0"):
-        problem(fleet_spec(site_spec(batteries=[battery])))
+    """Two jobs that each wait for the other can never start."""
+    pairs = (("a", "b"), ("b", "a"))
+    jobs = [JobToPlan(job_spec(name, after=[other]), 2.0) for name, other in pairs]
+    with pytest.raises(InvalidProblem, match=r"problem: after = .*, must be free of cycles"):
+        assemble(fleet_spec(), jobs, flat_signals(), (), window(), now=START)
