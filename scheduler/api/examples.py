@@ -40,6 +40,12 @@ def worked_examples(now: datetime) -> tuple[Example, ...]:
         ),
         Example("post", "/v1/jobs", "Six hours on 8 GPUs, some time that day", _job(midnight)),
         Example("post", "/v1/grid-events", "Two hours at no more than 20 kW", _event(midnight)),
+        Example(
+            "put",
+            "/v1/grid-events/{external_id}",
+            "The same hours at no more than 25 kW",
+            _event(midnight) | {"limit_kw": 25},
+        ),
         Example("post", "/v1/planning-runs", "Plan that day", _run(midnight)),
         Example("post", "/v1/keys", "A key for somebody who submits jobs", _KEY),
         Example("post", "/v1/plans/{plan_id}/approve", "With a word of why", _APPROVAL),

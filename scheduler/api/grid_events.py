@@ -51,20 +51,10 @@ def create_grid_event(
 ) -> GridEventView:
     """Take in an event. The same event again, by its `external_id`, is the same one (200).
 
-    The next plan honours it, or names by how much it cannot.
+    The next plan honours it, or names by how much it cannot. Under the number of an event with
+    other values, or of one that was called off, it is a conflict (409): update that one.
     """
-    if body.end_at <= body.start_at:
-        limit = f"after start_at = {body.start_at.isoformat()}"
-        owner = f"grid event {body.external_id}"
-        raise Invalid(Refusal(owner, "end_at", body.end_at.isoformat(), limit))
-    notice = GridEventNotice(
-        event_id=body.external_id,
-        site=body.site,
-        window=Window(body.start_at, body.end_at),
-        limit_kw=body.limit_kw,
-        breach_eur_per_kwh=body.breach_eur_per_kwh,
-    )
-    event, created = events.create_event(session, notice, caller.name, now)
+    event, created = events.create_event(session, _notice(body), caller.name, now)
     if not created:
         response.status_code = status.HTTP_200_OK
     response.headers["Location"] = f"{router.prefix}/{event.external_id}"
@@ -91,9 +81,32 @@ def get_grid_event(external_id: str, session: SessionDep, _caller: SubmitterDep)
     return GridEventView.model_validate(events.get_event(session, external_id))
 
 
+@router.put("/{external_id}")
+def update_grid_event(
+    external_id: str, body: GridEventBody, session: SessionDep, _caller: OperatorDep, now: NowDep
+) -> GridEventView:
+    """Change an event, or have one hold again that was called off. The next plan honours it."""
+    event = events.update_event(session, external_id, _notice(body), now)
+    return GridEventView.model_validate(event)
+
+
 @router.post("/{external_id}/cancel")
 def cancel_grid_event(
     external_id: str, session: SessionDep, _caller: OperatorDep, now: NowDep
 ) -> GridEventView:
     """Call an event off. The next plan no longer honours it."""
     return GridEventView.model_validate(events.cancel_event(session, external_id, now))
+
+
+def _notice(body: GridEventBody) -> GridEventNotice:
+    if body.end_at <= body.start_at:
+        limit = f"after start_at = {body.start_at.isoformat()}"
+        owner = f"grid event {body.external_id}"
+        raise Invalid(Refusal(owner, "end_at", body.end_at.isoformat(), limit))
+    return GridEventNotice(
+        event_id=body.external_id,
+        site=body.site,
+        window=Window(body.start_at, body.end_at),
+        limit_kw=body.limit_kw,
+        breach_eur_per_kwh=body.breach_eur_per_kwh,
+    )

@@ -1,4 +1,4 @@
-"""Grid events: taken in once by the number the grid side gave them, listed, called off."""
+"""Grid events: taken in once by the number the grid side gave them, changed, called off."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def create_event(
     Invalid
         Its site is not in the fleet, or it is over.
     Conflict
-        Another event has its number.
+        Another event has its number, or it was called off.
     """
     known = _find(session, notice.event_id)
     if known is not None:
@@ -58,6 +58,52 @@ def create_event(
         # Somebody else took it in between our look and our insert.
         return _same_or_conflict(get_event(session, notice.event_id), notice), False
     return event, True
+
+
+def update_event(
+    session: Session, external_id: str, notice: GridEventNotice, now: datetime
+) -> GridEvent:
+    """Give a known event the values of ``notice``, also one that was called off: it holds again.
+
+    Raises
+    ------
+    NotFound
+        There is no event of this number.
+    Invalid
+        Its site is not in the fleet, it is over, or ``notice`` has another number.
+    """
+    event = get_event(session, external_id)
+    if notice.event_id != external_id:
+        limit = f"{external_id!r}, as in the address"
+        raise Invalid(Refusal(f"grid event {external_id}", "external_id", notice.event_id, limit))
+    if event.cancelled_at is None and _values(event) == _asked(notice):
+        return event
+    _require_acceptable(session, notice, now)
+    event.site, event.limit_kw = notice.site, notice.limit_kw
+    event.start_at, event.end_at = notice.window.start, notice.window.end
+    event.breach_eur_per_kwh = notice.breach_eur_per_kwh
+    event.cancelled_at = None
+    return event
+
+
+def take_notice(
+    session: Session, notice: GridEventNotice, received_from: str, now: datetime
+) -> GridEvent | None:
+    """Let the event stand as the grid side says now: new, changed, called off, or as it was.
+
+    ``None`` where it was called off before it was ever known.
+
+    Raises
+    ------
+    Invalid
+        Its site is not in the fleet, or what is new about it concerns the past only.
+    """
+    known = _find(session, notice.event_id)
+    if notice.is_cancelled:
+        return None if known is None else cancel_event(session, notice.event_id, now)
+    if known is None:
+        return create_event(session, notice, received_from, now)[0]
+    return update_event(session, notice.event_id, notice, now)
 
 
 def get_event(session: Session, external_id: str) -> GridEvent:
@@ -93,12 +139,23 @@ def _find(session: Session, external_id: str) -> GridEvent | None:
 
 
 def _same_or_conflict(event: GridEvent, notice: GridEventNotice) -> GridEvent:
-    window = notice.window
-    asked = (notice.site, window.start, window.end, notice.limit_kw, notice.breach_eur_per_kwh)
-    known = (event.site, event.start_at, event.end_at, event.limit_kw, event.breach_eur_per_kwh)
-    if asked != known:
-        raise Conflict(f"grid event {event.external_id} is known with other values")
+    if _values(event) != _asked(notice):
+        raise Conflict(f"grid event {event.external_id} is known with other values: update it")
+    if event.cancelled_at is not None:
+        at = event.cancelled_at.isoformat(timespec="seconds")
+        raise Conflict(
+            f"grid event {event.external_id} was called off at {at}: update it to have it hold"
+        )
     return event
+
+
+def _values(event: GridEvent) -> tuple[object, ...]:
+    return event.site, event.start_at, event.end_at, event.limit_kw, event.breach_eur_per_kwh
+
+
+def _asked(notice: GridEventNotice) -> tuple[object, ...]:
+    window = notice.window
+    return notice.site, window.start, window.end, notice.limit_kw, notice.breach_eur_per_kwh
 
 
 def _require_acceptable(session: Session, notice: GridEventNotice, now: datetime) -> None:

@@ -23,6 +23,7 @@ NEEDED = {
     ("post", "/v1/jobs"): Role.SUBMITTER,
     ("post", "/v1/jobs/{job}/cancel"): Role.SUBMITTER,
     ("post", "/v1/grid-events"): Role.OPERATOR,
+    ("put", "/v1/grid-events/{external_id}"): Role.OPERATOR,
     ("post", "/v1/grid-events/{external_id}/cancel"): Role.OPERATOR,
     ("post", "/v1/planning-runs"): Role.OPERATOR,
     ("post", "/v1/planning-runs/{run_id}/cancel"): Role.OPERATOR,

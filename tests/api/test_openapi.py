@@ -12,7 +12,7 @@ from scheduler.api.examples import worked_examples
 from scheduler.db.models import Role
 from scheduler.db.session import SessionFactory, make_engine, make_session_factory
 from tests.api.client import Client
-from tests.api.world import NOW, World, problem_of
+from tests.api.world import MIDNIGHT, NOW, World, problem_of
 
 
 @pytest.fixture
@@ -50,6 +50,7 @@ def test_documented_examples_work_in_order_on_an_empty_database(empty_world: Wor
     examples = [example for example in worked_examples(NOW) if "{plan_id}" not in example.path]
     for example in examples:
         address = example.path.replace("{name}", "DE")
+        address = address.replace("{external_id}", f"dr-{MIDNIGHT:%Y%m%d}-1")
         answer = send(
             empty_world.admin, example.method, address, paths[example.path][example.method]
         )

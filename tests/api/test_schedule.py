@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from connectors.types import GridEventNotice, Window
 from scheduler.db.models import CommandKind, CommandOutcome, DispatchCommand
 from scheduler.db.session import transaction
+from scheduler.services import events
 from tests.api.world import MIDNIGHT, NOW, World, problem_of
 
 
@@ -107,6 +110,50 @@ def test_event_that_is_called_off_is_still_on_record(world: World) -> None:
     query = {"with_cancelled": False}
     assert world.submitter.get("/v1/grid-events", params=query).json()["items"] == []
     problem_of(world.operator.post("/v1/grid-events/none/cancel"), 404, "not-found")
+
+
+def test_event_that_was_called_off_does_not_seem_to_hold_when_sent_again(world: World) -> None:
+    """A success would let the grid side count on it."""
+    world.operator.post("/v1/grid-events", json=EVENT)
+    world.operator.post("/v1/grid-events/dr-7/cancel")
+    answer = world.operator.post("/v1/grid-events", json=EVENT)
+    assert "was called off at 2026-06-07T09:30:00" in problem_of(answer, 409, "conflict")["detail"]
+    answer = world.operator.put("/v1/grid-events/dr-7", json=EVENT)
+    assert (answer.status_code, answer.json()["cancelled_at"]) == (200, None)
+    assert world.operator.post("/v1/grid-events", json=EVENT).status_code == 200
+
+
+def test_event_is_changed_by_its_number(world: World) -> None:
+    """The grid side moves or eases it; what cannot be honoured is refused as at first."""
+    world.operator.post("/v1/grid-events", json=EVENT)
+    eased = EVENT | {"end_at": "2026-06-08T19:00:00Z", "limit_kw": 30.0}
+    answer = world.operator.put("/v1/grid-events/dr-7", json=eased)
+    assert answer.status_code == 200
+    assert answer.json() == world.submitter.get("/v1/grid-events/dr-7").json()
+    assert (answer.json()["end_at"], answer.json()["limit_kw"]) == ("2026-06-08T19:00:00Z", 30.0)
+    for changes, field in (({"site": "FR"}, "site"), ({"external_id": "dr-8"}, "external_id")):
+        answer = world.operator.put("/v1/grid-events/dr-7", json=EVENT | changes)
+        (error,) = problem_of(answer, 422, "invalid")["errors"]
+        assert error["field"] == field
+    problem_of(world.operator.put("/v1/grid-events/none", json=EVENT), 404, "not-found")
+
+
+def test_notice_of_the_grid_side_is_followed_whatever_it_says(world: World) -> None:
+    """New, unchanged, changed, called off, and holding again; unknown and called off is nothing."""
+    window = Window(MIDNIGHT, MIDNIGHT + timedelta(hours=2))
+    notice = GridEventNotice("dr-7", "DE", window, limit_kw=20.0, breach_eur_per_kwh=5.0)
+    cancelled = replace(notice, is_cancelled=True)
+
+    def taken(notice: GridEventNotice) -> tuple[float, bool] | None:
+        with transaction(world.sessions) as session:
+            event = events.take_notice(session, notice, "vpp", world.now)
+            return None if event is None else (event.limit_kw, event.cancelled_at is None)
+
+    assert taken(cancelled) is None
+    assert taken(notice) == taken(notice) == (20.0, True)
+    assert taken(replace(notice, limit_kw=30.0)) == (30.0, True)
+    assert taken(cancelled) == (30.0, False)
+    assert taken(notice) == (20.0, True)
 
 
 def test_events_are_listed_by_site_and_time(world: World) -> None:
