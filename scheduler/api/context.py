@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, cast
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 from fastapi import Depends, Query, Request
 from sqlalchemy.orm import Session
 
-from scheduler.db.session import SessionFactory, transaction
+from scheduler.db.session import POOL_SIZE, SessionFactory, transaction
 from scheduler.services.outside import OutsideOf
 from scheduler.services.paging import PageRequest
 from scheduler.timekeeping import Now
+
+
+class SessionSlots:
+    """Lets as many requests at a time work with the database as it has connections.
+
+    The others wait here without a thread. A request holds its connection while it goes from thread
+    to thread; were all threads taken by requests that wait for a connection, none would go on.
+    """
+
+    def __init__(self) -> None:
+        self._of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+            WeakKeyDictionary()
+        )
+
+    def of_running_loop(self) -> asyncio.Semaphore:
+        """Return what to hold while working with the database."""
+        return self._of_loop.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(POOL_SIZE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +56,7 @@ class ApiContext:
     read_signals: Callable[[Path], pd.DataFrame]
     outside_of: OutsideOf
     max_body_bytes: int = 16 * 1024 * 1024
+    session_slots: SessionSlots = field(default_factory=SessionSlots)
 
 
 def context_of(request: Request) -> ApiContext:
@@ -44,7 +64,15 @@ def context_of(request: Request) -> ApiContext:
     return cast("ApiContext", request.app.state.context)
 
 
-def _session(request: Request) -> Iterator[Session]:
+async def _session_slot(request: Request) -> AsyncIterator[None]:
+    async with context_of(request).session_slots.of_running_loop():
+        yield
+
+
+SessionSlotDep = Annotated[None, Depends(_session_slot, scope="function")]
+
+
+def _session(request: Request, _slot: SessionSlotDep) -> Iterator[Session]:
     with transaction(context_of(request).sessions) as session:
         yield session
 

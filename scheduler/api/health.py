@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Response, status
 from pydantic import BaseModel
 
-from scheduler.api.context import ContextDep
-from scheduler.db.outage import DATABASE_AWAY
+from scheduler.api.context import ContextDep, SessionSlotDep
+from scheduler.db.outage import DATABASE_AWAY, DATABASE_BUSY
 from scheduler.db.session import transaction
 from scheduler.db.upgrade import SchemaState, schema_state
 
@@ -35,7 +35,7 @@ def live() -> Alive:
 
 
 @router.get("/ready", responses={503: {"model": Readiness, "description": "Not ready."}})
-def ready(context: ContextDep, response: Response) -> Readiness:
+def ready(context: ContextDep, _slot: SessionSlotDep, response: Response) -> Readiness:
     """Say whether the database answers and has the schema this version needs (else 503)."""
     state = _schema(context)
     if state is None:
@@ -58,5 +58,5 @@ def _schema(context: ContextDep) -> SchemaState | None:
     try:
         with transaction(context.sessions) as session:
             return schema_state(session.connection())
-    except DATABASE_AWAY:
+    except (*DATABASE_AWAY, DATABASE_BUSY):
         return None

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from connectors.errors import ConnectorError, Unavailable
 from scheduler.api.auth import Unauthenticated
-from scheduler.db.outage import DATABASE_AWAY
+from scheduler.db.outage import DATABASE_AWAY, DATABASE_BUSY
 from scheduler.services.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -95,7 +95,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Invalid, _invalid)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, http_problem)
-    for error_class in DATABASE_AWAY:
+    for error_class in (*DATABASE_AWAY, DATABASE_BUSY):
         app.add_exception_handler(error_class, _database_away)
     app.add_exception_handler(Exception, _failed)
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
 """Worth trying again; every other database error is a defect."""
+
+DATABASE_BUSY = NoConnectionFree
+"""All connections of this process stayed in use for too long; worth trying again."""

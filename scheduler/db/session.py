@@ -11,12 +11,26 @@ from sqlalchemy.orm import Session, sessionmaker
 
 SessionFactory = sessionmaker[Session]
 
+POOL_SIZE = 20
+"""Connections of one process; PostgreSQL has 100 for all by default."""
+
+_CONNECT_WITHIN_S = 10.0  # when all are in use
+
 
 def make_engine(url: str) -> Engine:
-    """Open a database. SQLite gets WAL, foreign keys and a busy timeout of 30 s."""
+    """Open a database. SQLite gets WAL, foreign keys and a busy timeout of 30 s.
+
+    Its errors do not tell the values of a statement: jobs' variables and key digests are secret.
+    """
+    pool: dict[str, Any] = {
+        "pool_size": POOL_SIZE,
+        "max_overflow": 0,
+        "pool_timeout": _CONNECT_WITHIN_S,
+        "hide_parameters": True,
+    }
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": 30})
+        return create_engine(url, pool_pre_ping=True, **pool)
+    engine = create_engine(url, connect_args={"timeout": 30}, **pool)
 
     @event.listens_for(engine, "connect")
     def _set_pragmas(connection: Any, _record: Any) -> None:

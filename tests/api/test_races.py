@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
-from scheduler.db.models import PlanStatus
+import httpx
+
+from scheduler.db.models import PlanStatus, Role
 from scheduler.db.session import transaction
 from scheduler.services import plans, runs
 from scheduler.services.paging import PageRequest
@@ -125,3 +128,22 @@ def test_two_changes_of_one_fleet_version_do_not_lose_either(world: World) -> No
     accepted = {f"S{number}" for number, status in enumerate(statuses) if status == 200}
     assert sites == accepted | {"DE"}
     assert len(FLEET["sites"]) == 1
+
+
+def test_many_requests_at_once_are_all_answered(world: World) -> None:
+    """More than there are connections and threads: they queue, and none waits for another's."""
+    n_requests = 150
+
+    async def ask(client: httpx.AsyncClient, number: int) -> int:
+        path = ("/v1/jobs", "/health/ready", "/v1/fleet")[number % 3]
+        return (await client.get(path)).status_code
+
+    async def ask_all() -> list[int]:
+        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
+        headers = {"Authorization": f"Bearer {world.secrets[Role.SUBMITTER]}"}
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://gridtide", headers=headers
+        ) as client:
+            return await asyncio.gather(*(ask(client, number) for number in range(n_requests)))
+
+    assert asyncio.run(ask_all()) == [200] * n_requests

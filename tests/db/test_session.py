@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
 from scheduler.db.inserts import insert_new
@@ -86,3 +86,14 @@ def test_one_of_many_concurrent_inserts_is_new(sessions: SessionFactory) -> None
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(insert, range(8))) == [0] * 7 + [1]
+
+
+def test_error_does_not_tell_the_values_of_its_statement(sessions: SessionFactory) -> None:
+    """Errors are logged, and shown with a failed run; values may be secret."""
+    row = key("a")
+    row.digest = "not for the log"
+    with transaction(sessions) as session:
+        session.add(key("a"))
+    with pytest.raises(IntegrityError) as refused, transaction(sessions) as session:
+        session.add(row)
+    assert "not for the log" not in str(refused.value)
