@@ -21,7 +21,7 @@ from optimizer.room import (
     gpu_prices_of,
     in_one_piece,
 )
-from optimizer.settlement import is_churned, lateness_eur
+from optimizer.settlement import is_churned, lateness_eur, left_out_eur
 from optimizer.tariffs import import_eur_per_kwh
 
 Floats = NDArray[np.float64]
@@ -68,10 +68,7 @@ class Stand:
         """What it costs as planned: running, or being left out."""
         if self.placement is not None:
             return self.cost_of(self.placement)
-        weights, job = self.room.problem.weights, self.job
-        value = weights.unserved * job.unserved_eur * job.priority
-        lost = job.unserved_eur if job.can_wait else value
-        return lost + weights.churn_eur_per_job * is_churned(job, None)
+        return left_out_eur(self.job, self.room.problem.weights)
 
     @property
     def carbon_kg(self) -> float:

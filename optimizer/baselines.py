@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from optimizer.dispatch import idle_dispatch, settled_plan
 from optimizer.jobs import Job, OperatingPoint
-from optimizer.obstacles import unserved
 from optimizer.pieces import usable_points
 from optimizer.placements.priced import EnergyAtPrices, Priced, Window, cheapest_at
 from optimizer.plan import Placement, Plan, Rung
 from optimizer.problem import Problem
+from optimizer.reasons import no_place
 from optimizer.room import Room, WhereCarried, by_precedence, in_one_piece
 from optimizer.tariffs import import_eur_per_kwh
 
@@ -78,7 +78,7 @@ def _place_in_order(
         windows = windows if leaves_time else windows[-1:]
         priced = _best(room, job, windows, it_eur_per_kwh, rank)
         if priced is None:
-            left_out.append(unserved(room, job))
+            left_out.append(no_place(room, in_one_piece(job), default_points(room, job)))
         else:
             room.put(job, priced.placement)
             placements.append(priced.placement)

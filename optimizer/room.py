@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,6 +65,15 @@ class Room:
             latest_ends(problem),
             links_of(problem),
         )
+
+    @classmethod
+    def filled(cls, problem: Problem, placements: Iterable[Placement]) -> Room:
+        """Everything is free but what ``placements`` take."""
+        room = cls.of(problem)
+        jobs = {job.name: job for job in problem.jobs}
+        for placement in placements:
+            room.put(jobs[placement.job], placement)
+        return room
 
     def put(self, job: Job, placement: Placement, sign: int = 1) -> None:
         """Let ``placement`` take its GPUs and power; with ``sign`` -1, give them back."""
@@ -145,8 +154,8 @@ def added_it_kw(problem: Problem, job: Job, placement: Placement, links: Links) 
     add_it_load(added, job, placement, links, problem.horizon.slot_hours)
     for run in placement.runs:
         point = job.point(run.point)
-        pool = next(pool for pool in problem.site(point.site).pools if pool.name == point.pool)
-        added[run.start_slot : run.end_slot] -= point.gpus * pool.idle_kw_per_gpu
+        idle_kw = problem.site(point.site).pool(point.pool).idle_kw_per_gpu
+        added[run.start_slot : run.end_slot] -= point.gpus * idle_kw
     return added
 
 

@@ -195,10 +195,9 @@ def _job_terms(problem: Problem, served: dict[str, Placement]) -> dict[str, floa
     for job in problem.jobs:
         placement = served.get(job.name)
         if placement is None:
-            if job.can_wait:
-                deferred += job.unserved_eur
-            else:
-                unserved += job.unserved_eur * job.priority
+            term, lost = left_out_term(job)
+            deferred += lost if term == "deferred_eur" else 0.0
+            unserved += lost if term == "unserved_eur" else 0.0
             continue
         if job.pausing is not None:
             n_restarts = len(restarts_of(job, pieces_of(job, placement)))
@@ -213,6 +212,20 @@ def _job_terms(problem: Problem, served: dict[str, Placement]) -> dict[str, floa
         "unserved_eur": unserved,
         "deferred_eur": deferred,
     }
+
+
+def left_out_term(job: Job) -> tuple[str, float]:
+    """Name and amount [EUR] of the term a job adds to when it is left out, before weights."""
+    if job.can_wait:
+        return "deferred_eur", job.unserved_eur
+    return "unserved_eur", job.unserved_eur * job.priority
+
+
+def left_out_eur(job: Job, weights: Weights) -> float:
+    """Return what leaving ``job`` out adds to the objective, churn included [EUR]."""
+    term, lost = left_out_term(job)
+    weight = weights.unserved if term == "unserved_eur" else 1.0
+    return weight * lost + weights.churn_eur_per_job * is_churned(job, None)
 
 
 def lateness_eur(job: Job, end_slot: int) -> float:

@@ -225,6 +225,10 @@ class Site:
         require_unique(owner, "renewable", (plant.name for plant in self.renewables))
         require_unique(owner, "generator", (generator.name for generator in self.generators))
 
+    def pool(self, name: str) -> Pool:
+        """Return the pool called ``name``."""
+        return next(pool for pool in self.pools if pool.name == name)
+
     def series(self) -> dict[str, Series]:
         """Every series of the site by a name a person can find it under."""
         grid = self.grid

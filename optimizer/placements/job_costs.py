@@ -8,7 +8,7 @@ from optimizer.jobs import Job
 from optimizer.placements.interface import JobTerms, LinearSum
 from optimizer.placements.ways import Way
 from optimizer.plan import Placement
-from optimizer.settlement import is_churned
+from optimizer.settlement import is_churned, left_out_term
 
 JOB_TERMS = (
     "restarts_eur",
@@ -18,13 +18,6 @@ JOB_TERMS = (
     "deferred_eur",
     "churned_jobs",
 )
-
-
-def left_out_term(job: Job) -> tuple[str, float]:
-    """Name and amount [EUR] of the term a job adds to when it is left out."""
-    if job.can_wait:
-        return "deferred_eur", job.unserved_eur
-    return "unserved_eur", job.unserved_eur * job.priority
 
 
 def cost_if_left_out(job: Job) -> dict[str, LinearSum]:

@@ -11,7 +11,7 @@ from optimizer.jobs import Job
 from optimizer.pieces import Configuration
 from optimizer.placements.interface import LinearSum, PoolSlot, SitePower
 from optimizer.placements.slot_needs import Needs, is_late_possible, promised_here
-from optimizer.placements.ways import Surroundings, Way, free_slots, least_slots
+from optimizer.placements.ways import Surroundings, Way, free_slots, shortest_run
 from optimizer.plan import Placement
 
 
@@ -181,7 +181,7 @@ def add_variables(
         if t + needs.least_begun <= way.end_slot
         and not (needs.is_running and t in way.pinned_slots)
     ]
-    shortest = least_slots(job, way, around)
+    shortest = shortest_run(job, way, around)
     latest_start = way.end_slot - shortest
     block.served = pyo.Var(within=pyo.Binary)
     block.runs = pyo.Var(run_index, within=pyo.Binary)

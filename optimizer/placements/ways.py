@@ -1,7 +1,7 @@
 """The ways one job may run: where, from when to when, at which points, after which data transfer.
 
 Plain Python, shared by everything that turns a job into variables or prices it. A way that cannot
-be is left out; ``why_none`` says what stood against each, and by how much.
+be is left out; ``optimizer.reasons`` says what stands against a job that has none.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 from optimizer.checks import Series
 from optimizer.horizon import Horizon
-from optimizer.jobs import Job, OperatingPoint, slots_to_do
+from optimizer.jobs import Job, OperatingPoint
 from optimizer.pieces import (
     Links,
     Transfer,
-    begins_with_restart,
     links_of,
-    lost_per_restart,
+    slots_needed,
     transfer_to,
     usable_points,
 )
@@ -73,24 +72,7 @@ class Way:
 
 def ways_of(job: Job, around: Surroundings) -> tuple[Way, ...]:
     """Every way of ``job`` that nothing structural stands against."""
-    return tuple(way for way in _all_ways(job, around) if _obstacle(job, way, around) is None)
-
-
-def why_none(job: Job, around: Surroundings) -> str | None:
-    """Say what stands against each way of a job that has none; ``None`` if it has one."""
-    ways = _all_ways(job, around)
-    obstacles = [_obstacle(job, way, around) for way in ways]
-    if None in obstacles:
-        return None
-    reachable = {point.site for point in usable_points(job, around.links, _hours(around))}
-    for site in job.sites:
-        is_allowed = job.pin is None or job.point(job.pin.point).site == site
-        if site not in reachable and is_allowed and job.data is not None:
-            obstacles.append(
-                f"site {site}: no link from {job.data.site}, where its"
-                f" {job.data.size_gb:g} GB of input lie"
-            )
-    return "; ".join(dict.fromkeys(text for text in obstacles if text is not None))
+    return tuple(way for way in _all_ways(job, around) if _is_possible(job, way, around))
 
 
 def free_slots(job: Job, way: Way, point: OperatingPoint, around: Surroundings) -> list[int]:
@@ -103,17 +85,10 @@ def free_slots(job: Job, way: Way, point: OperatingPoint, around: Surroundings) 
     ]
 
 
-def least_slots(job: Job, way: Way, around: Surroundings) -> int:
+def shortest_run(job: Job, way: Way, around: Surroundings) -> int:
     """Fewest slots ``job`` needs in this way, a restart it begins with included."""
-    return min(_slots_from_start(job, point, around) for point in way.points)
-
-
-def _slots_from_start(job: Job, point: OperatingPoint, around: Surroundings) -> int:
-    """Slots the job takes at ``point`` in one piece, a restart it begins with included."""
-    work, hours = job.work, around.horizon.slot_hours
-    if begins_with_restart(job):
-        work += lost_per_restart(job, point.configuration, around.links, hours)
-    return slots_to_do(work, point, hours)
+    hours = around.horizon.slot_hours
+    return min(slots_needed(job, point, 0, around.links, hours) for point in way.points)
 
 
 def _hours(around: Surroundings) -> float:
@@ -153,79 +128,26 @@ def _pinned_slots(job: Job, around: Surroundings) -> range:
     if job.pin is None:
         return range(0)
     point = job.point(job.pin.point)
-    n_slots = min(job.pin.n_slots, _slots_from_start(job, point, around))
+    n_slots = min(job.pin.n_slots, slots_needed(job, point, 0, around.links, _hours(around)))
     return range(job.pin.start_slot, job.pin.start_slot + n_slots)
 
 
-def _obstacle(job: Job, way: Way, around: Surroundings) -> str | None:
-    """Say what makes a way impossible whatever the other jobs do; ``None`` if nothing does."""
-    return (
-        _pin_obstacle(job, way, around)
-        or _window_obstacle(job, way, around)
-        or _pool_obstacle(job, way, around)
-    )
+def _is_possible(job: Job, way: Way, around: Surroundings) -> bool:
+    """Whether the job could run in this way if all others were out of its way."""
+    needed = shortest_run(job, way, around)
+    if way.end_slot - way.first_slot < needed or not _keeps_pin(job, way, around):
+        return False
+    slots = sorted({t for point in way.points for t in free_slots(job, way, point, around)})
+    return (len(slots) if job.pausing is not None else _longest_run(slots)) >= needed
 
 
-def _pin_obstacle(job: Job, way: Way, around: Surroundings) -> str | None:
+def _keeps_pin(job: Job, way: Way, around: Surroundings) -> bool:
+    """Whether window and GPUs allow what is pinned."""
     if job.pin is None:
-        return None
-    if way.first_slot > job.pin.start_slot:
-        return (
-            f"site {way.site}: pinned to start in slot {job.pin.start_slot}, but may not start"
-            f" before slot {way.first_slot} ({way.first_slot - job.pin.start_slot} slots later)"
-        )
-    if way.pinned_slots.stop > way.end_slot:
-        return (
-            f"site {way.site}: pinned until slot {way.pinned_slots.stop}, but its window ends at"
-            f" slot {way.end_slot} ({way.pinned_slots.stop - way.end_slot} slots earlier)"
-        )
+        return True
     point = job.point(job.pin.point)
-    short = [t for t in way.pinned_slots if not around.has_gpus(point, t)]
-    if short:
-        has = around.gpus[point.site, point.pool][short[0]]
-        return (
-            f"pool {point.site}/{point.pool}: pinned at {point.gpus} GPUs, but has {has:g} in slot"
-            f" {short[0]} ({point.gpus - has:g} short)"
-        )
-    return None
-
-
-def _window_obstacle(job: Job, way: Way, around: Surroundings) -> str | None:
-    needed = least_slots(job, way, around)
-    window = max(0, way.end_slot - way.first_slot)
-    if window >= needed:
-        return None
-    moved = f" after {way.transfer.n_slots} slots of data transfer" if way.transfer.n_slots else ""
-    return (
-        f"point {way.fastest.name}: window of {window} slots{moved} < {needed} slots needed"
-        f" ({needed - window} short)"
-    )
-
-
-def _pool_obstacle(job: Job, way: Way, around: Surroundings) -> str | None:
-    needed = least_slots(job, way, around)
-    usable = [point for point in way.points if free_slots(job, way, point, around)]
-    if not usable:
-        point = min(way.points, key=lambda option: option.gpus)
-        window = around.gpus[point.site, point.pool][way.first_slot : way.end_slot]
-        return (
-            f"pool {point.site}/{point.pool}: at most {max(window):g} GPUs in its window"
-            f" < {point.gpus} needed ({point.gpus - max(window):g} short)"
-        )
-    slots = sorted({t for point in usable for t in free_slots(job, way, point, around)})
-    if job.pausing is None:
-        longest = _longest_run(slots)
-        if longest < needed:
-            return (
-                f"point {usable[0].name}: enough GPUs for {longest} slots in a row < {needed}"
-                f" slots needed ({needed - longest} short)"
-            )
-    elif len(slots) < needed:
-        return (
-            f"point {usable[0].name}: enough GPUs in {len(slots)} slots < {needed} slots needed"
-            f" ({needed - len(slots)} short)"
-        )
-    return None
+    is_in_window = way.first_slot <= job.pin.start_slot and way.pinned_slots.stop <= way.end_slot
+    return is_in_window and all(around.has_gpus(point, t) for t in way.pinned_slots)
 
 
 def _longest_run(slots: list[int]) -> int:

@@ -7,7 +7,7 @@ last rung, for when nothing else may be trusted: every job as late as it still m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from optimizer.baselines import default_points, run_now
 from optimizer.dispatch import StorageFlows, dispatch, idle, idle_dispatch, settled_plan
 from optimizer.jobs import Job
-from optimizer.obstacles import not_worth_it, unserved
 from optimizer.placements.priced import EnergyAtPrices, Offer, Priced, cheapest, cheapest_at
 from optimizer.plan import Placement, Plan, Rung, SlotPrices, Unserved
 from optimizer.problem import Problem
+from optimizer.reasons import no_place, priced_out
 from optimizer.room import (
     EarlyOrLate,
     Room,
@@ -28,7 +28,7 @@ from optimizer.room import (
     in_one_piece,
     least_slots,
 )
-from optimizer.settlement import is_churned
+from optimizer.settlement import left_out_eur
 from optimizer.solving.marginal import MarginalCost, marginal_cost, tariffs_of
 from optimizer.solving.storage_rule import operate_storage
 
@@ -54,13 +54,13 @@ def greedy(problem: Problem, prices: SlotPrices | None = None) -> Plan:
         Duals of the LP relaxation. Jobs are first placed at these: they know what batteries, peaks
         and other jobs will do. ``None``: at marginal cost from the start.
     """
-    queue = run_now(problem)
-    tried = [_Decisions(queue.placements, queue.unserved), _place(problem, _by_slack, prices)]
-    if tried[-1].left_out:
+    tried = [run_now(problem).placements, _place(problem, _by_slack, prices)]
+    if len(tried[-1]) < len(problem.jobs):
         tried.append(_place(problem, _by_value, prices))
-    promising = sorted(tried, key=lambda tried: _idle_plan(problem, tried).objective)[:_IMPROVED]
-    plans = [_improved(problem, decisions) for decisions in promising]
-    return min(plans, key=lambda plan: plan.objective)
+    promising = sorted(tried, key=lambda placed: _idle_plan(problem, placed).objective)[:_IMPROVED]
+    plans = [_improved(problem, placements) for placements in promising]
+    best = min(plans, key=lambda plan: plan.objective)
+    return replace(best, unserved=_reasons(problem, best))
 
 
 def latest_safe_start(problem: Problem) -> Plan:
@@ -73,7 +73,7 @@ def latest_safe_start(problem: Problem) -> Plan:
     for job in by_precedence(problem.jobs, lambda job: (job.pin is None, -job.priority)):
         placement = _latest(room, job)
         if placement is None:
-            left_out.append(unserved(room, job))
+            left_out.append(no_place(room, in_one_piece(job), job.points))
         else:
             room.put(job, placement)
             placements.append(placement)
@@ -81,45 +81,36 @@ def latest_safe_start(problem: Problem) -> Plan:
     return settled_plan(problem, Rung.LATEST_SAFE_START, placements, left_out, flows)
 
 
-@dataclass(frozen=True, slots=True)
-class _Decisions:
-    """Who runs how, and who is left out."""
-
-    placements: tuple[Placement, ...]
-    left_out: tuple[Unserved, ...]
+Placements = tuple[Placement, ...]
+Order = Callable[[Problem, Room], list[Job]]
 
 
-_Order = Callable[[Problem, Room], list[Job]]
-
-
-def _place(problem: Problem, order: _Order, prices: SlotPrices | None) -> _Decisions:
+def _place(problem: Problem, order: Order, prices: SlotPrices | None) -> Placements:
     """Place every job once."""
     room = Room.of(problem)
     costs = marginal_cost(room, tariffs_of(problem), np.zeros_like(room.it_load_kw))
     values = _values(problem)
     placements: list[Placement] = []
-    left_out: list[Unserved] = []
     for job in order(problem, room):
         guided = None if prices is None else _at_prices(costs, job, prices)
         priced = guided or _cheapest_now(costs, job)
-        if priced is None:
-            left_out.append(unserved(room, job))
-        elif priced.cost_eur > values[job.name]:
-            left_out.append(not_worth_it(job, priced.cost_eur, values[job.name]))
-        else:
+        if priced is not None and priced.cost_eur <= values[job.name]:
             room.put(job, priced.placement)
             costs.pay_peak(room.row(priced.placement.site))
             placements.append(priced.placement)
-    return _Decisions(tuple(placements), tuple(left_out))
+    return tuple(placements)
 
 
 def _cheapest_now(costs: MarginalCost, job: Job) -> Priced | None:
-    room = costs.room
-    at_margin = replace(costs, peak_slots=least_slots(room.problem, job, room.links))
-    found = (
-        cheapest(room.problem, job, room.offer(at_margin), window) for window in room.windows(job)
-    )
+    room, offer = costs.room, _offer(costs, job)
+    found = (cheapest(room.problem, job, offer, window) for window in room.windows(job))
     return next((priced for priced in found if priced is not None), None)
+
+
+def _offer(costs: MarginalCost, job: Job) -> Offer:
+    """Return what energy costs ``job``, which shares a higher peak over the slots it runs in."""
+    room = costs.room
+    return room.offer(replace(costs, peak_slots=least_slots(room.problem, job, room.links)))
 
 
 def _at_prices(costs: MarginalCost, job: Job, prices: SlotPrices) -> Priced | None:
@@ -134,18 +125,7 @@ def _at_prices(costs: MarginalCost, job: Job, prices: SlotPrices) -> Priced | No
 
 def _values(problem: Problem) -> dict[str, float]:
     """Return what leaving a job out costs, with all that come after it [EUR]."""
-    weights = problem.weights
-    own = {
-        job.name: (
-            (
-                job.unserved_eur
-                if job.can_wait
-                else weights.unserved * job.unserved_eur * job.priority
-            )
-            + weights.churn_eur_per_job * is_churned(job, None)
-        )
-        for job in problem.jobs
-    }
+    own = {job.name: left_out_eur(job, problem.weights) for job in problem.jobs}
     lost_with: dict[str, set[str]] = {job.name: {job.name} for job in problem.jobs}
     for job in reversed(by_precedence(problem.jobs, lambda _: ())):
         for before in job.after:
@@ -180,38 +160,46 @@ def _gpu_slots(room: Room, job: Job) -> float:
     return max(point.gpus for point in job.points) * least_slots(room.problem, job, room.links)
 
 
-def _idle_plan(problem: Problem, decisions: _Decisions) -> Plan:
-    """Return the plan of these decisions with all batteries idle."""
-    flows = idle_dispatch(problem, decisions.placements)
-    return settled_plan(problem, Rung.GREEDY, decisions.placements, decisions.left_out, flows)
+def _idle_plan(problem: Problem, placements: Placements) -> Plan:
+    """Return the plan of these placements with all batteries idle."""
+    return _plan(problem, placements, {})
 
 
-def _improved(problem: Problem, decisions: _Decisions) -> Plan:
+def _plan(problem: Problem, placements: Placements, storage: Mapping[str, StorageFlows]) -> Plan:
+    """Return the plan of these placements and batteries; nobody is told why he is left out yet."""
+    served = {placement.job for placement in placements}
+    left_out = [
+        Unserved(job.name, "", is_deferred=job.can_wait)
+        for job in problem.jobs
+        if job.name not in served
+    ]
+    flows = dispatch(problem, placements, storage)
+    return settled_plan(problem, Rung.GREEDY, placements, left_out, flows)
+
+
+def _improved(problem: Problem, placements: Placements) -> Plan:
     """Operate the batteries, place every job anew around them, and keep what is best."""
-    plan = _idle_plan(problem, decisions)
+    plan = _idle_plan(problem, placements)
     storage: dict[str, StorageFlows] = {}
     for _ in range(_SWEEPS):
-        decisions = _replaced(problem, decisions, storage)
-        storage = _operated(problem, decisions)
+        placements = _replaced(problem, placements, storage)
+        storage = _operated(problem, placements)
         for courses in (storage, {}):
-            flows = dispatch(problem, decisions.placements, courses)
-            other = settled_plan(
-                problem, Rung.GREEDY, decisions.placements, decisions.left_out, flows
-            )
+            other = _plan(problem, placements, courses)
             plan = other if other.objective < plan.objective else plan
     return plan
 
 
 def _replaced(
-    problem: Problem, decisions: _Decisions, storage: Mapping[str, StorageFlows]
-) -> _Decisions:
+    problem: Problem, placements: Placements, storage: Mapping[str, StorageFlows]
+) -> Placements:
     """Take each free job out and put it back where it costs least, the rest as it stands.
 
     Jobs left out get another chance in the end. Those that others wait for stay where they are.
     """
     jobs = {job.name: job for job in problem.jobs}
-    costs = _filled(problem, decisions, storage)
-    room, placed = costs.room, {placement.job: placement for placement in decisions.placements}
+    costs = _filled(problem, placements, _battery_kw(problem, storage))
+    room, placed = costs.room, {placement.job: placement for placement in placements}
     has_followers = {before for job in problem.jobs for before in job.after}
     for name, placement in list(placed.items()):
         job = jobs[name]
@@ -221,27 +209,32 @@ def _replaced(
         priced = _cheapest_now(costs.with_peaks_of_now(), job)
         placed[name] = priced.placement if priced is not None else placement
         room.put(job, placed[name])
-    values, left_out = _values(problem), []
-    for reason in decisions.left_out:
-        job = jobs[reason.job]
+    values = _values(problem)
+    for job in by_precedence(problem.jobs, lambda _: ()):
+        if job.name in placed:
+            continue
         priced = _cheapest_now(costs.with_peaks_of_now(), job)
-        if priced is None or priced.cost_eur > values[job.name]:
-            left_out.append(reason)
-        else:
+        if priced is not None and priced.cost_eur <= values[job.name]:
             placed[job.name] = priced.placement
             room.put(job, priced.placement)
-    return _Decisions(tuple(placed.values()), tuple(left_out))
+    return tuple(placed.values())
 
 
-def _filled(
-    problem: Problem, decisions: _Decisions, storage: Mapping[str, StorageFlows]
-) -> MarginalCost:
-    """Return costs on top of all placements and of the batteries."""
-    room = Room.of(problem)
+def _reasons(problem: Problem, plan: Plan) -> tuple[Unserved, ...]:
+    """Say of every job that ``plan`` leaves out what it would cost to add it, or what bars it."""
     jobs = {job.name: job for job in problem.jobs}
-    for placement in decisions.placements:
-        room.put(jobs[placement.job], placement)
-    return marginal_cost(room, tariffs_of(problem), _battery_kw(problem, storage))
+    battery_kw = np.zeros((len(problem.sites), problem.horizon.n_slots))
+    for row, flow in enumerate(plan.flows):
+        battery_kw[row] += np.sum(flow.charge_kw, axis=0) - np.sum(flow.discharge_kw, axis=0)
+    costs = _filled(problem, plan.placements, battery_kw)
+    left_out = [jobs[unserved.job] for unserved in plan.unserved]
+    at_what = "added to the plan,"
+    return tuple(priced_out(costs.room, job, _offer(costs, job), at_what) for job in left_out)
+
+
+def _filled(problem: Problem, placements: Placements, battery_kw: Floats) -> MarginalCost:
+    """Return costs on top of all placements and of the batteries' load [site, slot]."""
+    return marginal_cost(Room.filled(problem, placements), tariffs_of(problem), battery_kw)
 
 
 def _battery_kw(problem: Problem, storage: Mapping[str, StorageFlows]) -> Floats:
@@ -250,9 +243,9 @@ def _battery_kw(problem: Problem, storage: Mapping[str, StorageFlows]) -> Floats
     return np.array([(c.charge_kw - c.discharge_kw).sum(axis=0) for c in courses])
 
 
-def _operated(problem: Problem, decisions: _Decisions) -> dict[str, StorageFlows]:
+def _operated(problem: Problem, placements: Placements) -> dict[str, StorageFlows]:
     """Operate the batteries of every site against the load of the placements."""
-    costs = _filled(problem, decisions, {})
+    costs = _filled(problem, placements, _battery_kw(problem, {}))
     return {
         site.name: operate_storage(
             problem, site, costs.tariffs[row], costs.load_kw(row), float(costs.peak_kw[row])

@@ -90,10 +90,13 @@ def test_nothing_starts_where_the_connection_cannot_carry_it() -> None:
         ),
         (
             {"points": (build.point(power_kw=2000.0),)},
-            "it needs 2 slots in a row with 1 GPUs of pool A/gpu and power for them;"
-            " in slots 0 to 7 at most 0 are left: 2 too few",
+            "it adds 2000 kW of IT load, and the supply of A carries at most 1000 more in"
+            " slots 0 to 7: 1000 kW too little",
         ),
-        ({"data": InputData("B", 1.0)}, "no link leads from B to any of its sites"),
+        (
+            {"data": InputData("B", 1.0)},
+            "no link leads from B, where its 1 GB of input lie, to site A",
+        ),
     ],
 )
 def test_an_unserved_job_names_the_limit_and_by_how_much(

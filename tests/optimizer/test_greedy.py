@@ -91,7 +91,8 @@ def test_a_job_that_costs_more_than_it_is_worth_is_left_out_with_the_amounts() -
     problem = build.problem(build.job(unserved_eur=0.5), sites=[build.site(price=1000.0)])
     (left_out,) = greedy(problem).unserved
     assert left_out.reason == (
-        "serving it would cost 2.00 EUR, 1.50 EUR more than the 0.50 EUR it costs to leave it out"
+        "too dear: added to the plan, its cheapest place, A from slot 0 to 2, costs 2.00 EUR;"
+        " leaving it out costs 0.50 EUR (1.50 EUR less)"
     )
 
 

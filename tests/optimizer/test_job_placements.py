@@ -231,13 +231,13 @@ def test_a_job_worth_less_than_its_energy_is_left_out_and_told_why() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"deadline_slot": 1}, ("window of 1 slots", "2 slots needed", "1 short")),
-        ({"points": (point(gpus=6),)}, ("pool A/gpu", "at most 4 GPUs", "2 short")),
+        ({"deadline_slot": 1}, ("needs 2 slots", "leaves 1", "1 too few")),
+        ({"points": (point(gpus=6),)}, ("6 GPUs of pool A/gpu", "at most 4", "2 too few")),
         (
             {"points": (point("B/full"),), "data": InputData("A", 5.0)},
-            ("site B", "no link from A", "5 GB"),
+            ("to site B", "no link leads from A", "5 GB"),
         ),
-        ({"pin": Pin("A/full", 7, 2)}, ("pinned until slot 9", "ends at slot 8")),
+        ({"pin": Pin("A/full", 7, 2)}, ("needs 2 slots from slot 7 on", "leaves 1")),
         ({"pin": Pin("A/full", 1, 1), "release_slot": 3}, ("slot 1", "before slot 3")),
     ],
 )
@@ -267,7 +267,7 @@ def test_the_job_worth_less_yields_and_learns_which_pool_was_full() -> None:
     (left,) = optimum(problem(low, high)).unserved
     assert left.job == "low"
     assert "pool A/gpu" in left.reason
-    assert "2 short" in left.reason
+    assert "2 too few" in left.reason
 
 
 def test_a_job_that_can_wait_is_deferred_not_lost() -> None:
