@@ -15,27 +15,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from scheduler.db.models import CommandKind, CommandOutcome
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet as fleets
-from scheduler.services.dispatch_decide import (
-    Command,
-    Situation,
-    decide,
+from scheduler.services.dispatch_decide import Command, Situation
+from scheduler.services.dispatch_follow import (
+    Surroundings,
+    end_strays,
+    follow,
+    record_followed,
 )
 from scheduler.services.dispatch_identity import keep_known
-from scheduler.services.dispatch_observe import Observed, changes, observe
+from scheduler.services.dispatch_observe import Observed, observe
+from scheduler.services.dispatch_recent import read_recent
 from scheduler.services.dispatch_records import (
     OpenJob,
     governing_plan,
     open_jobs,
-    record_changes,
-    record_ending,
     record_intent,
-    record_outcomes,
-    snapshot,
+    record_outcome,
     succeeded_among,
 )
 from scheduler.services.dispatch_send import Recorded, Sent, send_all
@@ -95,10 +93,13 @@ class Dispatcher:
         outside = self._outside_of(known.fleet)
         with asyncio.Runner() as runner:
             observed = self._known_of(known, runner.run(observe(outside)))
-            recorded, jobs = self._decide(known, observed)
+            recorded = self._decide(known, observed)
             sent = runner.run(send_all(outside, recorded))
+        jobs = {job.row.id: job for job in known.jobs}
         with transaction(self._sessions) as session:
-            record_outcomes(session, sent, jobs, self._now())
+            for one in sent:
+                job_id = one.recorded.command.job_id
+                record_outcome(session, one, jobs.get(job_id) if job_id else None, self._now())
         for one in sent:
             self._note(one, known)
         silent = tuple(site for site in outside.clusters if site not in observed.clusters)
@@ -132,23 +133,28 @@ class Dispatcher:
         with transaction(self._sessions) as session:
             return keep_known(session, observed, busy, known.now)
 
-    def _decide(
-        self, known: _Known, observed: Observed
-    ) -> tuple[list[Recorded], dict[UUID, OpenJob]]:
+    def _decide(self, known: _Known, observed: Observed) -> list[Recorded]:
         """Decide and record, in one transaction, what was seen and what is about to be sent."""
         now = known.now
         free_gpus = observed.free_gpus()
         situation = Situation(now, tuple(site.name for site in known.fleet.sites), free_gpus)
+        commands = self._battery_commands(known, observed)
         with transaction(self._sessions) as session:
-            commands = self._battery_commands(known, observed)
+            recent = read_recent(session, [job.row.id for job in known.jobs], now)
+            around = Surroundings(observed, situation, recent, known.succeeded, known.wants)
             for job in known.jobs:
-                for command in _follow(session, job, known, observed, situation):
+                followed = follow(job, around)
+                if followed is None:
+                    continue
+                record_followed(session, job, followed, now)
+                for command in followed.decision.commands:
                     commands.append(command)
-                    if command.order is not None:
-                        free_gpus[command.site, command.order.pool] -= command.order.gpus
+                    if command.gpus_to_take is not None:
+                        pool, gpus = command.gpus_to_take
+                        free_gpus[command.site, pool] -= gpus
+            commands += end_strays(session, known.jobs, observed, now)
             intents = [record_intent(session, each, known.plan_id, now) for each in commands]
-        recorded = [intent for intent in intents if intent is not None]
-        return recorded, {job.row.id: job for job in known.jobs}
+        return [intent for intent in intents if intent is not None]
 
     def _battery_commands(self, known: _Known, observed: Observed) -> list[Command]:
         """One command for each battery in every slot; without a plan each rests.
@@ -171,34 +177,10 @@ class Dispatcher:
         ]
 
     def _note(self, sent: Sent, known: _Known) -> None:
-        """Remember what a battery was told; log what was not done."""
+        """Remember what a battery was told or refused; log what was not done."""
         command = sent.recorded.command
         if sent.outcome is not CommandOutcome.DONE:
             log.warning("%s at %s: %s", command.kind.value, command.site, sent.error)
-        elif command.kind is CommandKind.BATTERY_POWER:
+        is_settled = sent.outcome in {CommandOutcome.DONE, CommandOutcome.REFUSED}
+        if is_settled and command.kind is CommandKind.BATTERY_POWER:
             self._told[command.site, command.detail["battery"]] = (known.plan_id, known.slot)
-
-
-def _follow(
-    session: Session,
-    job: OpenJob,
-    known: _Known,
-    observed: Observed,
-    situation: Situation,
-) -> tuple[Command, ...]:
-    """Record what was seen of one job, and decide about it."""
-    site = job.row.site
-    if site is not None and site not in observed.clusters:
-        return ()  # its cluster does not answer: nothing is assumed
-    seen = None if site is None else observed.clusters[site].jobs.get(str(job.row.id))
-    changed = changes(job.row, job.spec, seen, situation.now)
-    if changed:
-        record_changes(session, job, changed)
-    is_ready = known.succeeded.issuperset(job.spec.after)
-    standing = snapshot(job, changed, is_ready, situation.now)
-    if standing.status.is_final:
-        return ()
-    decision = decide(standing, known.wants.get(job.spec.name), seen, situation)
-    if decision.ending is not None:
-        record_ending(session, standing, decision.ending, situation.now)
-    return decision.commands

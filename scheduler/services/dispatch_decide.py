@@ -2,7 +2,8 @@
 
 The rules, for a job that is not over:
 
-- cancel requested: cancelled on its cluster, or at once where no cluster has it.
+- cancel requested: cancelled on its cluster, or at once where no cluster has it nor may yet get it
+  by an order that is on its way.
 - waiting: started when the plan wants it to run; when its start was missed and it can still make
   its deadline; and without a plan for it at its latest safe start. Never before its release or its
   predecessors' success, never after its deadline, never at another site than it was handed to.
@@ -36,6 +37,7 @@ class JobSnapshot:
     """A job that is not over, as the database has it.
 
     ``work_left_hours`` is what is left now; ``is_ready`` says whether its predecessors succeeded.
+    ``is_order_under_way``: its order was sent, by whomever, and may arrive yet.
     """
 
     id: UUID
@@ -46,6 +48,7 @@ class JobSnapshot:
     is_cancel_requested: bool
     is_ready: bool
     work_left_hours: float
+    is_order_under_way: bool = False
 
     @property
     def key(self) -> str:
@@ -64,10 +67,17 @@ class Situation:
     sites: tuple[str, ...]
     free_gpus: Mapping[tuple[str, str], int]
 
+    def is_free(self, site: str, point: OperatingPointSpec) -> bool:
+        """Whether a job can take the GPUs of ``point`` at ``site`` now."""
+        return self.free_gpus.get((site, point.pool), -1) >= point.gpus
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One thing to tell a cluster about a job, or a battery."""
+    """One thing to tell a cluster about a job, or a battery.
+
+    ``gpus_to_take``: GPUs of which pool are free no more once it is done.
+    """
 
     kind: CommandKind
     site: str
@@ -75,6 +85,7 @@ class Command:
     point: str | None = None
     order: JobOrder | None = None
     power_cap_w: float | None = None
+    gpus_to_take: tuple[str, int] | None = None
     detail: dict[str, Any] = field(default_factory=dict)
 
 
@@ -115,7 +126,7 @@ def decide(
         return _start(job, want, situation)
     if job.status is JobStatus.RUNNING:
         return _go_on(job, want, seen)
-    return _resume(job, want, situation.now)
+    return _resume(job, want, seen, situation)
 
 
 def latest_safe_start(job: JobSnapshot) -> datetime:
@@ -143,6 +154,8 @@ def order_of(job: JobSnapshot, point: OperatingPointSpec) -> JobOrder:
 
 def _cancel(job: JobSnapshot, seen: JobObservation | None) -> Decision:
     if seen is None or job.site is None:
+        if job.is_order_under_way:
+            return NOTHING
         return Decision(ending=Ending(JobStatus.CANCELLED, "cancelled before it was started"))
     return Decision((Command(CommandKind.CANCEL, job.site, job.id),))
 
@@ -150,12 +163,9 @@ def _cancel(job: JobSnapshot, seen: JobObservation | None) -> Decision:
 def _start(job: JobSnapshot, want: Want | None, situation: Situation) -> Decision:
     now = situation.now
     if now >= job.spec.deadline_at:
-        waited_for = "" if job.is_ready else f", waiting for {', '.join(job.spec.after)}"
-        reason = f"its deadline passed before it was started{waited_for}"
-        return Decision(ending=Ending(JobStatus.EXPIRED, reason))
-    if now < job.spec.release_at or not job.is_ready:
-        return NOTHING
-    if want is not None and want.aim is Aim.WAIT:
+        return _expire(job)
+    is_to_wait = want is not None and want.aim is Aim.WAIT
+    if now < job.spec.release_at or not job.is_ready or is_to_wait:
         return NOTHING
     if want is None or want.aim is not Aim.RUN:
         last = latest_safe_start(job)
@@ -167,8 +177,25 @@ def _start(job: JobSnapshot, want: Want | None, situation: Situation) -> Decisio
         return NOTHING
     site, point = place
     return Decision(
-        (Command(CommandKind.SUBMIT, site, job.id, point.name, order=order_of(job, point)),)
+        (
+            Command(
+                CommandKind.SUBMIT,
+                site,
+                job.id,
+                point.name,
+                order=order_of(job, point),
+                gpus_to_take=(point.pool, point.gpus),
+            ),
+        )
     )
+
+
+def _expire(job: JobSnapshot) -> Decision:
+    if job.is_order_under_way:
+        return NOTHING
+    waited_for = "" if job.is_ready else f", waiting for {', '.join(job.spec.after)}"
+    reason = f"its deadline passed before it was started{waited_for}"
+    return Decision(ending=Ending(JobStatus.EXPIRED, reason))
 
 
 def _place(
@@ -179,20 +206,16 @@ def _place(
     Only where GPUs are free now; ``None`` where there is no such place. Without a plan the fastest
     operating point is taken.
     """
-
-    def is_free(site: str, point: OperatingPointSpec) -> bool:
-        return situation.free_gpus.get((site, point.pool), -1) >= point.gpus
-
     points = {point.name: point for point in job.spec.operating_points}
     if want is not None and want.point in points and job.site in (None, want.site):
         planned = points[want.point]
-        return (want.site, planned) if is_free(want.site, planned) else None
+        return (want.site, planned) if situation.is_free(want.site, planned) else None
     by_speed = sorted(job.spec.operating_points, key=lambda point: -point.speed)
     home = None if job.spec.data is None else job.spec.data.site
     sites = [job.site] if job.site is not None else list(job.spec.sites or situation.sites)
     sites.sort(key=lambda site: site != home)
     places = ((site, point) for point in by_speed for site in sites)
-    return next((place for place in places if is_free(*place)), None)
+    return next((place for place in places if situation.is_free(*place)), None)
 
 
 def _go_on(job: JobSnapshot, want: Want | None, seen: JobObservation | None) -> Decision:
@@ -205,9 +228,12 @@ def _go_on(job: JobSnapshot, want: Want | None, seen: JobObservation | None) -> 
     return Decision((Command(CommandKind.SUSPEND, job.site, job.id, job.point),))
 
 
-def _resume(job: JobSnapshot, want: Want | None, now: datetime) -> Decision:
-    if job.site is None:
+def _resume(
+    job: JobSnapshot, want: Want | None, seen: JobObservation | None, situation: Situation
+) -> Decision:
+    if job.site is None or seen is None:
         return NOTHING
+    now = situation.now
     if job.spec.pausing is None:
         is_time = True  # somebody else stopped it; it goes on
     elif want is None:
@@ -216,8 +242,22 @@ def _resume(job: JobSnapshot, want: Want | None, now: datetime) -> Decision:
         is_time = want.aim in {Aim.RUN, Aim.OVER}
     if not is_time:
         return NOTHING
-    point = job.point if want is None else want.point
-    return Decision((Command(CommandKind.RESUME, job.site, job.id, point),))
+    points = {point.name: point for point in job.spec.operating_points}
+    point = points.get(job.point or "", job.spec.operating_points[0])
+    gpus_to_take = max(0, point.gpus - seen.gpus)  # none where it is frozen and holds them
+    if situation.free_gpus.get((job.site, point.pool), 0) < gpus_to_take:
+        return NOTHING
+    return Decision(
+        (
+            Command(
+                CommandKind.RESUME,
+                job.site,
+                job.id,
+                point.name,
+                gpus_to_take=(point.pool, gpus_to_take),
+            ),
+        )
+    )
 
 
 def _power_cap(job: JobSnapshot, want: Want, seen: JobObservation | None) -> tuple[Command, ...]:

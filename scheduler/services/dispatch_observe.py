@@ -38,6 +38,13 @@ class Observed:
     clusters: Mapping[str, ClusterReport]
     batteries: Mapping[tuple[str, str], StorageTelemetry]
 
+    def site_of(self, key: str) -> str | None:
+        """Site whose cluster has a job that is not over under this key; ``None``: no such site."""
+        for site, report in self.clusters.items():
+            if key in report.jobs and not report.jobs[key].state.is_final:
+                return site
+        return None
+
     def free_gpus(self) -> dict[tuple[str, str], int]:
         """GPUs free now by site and pool."""
         return {

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import CursorResult, or_, select, update
+from pydantic import ValidationError
+from sqlalchemy import ColumnElement, CursorResult, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from scheduler.db.models import (
@@ -21,9 +23,12 @@ from scheduler.db.models import (
     StoredPlan,
 )
 from scheduler.services.dispatch_decide import Command, Ending, JobSnapshot
+from scheduler.services.dispatch_recent import unsettled_order
 from scheduler.services.dispatch_send import Recorded, Sent
 from scheduler.services.work import work_done_hours
 from scheduler.specs import JobSpec
+
+log = logging.getLogger(__name__)
 
 _OPEN = (JobStatus.WAITING, JobStatus.RUNNING, JobStatus.SUSPENDED)
 
@@ -57,11 +62,19 @@ def governing_plan(session: Session, now: datetime) -> UUID | None:
 
 
 def open_jobs(session: Session) -> list[OpenJob]:
-    """Read every job that is not over, in the order they came."""
+    """Read jobs that are not over, in the order they came; one that cannot be read is logged."""
     rows = session.scalars(
         select(Job).where(Job.status.in_(_OPEN)).order_by(Job.submitted_at, Job.id)
     ).all()
-    return [OpenJob(row, JobSpec.model_validate(row.spec)) for row in rows]
+    return [job for job in map(_open_job, rows) if job is not None]
+
+
+def _open_job(row: Job) -> OpenJob | None:
+    try:
+        return OpenJob(row, JobSpec.model_validate(row.spec))
+    except ValidationError:
+        log.exception("job %s: left as it is", row.name)
+        return None
 
 
 def succeeded_among(session: Session, names: set[str]) -> set[str]:
@@ -70,19 +83,30 @@ def succeeded_among(session: Session, names: set[str]) -> set[str]:
     return set(session.scalars(succeeded))
 
 
-def snapshot(job: OpenJob, changed: Mapping[str, Any], ready: bool, now: datetime) -> JobSnapshot:
-    """Put a row and what was just seen of it together."""
+def standing_of(
+    session: Session, jobs: Collection[UUID]
+) -> dict[UUID, tuple[JobStatus, str | None]]:
+    """Return the status and site of those of ``jobs`` that are on record."""
+    rows = session.execute(select(Job.id, Job.status, Job.site).where(Job.id.in_(jobs)))
+    return {row.id: (row.status, row.site) for row in rows}
+
+
+def snapshot(
+    job: OpenJob, changed: Mapping[str, Any], now: datetime, *, ready: bool, under_way: bool
+) -> JobSnapshot:
+    """Put a row, what was just seen of it, and whether its order is under way together."""
     row, spec = job.row, job.spec
     done = changed.get("work_done_hours", work_done_hours(row, spec, now))
     return JobSnapshot(
         id=row.id,
         spec=spec,
         status=changed.get("status", row.status),
-        site=row.site,
+        site=changed.get("site", row.site),
         point=row.point,
         is_cancel_requested=row.cancel_requested_at is not None,
         is_ready=ready,
         work_left_hours=max(0.0, spec.work_hours - done),
+        is_order_under_way=under_way,
     )
 
 
@@ -97,10 +121,15 @@ def record_changes(session: Session, job: OpenJob, changed: Mapping[str, Any]) -
 
 
 def record_ending(session: Session, job: JobSnapshot, ending: Ending, now: datetime) -> None:
-    """End a job that no cluster has."""
+    """End a job that no cluster has, unless it was handed to one meanwhile."""
     session.execute(
         update(Job)
-        .where(Job.id == job.id, Job.status == job.status)
+        .where(
+            Job.id == job.id,
+            Job.status == job.status,
+            Job.site.is_not_distinct_from(job.site),
+            ~_has_unsettled_order(now),
+        )
         .values(status=ending.status, reason=ending.reason, ended_at=now)
         .execution_options(synchronize_session=False)
     )
@@ -111,8 +140,8 @@ def record_intent(
 ) -> Recorded | None:
     """Write a command down as pending; ``None`` where it must not be sent after all.
 
-    A job is first claimed for its site. It is never sent to another one, so that a crash between
-    here and the outcome cannot make it run twice.
+    A job is first claimed for its site. It is sent to another one only after the first has said
+    that it did not take it: a crash between here and the outcome cannot make it run twice.
     """
     if command.kind is CommandKind.SUBMIT and not _claim(session, command):
         return None
@@ -146,28 +175,34 @@ def _claim(session: Session, command: Command) -> bool:
     return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1
 
 
-def record_outcomes(
-    session: Session, sent: Sequence[Sent], jobs: Mapping[UUID, OpenJob], now: datetime
-) -> None:
-    """Write down what came of each command, and what it means for its job."""
-    for one in sent:
-        session.execute(
-            update(DispatchCommand)
-            .where(DispatchCommand.id == one.recorded.id)
-            .values(outcome=one.outcome, finished_at=now, error=one.error or None)
-        )
-        command = one.recorded.command
-        if command.job_id is None:
-            continue
-        values = _meaning(one, jobs[command.job_id], now)
-        if values:
-            before = (JobStatus.WAITING,) if command.kind is CommandKind.SUBMIT else _OPEN
-            session.execute(
-                update(Job)
-                .where(Job.id == command.job_id, Job.status.in_(before))
-                .values(**values)
-                .execution_options(synchronize_session=False)
-            )
+def record_outcome(session: Session, sent: Sent, job: OpenJob | None, now: datetime) -> None:
+    """Write down what came of a command, and what it means for its job."""
+    session.execute(
+        update(DispatchCommand)
+        .where(DispatchCommand.id == sent.recorded.id)
+        .values(outcome=sent.outcome, finished_at=now, error=sent.error or None)
+    )
+    values = {} if job is None else _meaning(sent, job, now)
+    if not values:
+        return
+    command = sent.recorded.command
+    which = [Job.id == command.job_id, Job.status.in_(_OPEN)]
+    if command.kind is CommandKind.SUBMIT:
+        which = [
+            Job.id == command.job_id,
+            Job.status == JobStatus.WAITING,
+            Job.site == command.site,
+        ]
+    if sent.outcome is CommandOutcome.BUSY:
+        # Somebody else's order may have got the GPUs: then it must not be sent elsewhere.
+        which.append(~_has_unsettled_order(now))
+    session.execute(
+        update(Job).where(*which).values(**values).execution_options(synchronize_session=False)
+    )
+
+
+def _has_unsettled_order(now: datetime) -> ColumnElement[bool]:
+    return exists().where(DispatchCommand.job_id == Job.id, unsettled_order(now))
 
 
 def _meaning(sent: Sent, job: OpenJob, now: datetime) -> dict[str, Any]:
@@ -175,6 +210,8 @@ def _meaning(sent: Sent, job: OpenJob, now: datetime) -> dict[str, Any]:
     command = sent.recorded.command
     if sent.outcome is CommandOutcome.REFUSED and command.kind is CommandKind.SUBMIT:
         return {"status": JobStatus.FAILED, "reason": sent.error, "ended_at": now}
+    if sent.outcome is CommandOutcome.BUSY and command.kind is CommandKind.SUBMIT:
+        return {"site": None, "point": None}  # free to be started anywhere
     if sent.outcome is not CommandOutcome.DONE:
         return {}
     match command.kind:

@@ -65,7 +65,7 @@ async def _send(outside: Outside, recorded: Recorded) -> Sent:
             else:
                 await _send_to_cluster(outside.clusters[command.site], command)
     except GpusBusy as error:
-        return Sent(recorded, CommandOutcome.RETRY, str(error))
+        return Sent(recorded, CommandOutcome.BUSY, str(error))
     except Rejected as error:
         return Sent(recorded, CommandOutcome.REFUSED, str(error))
     except TimeoutError:

@@ -107,10 +107,11 @@ def _replace(
 
 
 def _require_no_orphans(session: Session, spec: FleetSpec) -> None:
-    on_a_cluster = (JobStatus.RUNNING, JobStatus.SUSPENDED)
+    # One that waits and has a site was handed to its cluster, which may be starting it.
+    in_care = (JobStatus.WAITING, JobStatus.RUNNING, JobStatus.SUSPENDED)
     known = [site.name for site in spec.sites]
     orphan = session.scalar(
-        select(Job).where(Job.status.in_(on_a_cluster), Job.site.not_in(known)).limit(1)
+        select(Job).where(Job.status.in_(in_care), Job.site.not_in(known)).limit(1)
     )
     if orphan is not None:
         raise Conflict(f"site {orphan.site} still has job {orphan.name} ({orphan.status.value})")

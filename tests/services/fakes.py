@@ -48,6 +48,11 @@ class FakeCluster:
         """Let a job end."""
         self.jobs[key] = replace(self.jobs[key], state=state, exit_code=exit_code, gpus=0)
 
+    def add_suspended(self, key: str, pool: str, gpus: int) -> None:
+        """Know a job that was paused and holds nothing."""
+        self.orders[key] = JobOrder(key, ("true",), pool, gpus)
+        self.jobs[key] = JobObservation(key, JobState.SUSPENDED, pool, 0, None, None, None, None, 1)
+
     async def identity(self) -> str:
         """Its name, unless the test gave it another memory."""
         self._listen()

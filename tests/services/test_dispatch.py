@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
-from sqlalchemy import select
 
 from connectors.errors import GpusBusy
 from connectors.types import JobState, PoolCapacity
@@ -15,64 +12,26 @@ from optimizer import Placement, Run, SolveLimits, solve
 from scheduler.db.models import (
     CommandKind,
     CommandOutcome,
-    DispatchCommand,
     JobStatus,
     PlanningRun,
-    Role,
     RunStatus,
 )
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services.dispatch import Dispatcher
-from scheduler.services.jobs import cancel_job
-from scheduler.services.keys import Caller
 from scheduler.services.outside import Outside
 from scheduler.services.planning import make_document, store_result
 from scheduler.services.planning_inputs import read_inputs
 from scheduler.services.planning_queue import Lease
 from tests.services.builders import START, fleet_spec, site_spec
 from tests.services.fakes import FakeBattery, FakeCluster
+from tests.services.play import HOUR, PAUSABLE, Play, runs
 from tests.services.scene import Scene, propose, put_in_force
-
-HOUR = timedelta(hours=1)
-
-
-class Play:
-    """A scene with a cluster, and plans written by hand: job -> hours from START it runs in."""
-
-    def __init__(self, scene: Scene, cluster: FakeCluster) -> None:
-        self.scene = scene
-        self.cluster = cluster
-        self.outside = Outside({"DE": cluster})
-        self.dispatcher = Dispatcher(scene.sessions, lambda _: self.outside, scene.now)
-
-    def at(self, hours: float) -> None:
-        """Move to so many hours from START, and tick."""
-        self.scene.at = START + hours * HOUR
-        self.dispatcher.tick()
-
-    def commands(self) -> list[tuple[CommandKind, CommandOutcome]]:
-        """Everything that was sent, in order."""
-        with transaction(self.scene.sessions) as session:
-            rows = session.scalars(select(DispatchCommand).order_by(DispatchCommand.decided_at))
-            return [(row.kind, row.outcome) for row in rows]
-
-    def status(self, job: UUID) -> JobStatus:
-        """Where a job stands."""
-        return self.scene.job(job).status
-
-
-def runs(job: str, *hours: tuple[int, int], point: str = "a100x1") -> Placement:
-    """A placement at DE."""
-    return Placement(job, "DE", tuple(Run(f"DE/{point}", first, last) for first, last in hours))
 
 
 @pytest.fixture
 def play(sessions: SessionFactory) -> Play:
     """One site with eight GPUs."""
     return Play(Scene(sessions).set_up(), FakeCluster())
-
-
-PAUSABLE = {"pausing": {"min_run_minutes": 60}}
 
 
 def test_a_job_runs_when_its_plan_says_and_is_followed_to_its_end(play: Play) -> None:
@@ -202,7 +161,7 @@ def test_a_clash_over_gpus_is_sent_again(play: Play) -> None:
     play.at(0.1)
     assert play.status(job) is JobStatus.RUNNING
     assert play.commands() == [
-        (CommandKind.SUBMIT, CommandOutcome.RETRY),
+        (CommandKind.SUBMIT, CommandOutcome.BUSY),
         (CommandKind.SUBMIT, CommandOutcome.DONE),
     ]
 
@@ -301,8 +260,7 @@ def test_a_cancelled_job_ends_on_its_cluster(play: Play) -> None:
     job = play.scene.submit()
     put_in_force(play.scene, runs("train", (0, 2)))
     play.at(0)
-    with transaction(play.scene.sessions) as session:
-        cancel_job(session, "train", Caller("test", Role.ADMIN), play.scene.now())
+    play.cancel()
     play.at(0.5)
     play.at(0.6)
     row = play.scene.job(job)

@@ -30,7 +30,8 @@ class CommandOutcome(StrEnum):
 
     PENDING = "pending"
     DONE = "done"
-    RETRY = "retry"
+    RETRY = "retry"  # no answer: it may have arrived
+    BUSY = "busy"  # the GPUs were not free
     REFUSED = "refused"
 
 

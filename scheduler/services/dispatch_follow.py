@@ -1,0 +1,145 @@
+"""One job at a time: what was seen of it, and what follows; and jobs that run but must not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from scheduler.db.models import CommandKind, JobStatus
+from scheduler.services.dispatch_decide import (
+    NOTHING,
+    Command,
+    Decision,
+    JobSnapshot,
+    Situation,
+    decide,
+)
+from scheduler.services.dispatch_observe import Observed, changes
+from scheduler.services.dispatch_recent import Recent, read_recent
+from scheduler.services.dispatch_records import (
+    OpenJob,
+    record_changes,
+    record_ending,
+    snapshot,
+    standing_of,
+)
+from scheduler.services.dispatch_wants import Want
+
+log = logging.getLogger(__name__)
+
+# The grace of a job that is over is not looked up.
+_GRACE_OF_STRAYS = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What was seen of a job, as columns that change, where it stands with them, what to do."""
+
+    changed: Mapping[str, Any]
+    standing: JobSnapshot
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What following all jobs shares."""
+
+    observed: Observed
+    situation: Situation
+    recent: Recent
+    succeeded: frozenset[str]
+    wants: Mapping[str, Want]
+
+
+def follow(job: OpenJob, around: Surroundings) -> Followed | None:
+    """Say what becomes of one job; ``None`` where its cluster does not answer.
+
+    An error is the trouble of this job alone: it is logged, and the job left as it is.
+    """
+    try:
+        return _follow(job, around)
+    except Exception:
+        log.exception("job %s: left as it is", job.spec.name)
+        return None
+
+
+def record_followed(session: Session, job: OpenJob, followed: Followed, now: datetime) -> None:
+    """Write down what was seen of a job, and its end where it has ended."""
+    if followed.changed:
+        record_changes(session, job, followed.changed)
+    if followed.decision.ending is not None:
+        record_ending(session, followed.standing, followed.decision.ending, now)
+
+
+def end_strays(
+    session: Session, jobs: Sequence[OpenJob], observed: Observed, now: datetime
+) -> tuple[Command, ...]:
+    """Cancel jobs that run though they are over, or at another site than they were handed to.
+
+    An order that came late starts such a job. Jobs of somebody else on the same cluster are left.
+    """
+    sites = {str(job.row.id): job.row.site for job in jobs}
+    suspects = [
+        (site, UUID(key))
+        for site, report in observed.clusters.items()
+        for key, seen in report.jobs.items()
+        if not seen.state.is_final and sites.get(key) != site and _is_ours(key)
+    ]
+    if not suspects:
+        return ()
+    ids = [job_id for _, job_id in suspects]
+    standing = standing_of(session, ids)
+    recent = read_recent(session, ids, now)
+    strays = [
+        Command(CommandKind.CANCEL, site, job_id)
+        for site, job_id in suspects
+        if job_id in standing and _must_not_run(*standing[job_id], at=site)
+    ]
+    return tuple(each for each in strays if not recent.is_repeat(each, _GRACE_OF_STRAYS, now))
+
+
+def _follow(job: OpenJob, around: Surroundings) -> Followed | None:
+    now, observed = around.situation.now, around.observed
+    key = str(job.row.id)
+    site = job.row.site or observed.site_of(key)
+    report = None if site is None else observed.clusters.get(site)
+    if site is not None and report is None:
+        # Nothing is assumed of a cluster that does not answer; one that is no more starts nothing.
+        is_gone = site not in around.situation.sites
+        if not is_gone or job.row.status is not JobStatus.WAITING:
+            return None
+    seen = None if report is None else report.jobs.get(key)
+    changed = changes(job.row, job.spec, seen, now)
+    if site != job.row.site:
+        changed["site"] = site
+    standing = snapshot(
+        job,
+        changed,
+        now,
+        ready=around.succeeded.issuperset(job.spec.after),
+        under_way=job.row.id in around.recent.unsettled,
+    )
+    if standing.status.is_final:
+        return Followed(changed, standing, NOTHING)
+    decision = decide(standing, around.wants.get(job.spec.name), seen, around.situation)
+    grace = timedelta(seconds=job.spec.checkpoint_grace_s)
+    new = tuple(each for each in decision.commands if not around.recent.is_repeat(each, grace, now))
+    return Followed(changed, standing, Decision(new, decision.ending))
+
+
+def _must_not_run(status: JobStatus, site: str | None, *, at: str) -> bool:
+    return status.is_final or site not in {None, at}
+
+
+def _is_ours(key: str) -> bool:
+    try:
+        UUID(key)
+    except ValueError:
+        return False
+    return True
