@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from connectors.clusters import durable
 from connectors.clusters.jobfolder import JobFolder
-from connectors.clusters.processes import signal_process
+from connectors.clusters.processes import plain_environment, signal_process
 from connectors.clusters.standing import Standing, read_standing
 from connectors.errors import Rejected, Unavailable
 
@@ -105,7 +105,7 @@ def _start_supervisor(folder: JobFolder) -> None:
             stdout=subprocess.DEVNULL,
             stderr=log,
             cwd="/",
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(import_path)},
+            env=plain_environment() | {"PYTHONPATH": os.pathsep.join(import_path)},
         )
     try:
         code = process.wait(_SETTLE_WITHIN_S)

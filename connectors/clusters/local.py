@@ -7,7 +7,6 @@ do the same; a kill at any instant leaves a folder from which the next call goes
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +17,7 @@ from connectors.clusters.jobfolder import Assignment, Phase, Wanted
 from connectors.clusters.jobs import Jobs
 from connectors.clusters.logs import lines
 from connectors.clusters.pools import LocalPool
+from connectors.clusters.processes import plain_environment
 from connectors.clusters.standing import read_standing
 from connectors.errors import Unavailable
 from connectors.types import JobObservation, JobOrder, PoolCapacity, PowerReading, SuspendBy
@@ -25,10 +25,6 @@ from connectors.types import JobObservation, JobOrder, PoolCapacity, PowerReadin
 __all__ = ["LocalCluster", "LocalPool"]
 
 _T = TypeVar("_T")
-
-# What a command needs to run. Nothing else of the scheduler's environment, which may hold secrets,
-# reaches a job.
-_PASSED_ON = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
 
 
 class LocalCluster:
@@ -60,7 +56,7 @@ class LocalCluster:
         self._numbered = gpus.number_gpus(self._pools)
         self._identity = FolderIdentity(state_folder.resolve())
         self._jobs = Jobs(state_folder.resolve())
-        self._environment = _passed_on() if environment is None else dict(environment)
+        self._environment = plain_environment() if environment is None else dict(environment)
         self._working_folder = None if working_folder is None else str(working_folder.resolve())
 
     async def identity(self) -> str:
@@ -173,7 +169,3 @@ class LocalCluster:
         with self._jobs.lock():
             if folder.final() is None:
                 folder.write_power_cap(power_cap_w)
-
-
-def _passed_on() -> dict[str, str]:
-    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}

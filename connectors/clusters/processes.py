@@ -17,6 +17,10 @@ _WAITS_IN_KERNEL = "D"
 _EXITING = 0x4  # PF_EXITING among a process's flags
 _STOP_BIT = 1 << (signal.SIGSTOP - 1)
 
+# What a command needs to run. Nothing else of the scheduler's environment, which may hold secrets,
+# reaches a job or its supervisor: a job can read the environment of any process of its user.
+_PASSED_ON = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
@@ -46,6 +50,11 @@ class ProcessStatus:
     def is_exiting(self) -> bool:
         """Whether it is on its way out."""
         return bool(self.flags & _EXITING)
+
+
+def plain_environment() -> dict[str, str]:
+    """Return what of this process's environment others may see."""
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 
 def boot_id() -> str:

@@ -122,6 +122,18 @@ async def test_secrets_of_the_scheduler_stay_with_it(
     assert f"PATH={os.environ['PATH']}" in lines
 
 
+async def test_supervisor_of_a_job_does_not_hold_the_secrets_of_the_scheduler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job can read the environment of every process of its user, its parent's first of all."""
+    monkeypatch.setenv("GRIDTIDE_DATABASE_URL", "hush")
+    cluster = LocalCluster("local", tmp_path / "state", POOLS)
+    await cluster.submit(shell("a", "tr '\\0' '\\n' </proc/$PPID/environ"))
+    lines = await printed(cluster, "a")
+    assert f"PATH={os.environ['PATH']}" in lines
+    assert not [line for line in lines if "GRIDTIDE_DATABASE_URL" in line]
+
+
 async def test_a_job_starts_in_its_own_folder_or_where_it_is_told(
     cluster: LocalCluster, tmp_path: Path
 ) -> None:
