@@ -15,14 +15,17 @@ from connectors.protocols import Cluster
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import ContextDep, NowDep, PageDep, SessionDep
 from scheduler.api.views import PageView, SiteQuery, View, page_view, seen_before
-from scheduler.db.models import JobStatus
+from scheduler.db.models import Job, JobStatus, Role
 from scheduler.services import fleet, jobs
 from scheduler.services.errors import Conflict, NotFound
 from scheduler.services.jobs import JobFilter
+from scheduler.services.keys import Caller
 from scheduler.specs import JobSpec
 from scheduler.specs.base import Instant
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+HIDDEN = "(hidden)"
 
 
 class JobView(View):
@@ -45,7 +48,9 @@ class JobView(View):
     ended_at: datetime | None
     exit_code: int | None
     work_done_hours: float
-    spec: JobSpec
+    spec: JobSpec = Field(
+        description=f"Values of its environment are shown as {HIDDEN!r} to other submitters."
+    )
 
 
 IdempotencyKey = Annotated[
@@ -76,14 +81,14 @@ def submit_job(
     response.headers["Location"] = f"{router.prefix}/{job.id}"
     if not created:
         response.status_code = status.HTTP_200_OK
-    return JobView.model_validate(job)
+    return _view(job, caller)
 
 
 @router.get("")
 def list_jobs(
     *,
     session: SessionDep,
-    _caller: SubmitterDep,
+    caller: SubmitterDep,
     page: PageDep,
     status: JobStatus | None = None,
     tenant: str | None = None,
@@ -93,13 +98,13 @@ def list_jobs(
 ) -> PageView[JobView]:
     """List jobs, the one submitted last first."""
     wanted = JobFilter(status, tenant, site, name_prefix, deadline_before)
-    return page_view(jobs.list_jobs(session, wanted, page), JobView.model_validate)
+    return page_view(jobs.list_jobs(session, wanted, page), lambda job: _view(job, caller))
 
 
 @router.get("/{job}")
-def get_job(job: str, session: SessionDep, _caller: SubmitterDep) -> JobView:
+def get_job(job: str, session: SessionDep, caller: SubmitterDep) -> JobView:
     """Show one job, by id or name."""
-    return JobView.model_validate(jobs.find_job(session, job))
+    return _view(jobs.find_job(session, job), caller)
 
 
 @router.post("/{job}/cancel")
@@ -108,7 +113,16 @@ def cancel_job(job: str, session: SessionDep, caller: SubmitterDep, now: NowDep)
 
     A job that runs is ended by the next dispatch, within seconds.
     """
-    return JobView.model_validate(jobs.cancel_job(session, job, caller, now))
+    return _view(jobs.cancel_job(session, job, caller, now), caller)
+
+
+def _view(job: Job, caller: Caller) -> JobView:
+    """Show ``job``; the values of its variables only to who submitted it and to operators."""
+    view = JobView.model_validate(job)
+    if job.submitted_by == caller.name or caller.role.includes(Role.OPERATOR):
+        return view
+    hidden = dict.fromkeys(view.spec.environment, HIDDEN)
+    return view.model_copy(update={"spec": view.spec.model_copy(update={"environment": hidden})})
 
 
 def _log_of(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scheduler.db.models import JobStatus
+from tests.api.client import Client
 from tests.api.world import MIDNIGHT, NOW, SITE, World, job, problem_of
 
 
@@ -45,6 +46,20 @@ def test_keys_of_different_people_do_not_meet(world: World) -> None:
     key = {"Idempotency-Key": "attempt-1"}
     world.submitter.post("/v1/jobs", json=job("a"), headers=key)
     assert world.operator.post("/v1/jobs", json=job("b"), headers=key).status_code == 201
+
+
+def test_variables_of_a_job_are_shown_to_its_owner_and_to_operators(world: World) -> None:
+    """They may hold tokens; another submitter sees which there are, not what they are."""
+    secret = job(command=["train"], environment={"TOKEN": "hush"})
+    world.submitter.post("/v1/jobs", json=secret)
+    made = world.admin.post("/v1/keys", json={"name": "bob", "role": "submitter"}).json()
+    bob = Client(world.app, made["key"])
+    for path in ("/v1/jobs", "/v1/jobs/train"):
+        assert "hush" in world.submitter.get(path).text
+        assert "hush" in world.operator.get(path).text
+        assert "hush" not in bob.get(path).text
+    shown = bob.get("/v1/jobs/train").json()["spec"]
+    assert (shown["environment"], shown["command"]) == ({"TOKEN": "(hidden)"}, ["train"])
 
 
 def test_name_that_is_taken_is_a_conflict(world: World) -> None:
