@@ -152,3 +152,4 @@ class DeliveryReport:
     site: str
     window: Window
     mean_import_kw: float
+    is_measured: bool  # False: what the plan in force said

@@ -8,12 +8,14 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from connectors.clusters.local import LocalCluster, LocalPool
-from connectors.protocols import Battery, Cluster
+from connectors.protocols import Battery, Cluster, VirtualPowerPlant
 from connectors.signals.files import read_signals
 from connectors.storage.simulated import BatteryRating, SimulatedBattery
+from connectors.vpp.simulated import SimulatedVirtualPowerPlant
 from scheduler.api.app import create_app
 from scheduler.api.context import ApiContext
 from scheduler.db.session import SessionFactory, make_engine, make_session_factory
+from scheduler.files import read_grid_script
 from scheduler.services.errors import Invalid, Refusal
 from scheduler.services.outside import Outside, OutsideOf
 from scheduler.settings import Settings
@@ -21,7 +23,14 @@ from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import BatterySpec, SiteSpec
 from scheduler.timekeeping import Now
 
-__all__ = ["connect", "make_app", "open_sessions", "outside_of", "read_signal_file"]
+__all__ = [
+    "connect",
+    "make_app",
+    "open_sessions",
+    "outside_of",
+    "read_signal_file",
+    "virtual_power_plant_of",
+]
 
 LOCAL = "local"
 GPU_KW = 0.7  # of a GPU at work on a local cluster, for its modelled power
@@ -62,6 +71,13 @@ def outside_of(settings: Settings, now: Now) -> OutsideOf:
         return known[0][1]
 
     return connected
+
+
+def virtual_power_plant_of(settings: Settings, now: Now) -> VirtualPowerPlant | None:
+    """Return the virtual power plant there is to answer to, ``None`` where there is none."""
+    if settings.simulated_vpp is None:
+        return None
+    return SimulatedVirtualPowerPlant(read_grid_script(settings.simulated_vpp), now)
 
 
 def make_app(settings: Settings, sessions: SessionFactory, now: Now) -> FastAPI:

@@ -23,6 +23,10 @@ class Settings(BaseSettings):
         Where the API listens.
     dispatch_every_s
         Pause between two comparisons of plan and clusters [s].
+    simulated_vpp
+        TOML file with the events of a simulated virtual power plant; without one there is none.
+    grid_side_every_s
+        Pause between two polls of the virtual power plant [s].
     lease_s
         How long a worker that is not heard of keeps its run [s].
     """
@@ -36,6 +40,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     dispatch_every_s: Annotated[float, Field(gt=0)] = 10.0
+    simulated_vpp: Path | None = None
+    grid_side_every_s: Annotated[float, Field(gt=0)] = 30.0
     lease_s: Annotated[float, Field(ge=5)] = 30.0
 
     @property

@@ -84,6 +84,7 @@ def _create_grid_event() -> None:
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("received_from", sa.String(), nullable=False),
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reported_until", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("end_at > start_at", name="ck_grid_event_ends_after_start"),
         sa.CheckConstraint("limit_kw >= 0", name="ck_grid_event_limit_nonnegative"),
         sa.PrimaryKeyConstraint("id", name="pk_grid_event"),

@@ -19,13 +19,16 @@ from scheduler.cli.keys import print_first_key
 from scheduler.cli.supervise import KeepsFailing, supervise
 from scheduler.clock import run_clock
 from scheduler.dispatcher import run_dispatcher
-from scheduler.main import make_app, outside_of
+from scheduler.grid_side import run_grid_side
+from scheduler.main import make_app, outside_of, virtual_power_plant_of
+from scheduler.services.grid_side import GridSide
 from scheduler.settings import Settings
 from scheduler.timekeeping import system_now
 from scheduler.worker import Worker, WorkerTiming
 
 PROCESSES = ("api", "worker", "clock", "dispatcher")
 PARENT_POLL_S = 1.0
+VPP_NAME = "vpp"
 
 HostOption = Annotated[str | None, typer.Option(help="Default: GRIDTIDE_HOST, or 127.0.0.1.")]
 PortOption = Annotated[
@@ -85,9 +88,23 @@ def worker(parent: ParentOption = None) -> None:
 
 
 def clock(parent: ParentOption = None) -> None:
-    """Queue the daily and rolling planning runs. Any number of clocks may run."""
-    sessions = ready_sessions(Settings())
-    _run(lambda stop: run_clock(sessions, system_now, stop), parent)
+    """Queue the daily and rolling planning runs, and listen to the grid side if there is one.
+
+    Any number of clocks may run.
+    """
+    settings = Settings()
+    sessions = ready_sessions(settings)
+    vpp = virtual_power_plant_of(settings, system_now)
+
+    def work(stop: threading.Event) -> None:
+        if vpp is not None:
+            grid_side = GridSide(sessions, vpp, VPP_NAME, system_now)
+            # Beside the clock, not in it: a silent grid side must not hold up the day's plan.
+            polling = (grid_side, stop, settings.grid_side_every_s)
+            threading.Thread(target=run_grid_side, args=polling, daemon=True).start()
+        run_clock(sessions, system_now, stop)
+
+    _run(work, parent)
 
 
 def dispatcher(parent: ParentOption = None) -> None:

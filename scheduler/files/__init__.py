@@ -2,7 +2,15 @@
 
 from scheduler.files.errors import BadFile
 from scheduler.files.fleet import read_fleet
+from scheduler.files.grid_script import read_grid_script
 from scheduler.files.jobs import read_jobs
 from scheduler.files.plan_folder import read_plan, write_plan_folder
 
-__all__ = ["BadFile", "read_fleet", "read_jobs", "read_plan", "write_plan_folder"]
+__all__ = [
+    "BadFile",
+    "read_fleet",
+    "read_grid_script",
+    "read_jobs",
+    "read_plan",
+    "write_plan_folder",
+]

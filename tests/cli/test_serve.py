@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 
@@ -17,7 +18,22 @@ import httpx
 import pytest
 
 from scheduler.cli.console import ExitCode
+from tests.cli.server import gridtide
 from tests.cli.test_supervise import is_alive, until
+from tests.services.builders import fleet_spec
+
+HOUR = timedelta(hours=1)
+EVENT = """
+[[events]]
+external_id = "dr-1"
+site = "DE"
+start_at = {start:%Y-%m-%dT%H:%M:%SZ}
+end_at = 2199-01-01T00:00:00Z
+limit_kw = 60
+breach_eur_per_kwh = 5
+known_at = {now:%Y-%m-%dT%H:%M:%SZ}
+"""
+FLEET = fleet_spec().model_dump(mode="json")
 
 PROGRAM = [sys.executable, "-m", "scheduler"]
 
@@ -37,8 +53,15 @@ def children_of(pid: int) -> list[int]:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """A state folder and a port of its own."""
-    ours = {"GRIDTIDE_STATE_DIR": str(tmp_path / "state"), "GRIDTIDE_PORT": str(free_port())}
+    """A state folder and a port of its own, and a simulated grid side that calls one event."""
+    script = tmp_path / "events.toml"
+    script.write_text(EVENT.format(now=datetime.now(UTC), start=datetime.now(UTC) + HOUR))
+    ours = {
+        "GRIDTIDE_STATE_DIR": str(tmp_path / "state"),
+        "GRIDTIDE_PORT": str(free_port()),
+        "GRIDTIDE_SIMULATED_VPP": str(script),
+        "GRIDTIDE_GRID_SIDE_EVERY_S": "0.2",
+    }
     return {key: value for key, value in os.environ.items() if "GRIDTIDE" not in key} | ours
 
 
@@ -77,7 +100,10 @@ def wait_until_ready(process: subprocess.Popen[str], address: str, output: Path)
 def test_serve_runs_four_processes_and_ends_them(
     server: tuple[subprocess.Popen[str], str], tmp_path: Path
 ) -> None:
-    """The printed key opens the API; Ctrl-C ends all four processes with exit code 0."""
+    """The printed key opens the API, and an event of the grid side comes in with the fleet.
+
+    Ctrl-C ends all four processes with exit code 0.
+    """
     process, address = server
     children = children_of(process.pid)
     assert len(children) == 4
@@ -85,6 +111,10 @@ def test_serve_runs_four_processes_and_ends_them(
     assert printed is not None
     headers = {"Authorization": f"Bearer {printed[0]}"}
     assert httpx.get(f"{address}/v1/jobs", headers=headers).json()["items"] == []
+    assert httpx.put(f"{address}/v1/fleet", headers=headers, json=FLEET).is_success
+    event = f"{address}/v1/grid-events/dr-1"
+    until(lambda: httpx.get(event, headers=headers).is_success)
+    assert httpx.get(event, headers=headers).json()["received_from"] == "vpp"
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == ExitCode.OK
     assert not any(is_alive(pid) for pid in children)
@@ -102,11 +132,11 @@ def test_processes_end_with_their_parent(server: tuple[subprocess.Popen[str], st
 
 @pytest.mark.parametrize("name", ["api", "worker", "clock", "dispatcher"])
 def test_a_process_refuses_a_database_without_schema(
-    name: str, environment: dict[str, str]
+    name: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says what to do instead of failing later."""
-    ended = subprocess.run(
-        [*PROGRAM, name], env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert ended.returncode == ExitCode.INVALID
-    assert "gridtide db upgrade" in ended.stderr
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    ended = gridtide(name)
+    assert ended.exit_code == ExitCode.INVALID
+    assert "gridtide db upgrade" in ended.output

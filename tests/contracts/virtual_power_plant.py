@@ -25,7 +25,7 @@ Received = Callable[[], tuple[DeliveryReport, ...]]
 def report(hour: int, mean_import_kw: float, event_id: str = "dr-1") -> DeliveryReport:
     """Report one hour, counted from the start of the event."""
     window = Window(START + hour * HOUR, START + (hour + 1) * HOUR)
-    return DeliveryReport(event_id, "north", window, mean_import_kw)
+    return DeliveryReport(event_id, "north", window, mean_import_kw, is_measured=True)
 
 
 class VirtualPowerPlantContract:

@@ -1,0 +1,96 @@
+"""What is to be reported of grid events: what their site imported, interval by interval.
+
+There is no meter yet: the figure is what the plan that held then says, and is marked as modelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from connectors.types import DeliveryReport, Window
+from scheduler.db.models import GridEvent, PlanStatus, StoredPlan
+from scheduler.services import fleet as fleets
+from scheduler.services.plan_document import PlanDocument
+from scheduler.services.plans import read_document
+from scheduler.services.window import EPOCH
+
+
+@dataclass(frozen=True, slots=True)
+class DueReport:
+    """The next interval of an event that is over. Without a plan then there is no ``report``."""
+
+    event: UUID
+    name: str
+    until: datetime
+    report: DeliveryReport | None
+
+
+def due_reports(session: Session, received_from: str, now: datetime) -> list[DueReport]:
+    """Return what is to be reported of the events of one sender, in order of time within each."""
+    started = select(GridEvent).where(
+        GridEvent.received_from == received_from,
+        GridEvent.cancelled_at.is_(None),
+        GridEvent.start_at < now,
+        or_(GridEvent.reported_until.is_(None), GridEvent.reported_until < GridEvent.end_at),
+    )
+    events = session.scalars(started.order_by(GridEvent.start_at, GridEvent.external_id)).all()
+    if not events:
+        return []
+    slot = timedelta(minutes=fleets.required_spec(session).planning.slot_minutes)
+    plans = _Plans(session)
+    return [due for event in events for due in _due(event, plans, slot, now)]
+
+
+def _due(event: GridEvent, plans: _Plans, slot: timedelta, now: datetime) -> Iterator[DueReport]:
+    """Cut what is over of ``event`` and not reported yet at the ends of slots."""
+    start = max(event.start_at, event.reported_until or event.start_at)
+    while start < event.end_at:
+        document = plans.holding_at(start)
+        length = slot if document is None else document.window.slot
+        end = min(event.end_at, EPOCH + ((start - EPOCH) // length + 1) * length)
+        if end > now:
+            return
+        report = None if document is None else _report(event, document, Window(start, end))
+        yield DueReport(event.id, event.external_id, end, report)
+        start = end
+
+
+def _report(event: GridEvent, document: PlanDocument, window: Window) -> DeliveryReport | None:
+    slot = document.window.slot_of(window.start)
+    for flows in document.plan.flows:
+        if flows.site == event.site:
+            kw = flows.import_kw[slot]
+            return DeliveryReport(event.external_id, event.site, window, kw, is_measured=False)
+    return None
+
+
+class _Plans:
+    """Plans by when they held; each is read once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._read: dict[UUID, PlanDocument] = {}
+
+    def holding_at(self, at: datetime) -> PlanDocument | None:
+        """Return the plan put in force last by ``at`` of those whose window had begun."""
+        stored = self._session.scalar(
+            select(StoredPlan)
+            .where(
+                StoredPlan.status.in_((PlanStatus.IN_FORCE, PlanStatus.SUPERSEDED)),
+                StoredPlan.window_start <= at,
+                StoredPlan.decided_at <= at,
+            )
+            .order_by(StoredPlan.decided_at.desc())
+            .limit(1)
+        )
+        if stored is None or stored.window_end <= at:
+            return None
+        if stored.id not in self._read:
+            self._read[stored.id] = read_document(self._session, stored.id)
+        return self._read[stored.id]

@@ -1,0 +1,168 @@
+"""The grid side: events a virtual power plant calls are taken in, and delivery is reported to it.
+
+Level-triggered, like dispatch: every poll compares what the other side lists now with what is on
+record. Each change queues a replan, so that no obligation waits for the next daily run. Taking an
+event in twice, and reporting an interval twice, does no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from connectors.errors import Rejected, Unavailable
+from connectors.protocols import VirtualPowerPlant
+from connectors.types import GridEventNotice
+from scheduler.db.models import GridEvent
+from scheduler.db.session import SessionFactory, transaction
+from scheduler.services import fleet as fleets
+from scheduler.services.delivery import DueReport, due_reports
+from scheduler.services.errors import ServiceError
+from scheduler.services.events import take_notice
+from scheduler.services.runs import queue_run
+from scheduler.services.triggers import fleet_request
+from scheduler.timekeeping import Now
+
+log = logging.getLogger(__name__)
+
+ANSWER_S = 30.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What one poll did: events that were new or had changed, by number, and reports sent."""
+
+    changed: tuple[str, ...] = ()
+    reported: int = 0
+
+
+class GridSide:
+    """Keeps events in step with one virtual power plant, and reports to it.
+
+    Parameters
+    ----------
+    name
+        What its events are recorded as received from. Events of other senders are left alone.
+    """
+
+    def __init__(
+        self, sessions: SessionFactory, vpp: VirtualPowerPlant, name: str, now: Now
+    ) -> None:
+        self._sessions = sessions
+        self._vpp = vpp
+        self._name = name
+        self._now = now
+        # Said once, not at every poll.
+        self._refused: dict[str, str] = {}
+
+    def poll(self) -> Poll:
+        """Take in what the other side calls, then report what is over.
+
+        Raises
+        ------
+        ConnectorError
+            The other side does not answer as agreed; what was done until then stands.
+        """
+        notices = _answer(self._vpp.events())
+        changed = self._take_in(notices)
+        return Poll(changed, self._report())
+
+    def _take_in(self, notices: Iterable[GridEventNotice]) -> tuple[str, ...]:
+        return tuple(notice.event_id for notice in notices if self._take(notice))
+
+    def _take(self, notice: GridEventNotice) -> bool:
+        """Let one event stand as it is called now; a change and its replan are one transaction."""
+        now = self._now()
+        try:
+            # The savepoint takes SQLite's write lock before anything is read.
+            with transaction(self._sessions) as session, session.begin_nested():
+                before = _standing(session, notice.event_id)
+                if before is not None and before.received_from != self._name:
+                    self._refuse(notice, f"its number is taken by one of {before.received_from}")
+                    return False
+                event = take_notice(session, notice, self._name, now)
+                if event is None or _Standing.of(event) == before:
+                    return False
+                what = "called" if before is None else f"{now:%Y-%m-%dT%H:%M:%S.%fZ}"
+                key = f"event/{notice.event_id}/{what}"
+                fleet = fleets.required_spec(session)
+                queue_run(session, fleet_request(fleet, key, self._name), now)
+        except ServiceError as error:
+            self._refuse(notice, str(error))
+            return False
+        self._refused.pop(notice.event_id, None)
+        log.info("grid event %s of %s: taken in, replanning", notice.event_id, self._name)
+        return True
+
+    def _refuse(self, notice: GridEventNotice, reason: str) -> None:
+        if self._refused.get(notice.event_id) != reason:
+            log.error(
+                "grid event %s of %s is not honoured: %s", notice.event_id, self._name, reason
+            )
+            self._refused[notice.event_id] = reason
+
+    def _report(self) -> int:
+        """Send every report that is due and note how far each event has been reported."""
+        with transaction(self._sessions) as session:
+            due = due_reports(session, self._name, self._now())
+        sent = 0
+        for each in due:
+            sent += self._send(each)
+            with transaction(self._sessions) as session:
+                session.get_one(GridEvent, each.event).reported_until = each.until
+        return sent
+
+    def _send(self, due: DueReport) -> bool:
+        """Send one report; false where there is none to send, or it is refused for good."""
+        if due.report is None:
+            log.warning("grid event %s: no plan held until %s, not reported", due.name, due.until)
+            return False
+        try:
+            _answer(self._vpp.report(due.report))
+        except Rejected as error:
+            log.error("grid event %s: report refused: %s", due.name, error)  # noqa: TRY400
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """An event as it is on record."""
+
+    id: UUID
+    received_from: str
+    values: tuple[object, ...]
+
+    @classmethod
+    def of(cls, event: GridEvent) -> _Standing:
+        span = (event.site, event.start_at, event.end_at)
+        terms = (event.limit_kw, event.breach_eur_per_kwh, event.cancelled_at)
+        return cls(event.id, event.received_from, (*span, *terms))
+
+
+def _standing(session: Session, event_id: str) -> _Standing | None:
+    # Locked, on PostgreSQL: of two pollers only one sees the change, and queues a replan.
+    known = select(GridEvent).where(GridEvent.external_id == event_id).with_for_update()
+    event = session.scalar(known)
+    return None if event is None else _Standing.of(event)
+
+
+def _answer(question: Awaitable[T]) -> T:
+    """Wait for an answer, but not for ever."""
+
+    async def within() -> T:
+        return await asyncio.wait_for(question, ANSWER_S)
+
+    try:
+        return asyncio.run(within())
+    except TimeoutError as error:
+        raise Unavailable(f"no answer within {ANSWER_S:g} s") from error

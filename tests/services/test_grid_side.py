@@ -1,0 +1,261 @@
+"""Events of a virtual power plant taken in, replanned for, and reported on: with its twin."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from connectors.errors import Unavailable
+from connectors.types import DeliveryReport, GridEventNotice, Window
+from connectors.vpp.simulated import SimulatedVirtualPowerPlant
+from optimizer import Placement, Run
+from scheduler.db.models import GridEvent, PlanningRun
+from scheduler.db.session import SessionFactory, transaction
+from scheduler.files import BadFile
+from scheduler.grid_side import run_grid_side
+from scheduler.main import virtual_power_plant_of
+from scheduler.services import events
+from scheduler.services.grid_side import GridSide, Poll
+from scheduler.services.runs import get_run
+from scheduler.settings import Settings
+from scheduler.worker import Worker
+from tests.services.builders import START
+from tests.services.scene import Scene, put_in_force
+
+HOUR = timedelta(hours=1)
+CHEAP = Window(START + 6 * HOUR, START + 8 * HOUR)
+EVENT = GridEventNotice("dr-1", "DE", CHEAP, 0.0, 5.0)
+
+
+@pytest.fixture
+def scene(sessions: SessionFactory) -> Scene:
+    """One site, an hour before the first slot; energy is cheap in the hours 6 to 9."""
+    return Scene(sessions).set_up()
+
+
+@pytest.fixture
+def vpp(scene: Scene) -> SimulatedVirtualPowerPlant:
+    """It has called one event: no import at all in the hours 6 and 7."""
+    return SimulatedVirtualPowerPlant([(scene.at, EVENT)], scene.now)
+
+
+@pytest.fixture
+def grid_side(scene: Scene, vpp: SimulatedVirtualPowerPlant) -> GridSide:
+    """What listens to it."""
+    return GridSide(scene.sessions, vpp, "vpp", scene.now)
+
+
+def on_record(scene: Scene) -> list[GridEvent]:
+    """Every event."""
+    with transaction(scene.sessions) as session:
+        return list(session.scalars(select(GridEvent).order_by(GridEvent.external_id)))
+
+
+def runs(scene: Scene) -> list[str]:
+    """Trigger keys of what is queued, in order of time."""
+    with transaction(scene.sessions) as session:
+        queued = select(PlanningRun.trigger_key).where(PlanningRun.trigger_key.startswith("event/"))
+        return list(session.scalars(queued.order_by(PlanningRun.queued_at)))
+
+
+def test_an_event_is_taken_in_once_and_planned_for(scene: Scene, grid_side: GridSide) -> None:
+    """However often it is listed, it is one event and one run; its sender is on record."""
+    assert grid_side.poll() == Poll(changed=("dr-1",))
+    scene.wait(minutes=1)
+    assert grid_side.poll() == Poll()
+    (event,) = on_record(scene)
+    assert (event.received_from, event.limit_kw, event.start_at) == ("vpp", 0.0, CHEAP.start)
+    assert runs(scene) == ["event/dr-1/called"]
+
+
+def test_the_replan_keeps_the_event(scene: Scene, grid_side: GridSide) -> None:
+    """The job leaves the first two cheap hours to the grid and takes the two after them."""
+    scene.submit("train")
+    scene.wait(hours=1)
+    grid_side.poll()
+    run_id = Worker(scene.sessions, scene.now, threading.Event()).work_once()
+    assert run_id is not None
+    with transaction(scene.sessions) as session:
+        plan_id = get_run(session, run_id).plan_id
+    assert plan_id is not None
+    document = scene.document(plan_id)
+    placement = document.plan.placement("train")
+    assert placement is not None
+    assert document.window.instant(placement.start_slot) == CHEAP.end
+
+
+def test_changes_and_cancellations_are_followed(
+    scene: Scene, vpp: SimulatedVirtualPowerPlant, grid_side: GridSide
+) -> None:
+    """Each is planned for anew, also one that goes back to what it was."""
+    grid_side.poll()
+    for limit_kw in (3.0, 0.0):
+        scene.wait(minutes=1)
+        vpp.call(replace(EVENT, limit_kw=limit_kw), scene.at)
+        assert grid_side.poll().changed == ("dr-1",)
+        assert on_record(scene)[0].limit_kw == limit_kw
+    scene.wait(minutes=1)
+    vpp.cancel("dr-1")
+    assert grid_side.poll().changed == ("dr-1",)
+    assert on_record(scene)[0].cancelled_at == scene.at
+    assert grid_side.poll().changed == ()
+    assert len(set(runs(scene))) == 4
+
+
+def test_an_event_cancelled_before_it_was_known_is_nothing(
+    scene: Scene, vpp: SimulatedVirtualPowerPlant, grid_side: GridSide
+) -> None:
+    """Neither recorded nor planned for."""
+    vpp.cancel("dr-1")
+    assert grid_side.poll() == Poll()
+    assert on_record(scene) == []
+
+
+def test_what_cannot_be_honoured_is_said_once_and_holds_nothing_up(
+    scene: Scene,
+    vpp: SimulatedVirtualPowerPlant,
+    grid_side: GridSide,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A site there is not, and a number that somebody else's event has; the rest is taken in."""
+    with transaction(scene.sessions) as session:
+        events.create_event(session, replace(EVENT, event_id="dr-2"), "operator", scene.at)
+    vpp.call(replace(EVENT, event_id="dr-0", site="nowhere"), scene.at)
+    vpp.call(replace(EVENT, event_id="dr-2", limit_kw=1.0), scene.at)
+    with caplog.at_level(logging.ERROR):
+        assert grid_side.poll().changed == ("dr-1",)
+        grid_side.poll()
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert "dr-0" in said[0]
+    assert "nowhere" in said[0]
+    assert "taken by one of operator" in said[1]
+    assert [(event.external_id, event.limit_kw) for event in on_record(scene)] == [
+        ("dr-1", 0.0),
+        ("dr-2", 0.0),
+    ]
+
+
+def test_two_pollers_take_a_change_in_once(
+    scene: Scene, vpp: SimulatedVirtualPowerPlant, grid_side: GridSide
+) -> None:
+    """Each process that listens has its own view; the database decides."""
+    sides = [GridSide(scene.sessions, vpp, "vpp", scene.now) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(GridSide.poll, sides))
+    assert runs(scene) == ["event/dr-1/called"]
+    scene.wait(minutes=1)
+    vpp.cancel("dr-1")
+    with ThreadPoolExecutor(4) as pool:
+        polls = list(pool.map(GridSide.poll, sides))
+    assert sum(len(poll.changed) for poll in polls) == 1
+    assert len(runs(scene)) == 2
+
+
+def reported(start: datetime, hours: float, kw: float) -> DeliveryReport:
+    """Report of the event from ``start`` on."""
+    window = Window(start, start + timedelta(hours=hours))
+    return DeliveryReport("dr-1", "DE", window, kw, is_measured=False)
+
+
+def test_every_slot_is_reported_once_as_the_plan_of_its_time_says(
+    scene: Scene, vpp: SimulatedVirtualPowerPlant, grid_side: GridSide
+) -> None:
+    """The first slot was planned to import 1 kW; a plan that begins with the second, nothing."""
+    scene.submit("train")
+    grid_side.poll()
+    put_in_force(scene, Placement("train", "DE", (Run("DE/a100x1", 6, 8),)))
+    scene.wait(hours=7)
+    assert grid_side.poll().reported == 0
+    scene.wait(minutes=59)
+    assert grid_side.poll().reported == 0
+    put_in_force(scene, start_h=7, key="second")
+    scene.wait(minutes=1)
+    assert grid_side.poll().reported == 1
+    scene.wait(minutes=30)
+    assert grid_side.poll().reported == 0
+    scene.wait(minutes=30)
+    assert grid_side.poll().reported == 1
+    assert grid_side.poll().reported == 0
+    assert vpp.reports == (reported(CHEAP.start, 1, 1.0), reported(CHEAP.start + HOUR, 1, 0.0))
+
+
+def test_without_a_plan_there_is_nothing_to_report(
+    scene: Scene,
+    vpp: SimulatedVirtualPowerPlant,
+    grid_side: GridSide,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is said, and not said again."""
+    grid_side.poll()
+    scene.wait(hours=10)
+    with caplog.at_level(logging.WARNING):
+        assert grid_side.poll() == Poll()
+        assert grid_side.poll() == Poll()
+    assert len([record for record in caplog.records if "not reported" in record.message]) == 2
+    assert vpp.reports == ()
+
+
+def test_the_loop_outlives_a_grid_side_that_is_away(
+    scene: Scene, grid_side: GridSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first polls fail, by what is foreseen and by what is not; the third takes the event."""
+    stop = threading.Event()
+    failures: Iterator[Exception] = iter([Unavailable("not there"), ValueError("a defect")])
+    real = grid_side.poll
+
+    def poll() -> Poll:
+        for failure in failures:
+            raise failure  # each once
+        stop.set()
+        return real()
+
+    monkeypatch.setattr(grid_side, "poll", poll)
+    run_grid_side(grid_side, stop, 0.001)
+    assert runs(scene) == ["event/dr-1/called"]
+
+
+SCRIPT = """
+[[events]]
+external_id = "dr-1"
+site = "DE"
+start_at = 2021-07-05T06:00:00Z
+end_at = 2021-07-05T08:00:00Z
+limit_kw = 0
+breach_eur_per_kwh = 5
+known_at = 2021-07-04T00:00:00Z
+"""
+
+
+async def test_the_simulated_one_is_switched_on_by_a_setting(tmp_path: Path) -> None:
+    """Its events come from the file the setting names; without it nobody is listened to."""
+    assert virtual_power_plant_of(Settings(), lambda: START) is None
+    script = tmp_path / "events.toml"
+    script.write_text(SCRIPT)
+    vpp = virtual_power_plant_of(Settings(simulated_vpp=script), lambda: START)
+    assert vpp is not None
+    assert await vpp.events() == (EVENT,)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("end_at = 2021-07-05T08", "end_at = 2021-07-05T06", "must be after start_at"),
+        ("limit_kw = 0", "limit_kw = -1", "limit_kw = -1: input should be greater than or equal"),
+        (SCRIPT, SCRIPT + SCRIPT, "'dr-1' occurs twice"),
+    ],
+)
+def test_a_wrong_script_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    """With the event, the value and the limit."""
+    script = tmp_path / "events.toml"
+    script.write_text(SCRIPT.replace(old, new))
+    with pytest.raises(BadFile, match=said):
+        virtual_power_plant_of(Settings(simulated_vpp=script), lambda: START)
