@@ -8,9 +8,8 @@ outside.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -26,7 +25,8 @@ from scheduler.services.dispatch_follow import (
     record_followed,
 )
 from scheduler.services.dispatch_identity import keep_known
-from scheduler.services.dispatch_observe import Observed, observe
+from scheduler.services.dispatch_lines import Lines
+from scheduler.services.dispatch_observe import ANSWER_S, Observed, observe
 from scheduler.services.dispatch_recent import read_recent
 from scheduler.services.dispatch_records import (
     OpenJob,
@@ -38,7 +38,7 @@ from scheduler.services.dispatch_records import (
 )
 from scheduler.services.dispatch_send import Recorded, Sent, send_all
 from scheduler.services.dispatch_wants import Want, battery_power_at, wants_at
-from scheduler.services.outside import OutsideOf
+from scheduler.services.outside import Outside, OutsideOf
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import read_document
 from scheduler.specs import FleetSpec
@@ -75,12 +75,24 @@ class _Known:
 
 
 class Dispatcher:
-    """Carries out the plan in force, one tick at a time."""
+    """Carries out the plan in force, one tick at a time.
 
-    def __init__(self, sessions: SessionFactory, outside_of: OutsideOf, now: Now) -> None:
+    ``answer_s`` is how long a cluster or battery has to answer [s of real time]; a tick takes
+    little longer than twice that, whoever hangs.
+    """
+
+    def __init__(
+        self,
+        sessions: SessionFactory,
+        outside_of: OutsideOf,
+        now: Now,
+        answer_s: float = ANSWER_S,
+    ) -> None:
         self._sessions = sessions
         self._outside_of = outside_of
         self._now = now
+        self._answer_s = answer_s
+        self._lines = Lines()
         self._plan: tuple[UUID, PlanDocument] | None = None
         # What each battery was last told, and for which slot of which plan.
         self._told: dict[tuple[str, str], tuple[UUID | None, int | None]] = {}
@@ -91,19 +103,24 @@ class Dispatcher:
         if known is None:
             return Tick(None)
         outside = self._outside_of(known.fleet)
-        with asyncio.Runner() as runner:
-            observed = self._known_of(known, runner.run(observe(outside)))
-            recorded = self._decide(known, observed)
-            sent = runner.run(send_all(outside, recorded))
-        jobs = {job.row.id: job for job in known.jobs}
-        with transaction(self._sessions) as session:
-            for one in sent:
-                job_id = one.recorded.command.job_id
-                record_outcome(session, one, jobs.get(job_id) if job_id else None, self._now())
-        for one in sent:
-            self._note(one, known)
+        answered = observe(self._lines, outside, self._answer_s)
+        observed = self._known_of(known, answered)
+        recorded = self._decide(known, observed)
+        sent = tuple(self._send(outside, recorded, known))
         silent = tuple(site for site in outside.clusters if site not in observed.clusters)
         return Tick(known.plan_id, sent, silent)
+
+    def _send(
+        self, outside: Outside, recorded: Sequence[Recorded], known: _Known
+    ) -> Iterator[Sent]:
+        """Send, and record what came of each command as it comes."""
+        jobs = {job.row.id: job for job in known.jobs}
+        for one in send_all(self._lines, outside, recorded, self._answer_s):
+            job_id = one.recorded.command.job_id
+            with transaction(self._sessions) as session:
+                record_outcome(session, one, jobs.get(job_id) if job_id else None, self._now())
+            self._note(one, known)
+            yield one
 
     def _read(self) -> _Known | None:
         now = self._now()

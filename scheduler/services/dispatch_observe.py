@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Coroutine, Hashable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from connectors.errors import ConnectorError
-from connectors.protocols import Battery, Cluster
+from connectors.protocols import Cluster
 from connectors.types import JobObservation, JobState, StorageTelemetry
 from scheduler.db.models import Job, JobStatus
+from scheduler.services.dispatch_lines import Lines
 from scheduler.services.outside import Outside
 from scheduler.services.work import work_done_hours
 from scheduler.specs import JobSpec
 
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
-ANSWER_S = 30.0  # a cluster that takes longer counts as not reachable
+ANSWER_S = 30.0  # who takes longer counts as not reachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +60,17 @@ class Observed:
         }
 
 
-async def observe(outside: Outside) -> Observed:
+def observe(lines: Lines, outside: Outside, answer_s: float = ANSWER_S) -> Observed:
     """Ask everything at once; who does not answer is left out, and nothing is assumed of it."""
-    clusters = await asyncio.gather(
-        *(_report(site, cluster) for site, cluster in outside.clusters.items())
-    )
-    batteries = await asyncio.gather(
-        *(_telemetry(name, battery) for name, battery in outside.batteries.items())
-    )
-    return Observed(
-        {site: report for site, report in clusters if report is not None},
-        {name: telemetry for name, telemetry in batteries if telemetry is not None},
-    )
+    until = time.monotonic() + answer_s
+    clusters = {
+        site: _begin(lines, site, partial(_report, cluster))
+        for site, cluster in outside.clusters.items()
+    }
+    batteries = {
+        name: _begin(lines, name, battery.telemetry) for name, battery in outside.batteries.items()
+    }
+    return Observed(_answers(clusters, until), _answers(batteries, until))
 
 
 def changes(row: Job, spec: JobSpec, seen: JobObservation | None, now: datetime) -> dict[str, Any]:
@@ -106,25 +111,34 @@ def _restart(spec: JobSpec) -> timedelta:
     return timedelta(minutes=0.0 if spec.pausing is None else spec.pausing.restart_minutes)
 
 
-async def _report(site: str, cluster: Cluster) -> tuple[str, ClusterReport | None]:
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            identity = await cluster.identity()
-            jobs = await cluster.observe()
-            pools = await cluster.capacity()
-    except (ConnectorError, TimeoutError) as error:
-        log.warning("cluster of %s does not answer: %s", site, error or "timed out")
-        return site, None
+async def _report(cluster: Cluster) -> ClusterReport:
+    identity = await cluster.identity()
+    jobs = await cluster.observe()
+    pools = await cluster.capacity()
     free = {pool.pool: max(0, pool.gpus_available - pool.gpus_in_use) for pool in pools}
-    return site, ClusterReport(identity, {job.key: job for job in jobs}, free)
+    return ClusterReport(identity, {job.key: job for job in jobs}, free)
 
 
-async def _telemetry(
-    name: tuple[str, str], battery: Battery
-) -> tuple[tuple[str, str], StorageTelemetry | None]:
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            return name, await battery.telemetry()
-    except (ConnectorError, TimeoutError) as error:
-        log.warning("battery %s/%s does not answer: %s", *name, error or "timed out")
-        return name, None
+def _begin(
+    lines: Lines, line: Hashable, call: Callable[[], Coroutine[Any, Any, T]]
+) -> Future[T] | None:
+    """Ask, unless who is asked is still at the last call."""
+    return None if lines.is_busy(line) else lines.start(line, call)
+
+
+def _answers(asked: Mapping[K, Future[T] | None], until: float) -> dict[K, T]:
+    """Answers that come until then, by who gave them; the rest is logged."""
+    answers = {}
+    for name, future in asked.items():
+        if future is None:
+            log.warning("%s does not answer: it is still at the last call", name)
+            continue
+        try:
+            answers[name] = future.result(max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            log.warning("%s does not answer: timed out", name)
+        except ConnectorError as error:
+            log.warning("%s does not answer: %s", name, error)
+        except Exception:  # a fault of one connector is not the trouble of the others
+            log.exception("%s does not answer", name)
+    return answers

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
 from uuid import UUID
 
 from connectors.errors import ConnectorError, GpusBusy, Rejected
 from connectors.protocols import Cluster
 from scheduler.db.models import CommandKind, CommandOutcome
 from scheduler.services.dispatch_decide import Command
+from scheduler.services.dispatch_lines import Lines
 from scheduler.services.dispatch_observe import ANSWER_S
 from scheduler.services.outside import Outside
+
+log = logging.getLogger(__name__)
 
 # What frees GPUs goes before what needs them.
 _ORDER = (
@@ -42,41 +48,102 @@ class Sent:
     error: str = ""
 
 
-async def send_all(outside: Outside, commands: Sequence[Recorded]) -> tuple[Sent, ...]:
-    """Send to all sites at once, to each in an order that frees GPUs first."""
-    sites = {recorded.command.site for recorded in commands}
+def send_all(
+    lines: Lines, outside: Outside, commands: Sequence[Recorded], answer_s: float = ANSWER_S
+) -> Iterator[Sent]:
+    """Send on all lines at once, to each cluster in an order that frees GPUs first.
 
-    async def send_to(site: str) -> list[Sent]:
-        mine = [recorded for recorded in commands if recorded.command.site == site]
-        mine.sort(key=lambda recorded: _ORDER.index(recorded.command.kind))
-        return [await _send(outside, recorded) for recorded in mine]
+    Yields what came of each command as it comes. A line that takes longer than ``answer_s`` over
+    one is left to it, and sent nothing more.
+    """
+    came: SimpleQueue[tuple[Hashable, Sent]] = SimpleQueue()
+    sendings = {
+        line: _Sending([one for one in commands if _line(one) == line])
+        for line in dict.fromkeys(map(_line, commands))
+    }
+    for line, sending in sendings.items():
+        lines.start(line, partial(_send_one_by_one, outside, line, sending, came))
+    try:
+        yield from _as_they_come(sendings, came, answer_s)
+    finally:
+        for sending in sendings.values():
+            sending.is_over = True
 
-    by_site = await asyncio.gather(*(send_to(site) for site in sorted(sites)))
-    return tuple(sent for of_site in by_site for sent in of_site)
+
+class _Sending:
+    """Commands of one line: what of them nothing came of yet, and since when that is waited for."""
+
+    def __init__(self, commands: Iterable[Recorded]) -> None:
+        self.commands = sorted(commands, key=lambda one: _ORDER.index(one.command.kind))
+        self.left = list(self.commands)
+        self.since = time.monotonic()
+        self.is_over = False
+
+
+def _as_they_come(
+    sendings: Mapping[Hashable, _Sending],
+    came: SimpleQueue[tuple[Hashable, Sent]],
+    answer_s: float,
+) -> Iterator[Sent]:
+    waiting = dict(sendings)
+    while waiting:
+        first = min(waiting, key=lambda line: waiting[line].since)
+        try:
+            wait_s = max(0.0, waiting[first].since + answer_s - time.monotonic())
+            line, sent = came.get(timeout=wait_s)
+        except Empty:
+            late = waiting.pop(first)
+            late.is_over = True
+            for one in late.left:
+                yield Sent(one, CommandOutcome.RETRY, f"no answer within {answer_s:g} s")
+            continue
+        if line in waiting:
+            sending = waiting[line]
+            sending.left.remove(sent.recorded)
+            sending.since = time.monotonic()
+            if not sending.left:
+                del waiting[line]
+            yield sent
+
+
+async def _send_one_by_one(
+    outside: Outside,
+    line: Hashable,
+    sending: _Sending,
+    came: SimpleQueue[tuple[Hashable, Sent]],
+) -> None:
+    for recorded in sending.commands:
+        if sending.is_over:
+            return
+        came.put((line, await _send(outside, recorded)))
+
+
+def _line(recorded: Recorded) -> Hashable:
+    """Lines are named as those at their end: clusters by site, batteries by site and name."""
+    command = recorded.command
+    if command.kind is CommandKind.BATTERY_POWER:
+        return command.site, command.detail["battery"]
+    return command.site
 
 
 async def _send(outside: Outside, recorded: Recorded) -> Sent:
     command = recorded.command
     try:
-        async with asyncio.timeout(ANSWER_S + _grace_s(command)):
-            if command.kind is CommandKind.BATTERY_POWER:
-                battery = outside.batteries[command.site, command.detail["battery"]]
-                await battery.set_power(command.detail["power_kw"])
-            else:
-                await _send_to_cluster(outside.clusters[command.site], command)
+        if command.kind is CommandKind.BATTERY_POWER:
+            battery = outside.batteries[command.site, command.detail["battery"]]
+            await battery.set_power(command.detail["power_kw"])
+        else:
+            await _send_to_cluster(outside.clusters[command.site], command)
     except GpusBusy as error:
         return Sent(recorded, CommandOutcome.BUSY, str(error))
     except Rejected as error:
         return Sent(recorded, CommandOutcome.REFUSED, str(error))
-    except TimeoutError:
-        return Sent(recorded, CommandOutcome.RETRY, "no answer in time")
     except ConnectorError as error:
         return Sent(recorded, CommandOutcome.RETRY, str(error))
+    except Exception as error:  # a fault of one connector is not the trouble of the others
+        log.exception("%s at %s", command.kind.value, command.site)
+        return Sent(recorded, CommandOutcome.RETRY, f"{type(error).__name__}: {error}")
     return Sent(recorded, CommandOutcome.DONE)
-
-
-def _grace_s(command: Command) -> float:
-    return 0.0 if command.order is None else command.order.checkpoint_grace_s
 
 
 async def _send_to_cluster(cluster: Cluster, command: Command) -> None:
