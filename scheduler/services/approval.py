@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from scheduler.db.models import StoredPlan
-from scheduler.services.carry_over import carry_over
+from scheduler.services.carry_over import Relation, carry_over, relation
 from scheduler.services.errors import Conflict
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import approve_plan, find_in_force, read_document
@@ -23,8 +23,8 @@ def approve_by_policy(
     """Approve a proposed plan where the policy of its fleet allows it without a person.
 
     Under ``if_not_worse`` the plan in force is carried over to the new problem and both are
-    compared by their objective. Where it can no longer be followed, or none is in force, the new
-    one is not worse.
+    compared by their objective. Where it is over, can no longer be followed, or none is in force,
+    the new one is not worse. Where the two cannot be compared, a person decides.
     """
     reason = _reason_to_approve(session, document)
     if reason is None:
@@ -52,7 +52,15 @@ def _reason_to_approve(session: Session, document: PlanDocument) -> str | None:
 
 
 def compare(in_force: PlanDocument, proposed: PlanDocument) -> str | None:
-    """Say why ``proposed`` is not worse than ``in_force``; ``None`` where it is."""
+    """Say why ``proposed`` is not worse than ``in_force``; ``None`` where it is, or nobody knows.
+
+    Nobody knows where the plan in force begins later than the proposed one, or is in other slots.
+    """
+    lies = relation(in_force.window, proposed.window)
+    if lies is Relation.IS_OVER:
+        return "the plan in force is over"
+    if lies is not Relation.OVERLAPS:
+        return None
     carried = carry_over(in_force, proposed.problem, proposed.window)
     if carried is None:
         return "the plan in force can no longer be followed"

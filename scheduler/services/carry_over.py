@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -31,16 +32,34 @@ from scheduler.services.plan_document import PlanDocument
 from scheduler.services.window import PlanWindow
 
 
+class Relation(StrEnum):
+    """How the window of an older plan lies to that of a newer problem."""
+
+    OVERLAPS = "overlaps"
+    IS_OVER = "is over"
+    BEGINS_LATER = "begins later"
+    OTHER_SLOTS = "is in slots of another length"
+
+
+def relation(old: PlanWindow, new: PlanWindow) -> Relation:
+    """Say how ``old`` lies to ``new``; only where they overlap can a plan be carried over."""
+    if old.end <= new.start:
+        return Relation.IS_OVER
+    if old.slot_minutes != new.slot_minutes or (new.start - old.start) % old.slot != timedelta(0):
+        return Relation.OTHER_SLOTS
+    return Relation.BEGINS_LATER if new.start < old.start else Relation.OVERLAPS
+
+
 def carry_over(document: PlanDocument, problem: Problem, window: PlanWindow) -> Plan | None:
     """Return the older plan on the newer problem; ``None`` where it cannot be followed any more.
 
-    It cannot where the slots are of another length, the windows do not overlap, or verification
+    It cannot where the windows do not go together (see ``relation``), or where verification
     finds that it would break a limit of the newer problem, for example of a job that takes longer
     than was thought. A job the older plan does not know is unserved.
     """
-    offset = _offset(document.window, window)
-    if offset is None:
+    if relation(document.window, window) is not Relation.OVERLAPS:
         return None
+    offset = (window.start - document.window.start) // window.slot
     placements = []
     unserved = []
     for job in problem.jobs:
@@ -58,14 +77,6 @@ def carry_over(document: PlanDocument, problem: Problem, window: PlanWindow) -> 
     energy = dispatch(problem, placements, storage)
     plan = settled_plan(problem, Rung.LAST_PLAN, placements, unserved, energy)
     return None if verify(problem, plan) else plan
-
-
-def _offset(old: PlanWindow, new: PlanWindow) -> int | None:
-    """Slots of the older window that have passed; ``None`` where the windows do not go together."""
-    if old.slot_minutes != new.slot_minutes or (new.start - old.start) % old.slot != timedelta(0):
-        return None
-    offset = (new.start - old.start) // old.slot
-    return offset if 0 <= offset < old.n_slots else None
 
 
 def _moved(placement: Placement | None, job: Job, offset: int, n_slots: int) -> Placement | None:

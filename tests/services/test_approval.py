@@ -93,6 +93,37 @@ def test_a_plan_that_can_no_longer_be_followed_is_replaced(sessions: SessionFact
     assert note == "the plan in force can no longer be followed"
 
 
+def test_a_future_plan_somebody_approved_is_not_replaced_unseen(sessions: SessionFactory) -> None:
+    """In force from hour 6 on; a plan from hour 0 cannot be compared with it, at any price."""
+    scene = scene_with(sessions, "if_not_worse")
+    tomorrow = propose(scene, at(0, 2), start_h=6, key="tomorrow")
+    assert in_force(scene) == tomorrow
+    dear = propose(scene, at(2, 4), key="dear")
+    assert in_force(scene) == tomorrow
+    assert scene.plan(dear).status is PlanStatus.PROPOSED
+
+
+def test_in_slots_of_another_length_a_person_decides(sessions: SessionFactory) -> None:
+    """Nothing says which of the two is cheaper."""
+    scene = scene_with(sessions, "if_not_worse")
+    hourly = propose(scene, at(6, 8))
+    planning = {"approval": "if_not_worse", "slot_minutes": 15}
+    quarters = Scene(sessions, at=scene.at).set_up(fleet_spec(planning=planning))
+    propose(quarters, at(0, 8), key="quarters")
+    assert in_force(scene) == hourly
+
+
+def test_a_plan_that_is_over_is_replaced(sessions: SessionFactory) -> None:
+    """Its window ended; the new one says so."""
+    scene = scene_with(sessions, "if_not_worse")
+    propose(scene, at(6, 8))
+    scene.at = START + timedelta(hours=24)
+    scene.submit("other", release_at=scene.at, deadline_at=START + timedelta(hours=48))
+    following = propose(scene, at(0, 2, "other"), start_h=24, key="following")
+    assert in_force(scene) == following
+    assert scene.plan(following).decision_note == "the plan in force is over"
+
+
 def newer(scene: Scene, start_h: float) -> Inputs:
     """Inputs of a window that begins so many hours after START, read then."""
     scene.at = START + timedelta(hours=start_h)
