@@ -12,6 +12,8 @@ from optimizer.sites import Site
 
 Floats = NDArray[np.float64]
 
+_NEGLIGIBLE_KW = 1e-9
+
 
 def import_eur_per_kwh(problem: Problem) -> Floats:
     """Energy, network fee and priced carbon of imported energy, weighted [site, slot]."""
@@ -84,7 +86,8 @@ class SiteTariff:
             per_hour = per_hour + np.maximum(imported - cap_kw, 0.0) * breach_eur_per_kwh
         over_peak = np.maximum(imported - peak_kw, 0.0) * self.peak_counts
         cost = per_hour * self.slot_hours + over_peak * (self.peak_eur_per_kw / peak_slots)
-        return np.where(fed_in > self.export_limit_kw, np.inf, cost)
+        # Batteries that export at the very limit exceed it by rounding.
+        return np.where(fed_in > self.export_limit_kw + _NEGLIGIBLE_KW, np.inf, cost)
 
 
 def tariff_of(problem: Problem, site: Site) -> SiteTariff:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -13,6 +14,7 @@ from optimizer.plan import Plan, Rung, SlotPrices
 from optimizer.problem import CapacityLimit, Problem, Weights
 from optimizer.room import by_precedence, latest_ends
 from optimizer.solving.greedy import greedy, latest_safe_start
+from optimizer.tariffs import tariff_of
 from optimizer.verify import verify
 from tests.optimizer import build
 from tests.strategies import problems
@@ -168,3 +170,13 @@ def test_a_bad_start_is_not_kept_for_lack_of_trying() -> None:
     cheap = build.job("cheap", 8.0, points=points, unserved_eur=10.0)
     dear = replace(cheap, name="dear", unserved_eur=500.0, work=7.0)
     assert set(starts(greedy(build.problem(cheap, dear)))) == {"dear"}
+
+
+def test_exporting_at_the_very_limit_may_exceed_it_by_rounding() -> None:
+    """What batteries feed in is a sum of products: it is not the limit to the last bit."""
+    site = build.site(grid=build.grid(sell=50.0, export_kw=0.3))
+    tariff = tariff_of(build.problem(sites=[site]), site)
+    fed_in = np.full(build.N_SLOTS, -(0.1 + 0.2))
+    assert fed_in[0] < -0.3
+    assert tariff.eur(fed_in, 0.0, 1) == pytest.approx(-0.3 * 0.05)
+    assert np.isinf(tariff.eur(fed_in - 0.001, 0.0, 1)).all()
