@@ -10,7 +10,8 @@ a slot, ``m`` the least length of a piece and ``q`` the slots a restart adds:
         restart_t + a_t + \dots + a_{t+m-1} + R_{t+m}(k + 1, h + q_k - m)\}               \tag{D2}
 
 ``R`` is the cost from slot t on in a piece that is long enough to stop, ``P`` while paused. A pause
-lasts a slot or more, so a piece is never restarted without a gap where prices are negative.
+lasts a slot or more, so a piece is never restarted without a gap where prices are negative. Where
+what each pause adds repeats with a period, k counts within the period: few layers instead of many.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class CostsToGo:
-    """R and P of (D1, D2), and where a restart leads; arrays [slot + 1, pauses, slots to run]."""
+    """R and P of (D1, D2), and where a restart leads; arrays [slot + 1, layer k, slots to run]."""
 
     running: Floats
     paused: Floats
@@ -38,16 +39,14 @@ class CostsToGo:
 def costs_to_go(way: Way) -> CostsToGo:
     """Solve (D1, D2) backwards from the end of the window."""
     n_window, piece = len(way.run_eur), way.piece_slots
-    added = np.diff(way.n_slots)
-    n_layers = len(way.n_slots) if way.counts_pauses else 1
-    most = max(way.n_slots)
-    if not way.counts_pauses:
-        # A restart that adds more than a piece works off leaves more to run than before.
-        most = way.n_slots[0] if added[0] < piece else n_window
+    added = np.array(way.pause_slots)
+    # A restart that adds more than a piece works off leaves more to run than before.
+    most = way.n_slots if added.max() <= piece else n_window
     to_run = np.arange(most + 1)
-    layer = np.arange(n_layers)
-    step = np.append(added, 0) if way.counts_pauses else added[:1]
-    next_layer = np.broadcast_to((layer + way.counts_pauses)[:, None], (n_layers, most + 1))
+    n_layers = len(added) + way.is_limited
+    following = np.arange(1, n_layers + 1) if way.is_limited else np.roll(np.arange(n_layers), -1)
+    step = np.append(added, 0)[:n_layers]
+    next_layer = np.broadcast_to(following[:, None], (n_layers, most + 1))
     next_to_run = to_run[None, :] + step[:, None] - piece
     impossible = (next_layer >= n_layers) | (next_to_run < 0) | (next_to_run > most)
     barred = np.where(impossible, np.inf, 0.0)
@@ -73,7 +72,7 @@ def cheapest_pieces(way: Way, table: CostsToGo, start: int) -> list[tuple[int, i
     """Follow ``table`` from a first start to the end: pieces as (start, end) in the window."""
     pieces = [(start, start + way.first_slots)]
     slot, layer = start + way.first_slots, 0
-    left = way.n_slots[0] - way.first_slots
+    left = way.n_slots - way.first_slots
     while left > 0:
         go_on = way.run_eur[slot] + table.running[slot + 1, layer, left - 1]
         if go_on <= table.paused[slot + 1, layer, left]:

@@ -68,11 +68,11 @@ def cheapest_at(
     way = way_to_run(problem, job, point, offer, window)
     if way is None:
         return None
-    if len(way.n_slots) == 1:
-        first, rest, table = way.n_slots[0], way.end_eur, None
+    if not way.pause_slots:
+        first, rest, table = way.n_slots, way.end_eur, None
     else:
         table = costs_to_go(way)
-        first, rest = way.first_slots, table.running[:, 0, way.n_slots[0] - way.first_slots]
+        first, rest = way.first_slots, table.running[:, 0, way.n_slots - way.first_slots]
     total = window_sums(way.run_eur, first)
     total += way.start_eur[: len(total)] + rest[first:]
     best = int(np.argmin(total))

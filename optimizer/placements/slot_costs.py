@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import eq
 from typing import Protocol
 
 import numpy as np
@@ -90,11 +91,13 @@ class Way:
     end_eur
         Cost of being done by the start of a slot [slot + 1].
     n_slots
-        Slots to run in all, by the number of pauses; only what fits the window.
+        Slots to run in all without a pause.
     first_slots, piece_slots
         Least length of the first piece and of a later one.
-    counts_pauses
-        False where pauses are not limited and each adds the same number of slots.
+    pause_slots
+        Slots that the first, second ... pause adds; after the last of them they repeat.
+    is_limited
+        Whether there may be no more pauses than these instead.
     """
 
     lo_slot: int
@@ -102,10 +105,11 @@ class Way:
     start_eur: Floats
     restart_eur: Floats
     end_eur: Floats
-    n_slots: tuple[int, ...]
+    n_slots: int
     first_slots: int
     piece_slots: int
-    counts_pauses: bool
+    pause_slots: tuple[int, ...]
+    is_limited: bool
 
 
 def way_to_run(
@@ -117,7 +121,7 @@ def way_to_run(
     if window is not None:
         lo, hi = max(lo, window.start_slot), min(hi, window.end_slot)
     n_slots = _slots_by_pauses(problem, job, point, hi - lo)
-    if not n_slots:
+    if n_slots[0] > hi - lo:
         return None
     run, restart = _running_costs(problem, job, point, offer)
     start = _start_costs(problem, job, point, offer)
@@ -127,36 +131,49 @@ def way_to_run(
     late_slots = np.zeros(len(ends)) if job.due_slot is None else np.maximum(0, ends - job.due_slot)
     late = problem.weights.lateness * job.lateness_eur_per_slot * job.priority * late_slots
     first, piece = _least_lengths(problem, job, n_slots[0])
-    steps = {after - before for before, after in itertools.pairwise(n_slots)}
-    is_limited = job.pausing is not None and job.pausing.max_pauses == len(n_slots) - 1
+    pause_slots, is_limited = _pauses(job, n_slots, first, piece)
     return Way(
         lo,
         run[lo:hi],
         start[lo:hi],
         restart[lo:hi],
         late,
-        n_slots,
+        n_slots[0],
         first,
         piece,
-        counts_pauses=is_limited or len(steps) > 1,
+        pause_slots,
+        is_limited,
     )
 
 
-def _slots_by_pauses(
-    problem: Problem, job: Job, point: OperatingPoint, n_window: int
-) -> tuple[int, ...]:
-    """Slots ``job`` runs in at ``point`` with 0, 1, 2 ... pauses, as long as that fits."""
+def _slots_by_pauses(problem: Problem, job: Job, point: OperatingPoint, n_window: int) -> list[int]:
+    """Slots ``job`` runs in at ``point`` with 0, 1, 2 ... pauses, to the first that does not fit.
+
+    That one is there so that what repeats among those before it leads to no other.
+    """
     links = links_of(problem)
-    most = n_window if job.pausing is not None else 0
-    if job.pausing is not None and job.pausing.max_pauses is not None:
-        most = min(most, job.pausing.max_pauses)
-    counts = []
-    for n_pauses in range(most + 1):
-        n_slots = slots_needed(job, point, n_pauses, links, problem.horizon.slot_hours)
-        if n_slots + n_pauses > n_window:
+    allowed = 0 if job.pausing is None else job.pausing.max_pauses
+    counts: list[int] = []
+    while allowed is None or len(counts) <= allowed:
+        n_pauses = len(counts)
+        counts.append(slots_needed(job, point, n_pauses, links, problem.horizon.slot_hours))
+        if counts[-1] + n_pauses > n_window:
             break
-        counts.append(n_slots)
-    return tuple(counts)
+    return counts
+
+
+def _pauses(job: Job, n_slots: list[int], first: int, piece: int) -> tuple[tuple[int, ...], bool]:
+    """Return what each pause adds, and whether there are no more of them; else they repeat."""
+    steps = [after - before for before, after in itertools.pairwise(n_slots)]
+    is_limited = job.pausing is None or (
+        job.pausing.max_pauses is not None and job.pausing.max_pauses <= len(steps)
+    )
+    period = next((n for n in range(1, len(steps)) if all(map(eq, steps, steps[n:]))), len(steps))
+    if not is_limited and (period < len(steps) or period == 1):
+        return tuple(steps[:period]), False
+    # With more pauses it would have to run longer than it needs. What rounding adds is one slot.
+    usable = (k for k, needed in enumerate(n_slots) if needed + 1 < first + k * piece)
+    return tuple(steps[: next(usable, len(steps))]), True
 
 
 def _least_lengths(problem: Problem, job: Job, n_slots: int) -> tuple[int, int]:

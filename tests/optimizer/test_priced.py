@@ -12,7 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from optimizer.jobs import Announced, InputData, Job, Pausing, Pin
+from optimizer.placements.pausing import costs_to_go
 from optimizer.placements.priced import EnergyAtPrices, Offer, Priced, Window, cheapest
+from optimizer.placements.slot_costs import Way, way_to_run
 from optimizer.plan import Placement, Plan, Run
 from optimizer.problem import Link, Problem, Weights
 from optimizer.settlement import it_load_kw, settle
@@ -70,10 +72,12 @@ def cost(problem: Problem, placement: Placement, offer: Offer, it_prices: np.nda
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Problem, list[list[float]]]:
     """One job of one site-bound point or more, with every rule a placement can have."""
-    points = draw(st.sets(st.sampled_from(["A/full", "A/slow", "B/full"]), min_size=1).map(sorted))
+    names = st.sampled_from(["A/full", "A/slow", "A/steady", "B/full"])
+    points = draw(st.sets(names, min_size=1).map(sorted))
     made = {
         "A/full": build.point("A/full", gpus=2, work_per_hour=1.0, power_kw=3.0),
         "A/slow": build.point("A/slow", gpus=2, work_per_hour=0.5, power_kw=1.0),
+        "A/steady": build.point("A/steady", gpus=2, work_per_hour=0.75, power_kw=2.0),
         "B/full": build.point("B/full", gpus=1, work_per_hour=0.75, power_kw=2.0),
     }
     pausing = draw(
@@ -189,3 +193,47 @@ def test_a_window_narrows_release_and_deadline() -> None:
     found = find(build.job(), [0, 0, 0, 0, 3, 2, 1, 0], Window(4, 7))
     assert found == Priced(build.placed("job", ("A/full", 5, 7)), 3.0)
     assert find(build.job(work=4.0), [0.0] * 8, Window(4, 7)) is None
+
+
+def long_way(work: float, max_pauses: int | None) -> tuple[Problem, Offer, Way]:
+    """A day in slots of five minutes at prices that swing, at the slower point of two."""
+    n_slots = 288
+    prices = 1.0 + np.sin(np.arange(n_slots) / 5.0)
+    job = build.job(
+        work=work,
+        points=(build.point("A/full", work_per_hour=12.0), build.point("A/slow", work_per_hour=9)),
+        deadline_slot=n_slots,
+        pausing=Pausing(restart_slots=1, max_pauses=max_pauses),
+    )
+    slots = build.horizon(n_slots, 1 / 12)
+    problem = build.problem(job, sites=[build.site(n_slots=n_slots)], slots=slots)
+    offer = offer_of(problem, prices[None, :], np.zeros((1, n_slots)))
+    way = way_to_run(problem, job, job.point("A/slow"), offer, None)
+    assert way is not None
+    return problem, offer, way
+
+
+def test_what_pauses_add_is_counted_by_its_period() -> None:
+    """A restart loses a slot of the faster point, 4/3 of the slower: 2, 1, 1 and again."""
+    _, _, way = long_way(90.0, None)
+    assert (way.pause_slots, way.is_limited) == ((2, 1, 1), False)
+    assert costs_to_go(way).running.shape[1] == 3
+
+
+def test_no_more_pauses_are_counted_than_the_work_allows() -> None:
+    """Ten work are 14 slots: pieces of two, and 4/3 more for each, are at most 20."""
+    _, _, way = long_way(10.0, 90)
+    assert way.is_limited
+    assert len(way.pause_slots) < 25
+
+
+def test_counting_by_period_finds_what_counting_every_pause_finds() -> None:
+    """A limit that never binds makes no difference."""
+    for work in (9.5, 31.0, 90.0):
+        free, offer, _ = long_way(work, None)
+        limited, _, _ = long_way(work, 60)
+        found = cheapest(free, free.jobs[0], offer)
+        other = cheapest(limited, limited.jobs[0], offer)
+        assert found is not None
+        assert other is not None
+        assert found.cost_eur == pytest.approx(other.cost_eur)
