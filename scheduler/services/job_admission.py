@@ -31,6 +31,7 @@ def require_admissible(session: Session, spec: JobSpec, now: datetime) -> None:
         *_unreachable_data(fleet_spec, spec),
         *_dead_predecessors(session, spec),
         *_too_little_time(spec, now),
+        *_nothing_to_run(spec),
     ]
     if refusals:
         raise Invalid(*refusals)
@@ -122,3 +123,9 @@ def _too_little_time(spec: JobSpec, now: datetime) -> Iterable[Refusal]:
             f" if started at {start.isoformat(timespec='seconds')}"
         )
         yield Refusal(_owner(spec), "deadline_at", deadline, limit)
+
+
+def _nothing_to_run(spec: JobSpec) -> Iterable[Refusal]:
+    """Files may leave the command out, to be planned only; what is submitted is to be run."""
+    if not spec.command:
+        yield Refusal(_owner(spec), "command", (), "a program to run and its arguments")

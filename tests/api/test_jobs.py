@@ -87,6 +87,7 @@ def test_name_that_is_taken_is_a_conflict(world: World) -> None:
             17,
             "<= 16, the most in a pool a100 at DE",
         ),
+        ({"command": []}, "command", "()", "a program to run and its arguments"),
         (
             {"work_hours": 25},
             "deadline_at",

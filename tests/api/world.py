@@ -164,6 +164,7 @@ def job(name: str = "train", **changes: Any) -> dict[str, Any]:
         "operating_points": [{"pool": "a100", "gpus": 4, "kw": 2.0}],
         "release_at": MIDNIGHT.isoformat(),
         "deadline_at": (MIDNIGHT + timedelta(hours=24)).isoformat(),
+        "command": ["true"],
     } | changes
 
 
