@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from connectors.errors import ConnectorError, Unavailable
@@ -95,6 +96,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Invalid, _invalid)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, http_problem)
+    app.add_exception_handler(DataError, _cannot_be_stored)
     for error_class in (*DATABASE_AWAY, DATABASE_BUSY):
         app.add_exception_handler(error_class, _database_away)
     app.add_exception_handler(Exception, _failed)
@@ -112,7 +114,7 @@ def problem_response(
         type=f"urn:gridtide:problem:{kind.name}",
         title=kind.status.phrase,
         status=kind.status,
-        detail=detail,
+        detail=_encodable(detail),
         instance=request.url.path,
         errors=[_refused_value(refusal) for refusal in refused] or None,
     )
@@ -150,6 +152,12 @@ def http_problem(request: Request, error: Exception) -> JSONResponse:
     return problem_response(request, _Kind(status, _name_of(status)), detail, headers=headers)
 
 
+def _cannot_be_stored(request: Request, _error: Exception) -> JSONResponse:
+    """Answer what the database can neither store nor compare with: PostgreSQL takes no NUL."""
+    detail = "a value of the request holds what no database field can: NUL, or a number too large"
+    return problem_response(request, _INVALID, detail)
+
+
 def _database_away(request: Request, error: Exception) -> JSONResponse:
     _log.error("database unavailable during %s %s: %s", request.method, request.url.path, error)
     return problem_response(request, _DATABASE_AWAY, "the database does not answer; try again")
@@ -177,5 +185,11 @@ def _refused_value(refusal: Refusal) -> RefusedValue:
     if value is not None and not isinstance(value, str | int | float | bool):
         value = repr(value)
     if isinstance(value, str):
-        value = value[:_LONGEST_VALUE]
-    return RefusedValue(object=refusal.owner, field=refusal.field, value=value, limit=refusal.limit)
+        value = _encodable(value[:_LONGEST_VALUE])
+    field = _encodable(refusal.field)
+    return RefusedValue(object=refusal.owner, field=field, value=value, limit=refusal.limit)
+
+
+def _encodable(text: str) -> str:
+    """Escape half a surrogate pair: what was refused may be what no answer can hold."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -21,11 +21,11 @@ from scheduler.api.views import View
 from scheduler.services import coverage, signals
 from scheduler.services.errors import Invalid, Refusal
 from scheduler.services.signals import SignalPoint, points_of
-from scheduler.specs.base import Instant, Name
+from scheduler.specs.base import Instant, Name, Text
 
 router = APIRouter(prefix="/v1/signals", tags=["signals"])
 
-_Source = Annotated[str, Field(min_length=1, max_length=200, description="Where it comes from.")]
+_Source = Annotated[Text, Field(min_length=1, max_length=200, description="Where it comes from.")]
 _KnownAt = Annotated[
     Instant | None, Field(description="Since when it is known; none: since now. Not in the future.")
 ]

@@ -9,7 +9,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.services.paging import Page
-from scheduler.specs.base import Spec
+from scheduler.specs.base import Spec, Text
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
@@ -45,7 +45,7 @@ def seen_before(view: type[View]) -> dict[int | str, dict[str, Any]]:
 class Note(Body):
     """Why somebody decided so."""
 
-    note: Annotated[str, Field(max_length=2000)] = ""
+    note: Annotated[Text, Field(max_length=2000)] = ""
 
 
 SiteQuery = Annotated[str | None, Query(description="Name of a site.")]

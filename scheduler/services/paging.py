@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from pydantic import TypeAdapter
 from sqlalchemy import Select, and_, or_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from scheduler.services.errors import Invalid, Refusal
+from scheduler.specs.base import Instant
 
 Row = TypeVar("Row")
+
+_INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ def _encode(at: datetime, id_: UUID) -> str:
 def _decode(cursor: str) -> tuple[datetime, UUID]:
     try:
         at, id_ = base64.urlsafe_b64decode(cursor.encode()).decode().split("/")
-        return datetime.fromisoformat(at).astimezone(UTC), UUID(id_)
+        return _INSTANT.validate_python(at), UUID(id_)
     except ValueError as error:
         limit = "the next_cursor of an earlier page"
         raise Invalid(Refusal("page", "cursor", cursor, limit)) from error

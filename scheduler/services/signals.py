@@ -21,6 +21,7 @@ from scheduler.db.inserts import insert_new
 from scheduler.db.models import SignalValue
 from scheduler.services import fleet
 from scheduler.services.errors import Conflict, Invalid, Refusal
+from scheduler.specs.base import EARLIEST, LATEST, MOST
 
 LONGEST_MINUTES = 24 * 60
 STEP_MINUTES = 5  # the shortest slot there is; intervals are whole steps of it
@@ -92,8 +93,16 @@ def insert_values(session: Session, points: Sequence[SignalPoint], source: str) 
 
 
 def points_of(table: pd.DataFrame, known_at: datetime) -> list[SignalPoint]:
-    """Turn rows of a signals file into points; ``known_at`` is for those that do not state it."""
+    """Turn rows of a signals file into points; ``known_at`` is for those that do not state it.
+
+    Raises ``Invalid`` where an instant lies outside of the years that specs take.
+    """
     stated = table["known_at"].fillna(pd.Timestamp(known_at))
+    for column, instants in (("start_at", table["start_at"]), ("known_at", stated)):
+        outside = instants[(instants < EARLIEST) | (instants >= LATEST)]
+        if not outside.empty:
+            limit = f"within [{EARLIEST:%Y-%m-%d}, {LATEST:%Y-%m-%d})"
+            raise Invalid(Refusal("signals file", column, str(outside.iloc[0]), limit))
     return [
         SignalPoint(
             site=row["site"],
@@ -203,7 +212,8 @@ def _tells_nothing_new(
 
 
 def _require_acceptable(points: Sequence[SignalPoint], sites: Sequence[str]) -> None:
-    refusals = [*_impossible_values(points, sites), *_overlaps(points)]
+    # Where a single value is impossible, ends of intervals may not be instants at all.
+    refusals = [*_impossible_values(points, sites)] or [*_overlaps(points)]
     if refusals:
         raise Invalid(*refusals[:_MOST_REFUSALS])
 
@@ -211,7 +221,7 @@ def _require_acceptable(points: Sequence[SignalPoint], sites: Sequence[str]) -> 
 def _impossible_values(points: Iterable[SignalPoint], sites: Sequence[str]) -> Iterable[Refusal]:
     for point in points:
         owner = f"signal {point.site}/{point.kind.value} at {point.start_at.isoformat()}"
-        least = _LEAST.get(point.kind, -math.inf)
+        least = _LEAST.get(point.kind, -MOST)
         if point.site not in sites:
             yield Refusal(owner, "site", point.site, f"one of {', '.join(sites)}")
         if point.minutes % STEP_MINUTES or not 0 < point.minutes <= LONGEST_MINUTES:
@@ -222,8 +232,9 @@ def _impossible_values(points: Iterable[SignalPoint], sites: Sequence[str]) -> I
             yield Refusal(owner, "start_at", start, f"a multiple of {STEP_MINUTES} minutes")
         if not math.isfinite(point.value):
             yield Refusal(owner, "value", str(point.value), "a finite number")
-        elif point.value < least:
-            yield Refusal(owner, "value", point.value, f">= {least:g} {point.kind.unit}")
+        elif not least <= point.value <= MOST:
+            limit = f"within [{least:g}, {MOST:g}] {point.kind.unit}"
+            yield Refusal(owner, "value", point.value, limit)
 
 
 def _overlaps(points: Iterable[SignalPoint]) -> Iterable[Refusal]:
