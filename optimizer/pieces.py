@@ -4,7 +4,7 @@ A *piece* is a maximal chain of adjacent runs of one ``OperatingPoint.configurat
 but the first begins with a restart; so does the first of a job that stands paused. A piece that a
 running job goes on with begins with nothing.
 
-Settlement, verification, the heuristics and the model all read these rules here.
+Settlement, the heuristics and the model read these rules here; verification has its own.
 """
 
 from __future__ import annotations

@@ -11,15 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 from optimizer.breach import Breach
 from optimizer.plan import Plan, SiteFlows
 from optimizer.problem import Problem
-from optimizer.settlement import ON_ABOVE_KW, it_load_kw
+from optimizer.settlement import ON_ABOVE_KW
 from optimizer.sites import Site
+from optimizer.verify_walk import it_load_and_gpus
 
 Floats = NDArray[np.float64]
 
 
 def energy_breaches(problem: Problem, plan: Plan, tolerance: float) -> tuple[Breach, ...]:
     """Physical limits of ``plan``'s flows that are broken; the plan is known to be well formed."""
-    load_kw = it_load_kw(problem, plan.placements)
+    load_kw, _ = it_load_and_gpus(problem, plan.placements)
     broken: list[Breach] = []
     for row, (site, flow) in enumerate(zip(problem.sites, plan.flows, strict=True)):
         check = _Check(tolerance, problem.horizon.slot_hours)

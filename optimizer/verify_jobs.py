@@ -8,35 +8,27 @@ import numpy as np
 
 from optimizer.breach import Breach
 from optimizer.jobs import Job
-from optimizer.pieces import (
-    Links,
-    links_of,
-    lost_per_restart,
-    min_run_slots,
-    pieces_of,
-    rate,
-    restarts_of,
-    transfer_to,
-    work_tolerance,
-)
 from optimizer.plan import Placement, Plan
 from optimizer.problem import Problem
-from optimizer.settlement import gpus_used
+from optimizer.verify_walk import Walk, it_load_and_gpus, walk
+
+WORK_TOLERANCE = 1e-6
+"""Work that may be missing, relative above 1."""
 
 
 def job_breaches(problem: Problem, plan: Plan) -> tuple[Breach, ...]:
     """Rules of ``plan``'s placements that are broken; the plan is known to be well formed."""
     jobs = {job.name: job for job in problem.jobs}
     served = {placement.job: placement for placement in plan.placements}
-    links, hours = links_of(problem), problem.horizon.slot_hours
     broken: list[Breach] = []
     for placement in plan.placements:
         job = jobs[placement.job]
         broken += _window(job, placement, problem.horizon.n_slots)
-        for simple_rule in (_site, _one_point, _pauses, _pin):
+        for simple_rule in (_site, _one_point, _pin):
             broken += simple_rule(job, placement)
-        for rule in (_work, _min_run, _data):
-            broken += rule(job, placement, links, hours)
+        walked = walk(problem, job, placement)
+        for rule in (_pauses, _work, _min_run, _data):
+            broken += rule(job, placement, walked)
         broken += _precedence(job, placement, served)
     broken += _deferred(plan, jobs)
     broken += _gpus(problem, plan)
@@ -66,8 +58,8 @@ def _one_point(job: Job, placement: Placement) -> Iterator[Breach]:
         yield Breach(f"job {job.name}", "one_operating_point", None, extra, "points")
 
 
-def _pauses(job: Job, placement: Placement) -> Iterator[Breach]:
-    n_pauses = len(pieces_of(job, placement)) - 1
+def _pauses(job: Job, _: Placement, walked: Walk) -> Iterator[Breach]:
+    n_pauses = len(walked.stretches) - 1
     if job.pausing is None:
         if n_pauses:
             yield Breach(f"job {job.name}", "contiguous", None, float(n_pauses), "pauses")
@@ -76,40 +68,27 @@ def _pauses(job: Job, placement: Placement) -> Iterator[Breach]:
         yield Breach(f"job {job.name}", "max_pauses", None, extra, "pauses")
 
 
-def _work(job: Job, placement: Placement, links: Links, slot_hours: float) -> Iterator[Breach]:
+def _work(job: Job, placement: Placement, walked: Walk) -> Iterator[Breach]:
     """Refuse a job that is not complete, or whose last slot it does not need."""
-    rates = [
-        (run.end_slot - run.start_slot) * rate(job.point(run.point), slot_hours)
-        for run in placement.runs
-    ]
-    lost = sum(
-        lost_per_restart(job, piece.configuration, links, slot_hours)
-        for piece in restarts_of(job, pieces_of(job, placement))
-    )
-    done = sum(rates) - lost
-    last = rate(job.point(placement.runs[-1].point), slot_hours)
-    owner = f"job {job.name}"
-    if done < job.work - work_tolerance(job.work):
+    owner, done, last = f"job {job.name}", walked.done, walked.last
+    if done < job.work - WORK_TOLERANCE * max(1.0, job.work):
         yield Breach(owner, "work", None, job.work - done, "work not done")
     # Slots are counted with a hair of rounding (``slots_to_do``), so the last one has a hair too.
     if done - last >= job.work - 1e-9 * last:
         yield Breach(owner, "work_beyond", placement.end_slot - 1, done - last - job.work, "work")
 
 
-def _min_run(job: Job, placement: Placement, links: Links, slot_hours: float) -> Iterator[Breach]:
+def _min_run(job: Job, _: Placement, walked: Walk) -> Iterator[Breach]:
     if job.pausing is None:
         return
-    least = min_run_slots(job, links, slot_hours)
-    pieces = pieces_of(job, placement)
-    restarts = restarts_of(job, pieces)
-    for piece in pieces:
-        goes_on = piece.start_slot == 0 and job.pin is not None and job.pin.is_running
-        if piece.n_slots < least and not goes_on:
-            short = float(least - piece.n_slots)
-            yield Breach(f"job {job.name}", "min_run", piece.start_slot, short, "slots")
-        if piece in restarts and piece.n_slots <= job.pausing.restart_slots:
-            short = float(job.pausing.restart_slots + 1 - piece.n_slots)
-            yield Breach(f"job {job.name}", "restart_length", piece.start_slot, short, "slots")
+    for stretch in walked.stretches:
+        n_slots = stretch.end - stretch.start
+        if n_slots < walked.least_slots and not stretch.is_carried_over:
+            short = float(walked.least_slots - n_slots)
+            yield Breach(f"job {job.name}", "min_run", stretch.start, short, "slots")
+        if stretch.is_restart and n_slots <= job.pausing.restart_slots:
+            short = float(job.pausing.restart_slots + 1 - n_slots)
+            yield Breach(f"job {job.name}", "restart_length", stretch.start, short, "slots")
 
 
 def _pin(job: Job, placement: Placement) -> Iterator[Breach]:
@@ -127,14 +106,13 @@ def _pin(job: Job, placement: Placement) -> Iterator[Breach]:
             return
 
 
-def _data(job: Job, placement: Placement, links: Links, slot_hours: float) -> Iterator[Breach]:
-    transfer = transfer_to(job, placement.site, links, slot_hours)
+def _data(job: Job, placement: Placement, walked: Walk) -> Iterator[Breach]:
     owner = f"job {job.name}"
-    if transfer is None:
+    if walked.moving_slots is None:
         yield Breach(owner, "data_link", None, 1.0, f"link to {placement.site} missing")
-    else:
-        late = job.release_slot + transfer.n_slots - placement.start_slot
-        if late > 0 and transfer.n_slots:
+    elif walked.moving_slots:
+        late = job.release_slot + walked.moving_slots - placement.start_slot
+        if late > 0:
             yield Breach(owner, "data_transfer", placement.start_slot, float(late), "slots")
 
 
@@ -157,7 +135,7 @@ def _deferred(plan: Plan, jobs: Mapping[str, Job]) -> Iterator[Breach]:
 
 
 def _gpus(problem: Problem, plan: Plan) -> Iterator[Breach]:
-    used = gpus_used(problem, plan.placements)
+    _, used = it_load_and_gpus(problem, plan.placements)
     for site in problem.sites:
         for pool in site.pools:
             over = used[site.name, pool.name] - np.asarray(pool.gpus)
