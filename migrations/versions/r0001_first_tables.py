@@ -136,6 +136,7 @@ def _create_planning_run() -> None:
         sa.Column("window_start", sa.DateTime(timezone=True), nullable=True),
         sa.Column("hours", sa.Integer(), nullable=False),
         sa.Column("time_limit_s", sa.Double(), nullable=False),
+        sa.Column("asked", sa.JSON(), nullable=True),
         sa.Column("status", sa.String(length=40), nullable=False),
         sa.Column("queued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),

@@ -67,7 +67,7 @@ def request_planning_run(
 
     Then review it: `/v1/plans/{id}/summary` as text and `/v1/plans/{id}/chart.png` as a picture,
     or the page `/plans/{id}`; and decide with `/v1/plans/{id}/approve` or `/reject`. The same
-    request with the same `Idempotency-Key` is the same run (200).
+    request with the same `Idempotency-Key` is the same run (200), however late it comes.
     """
     rules = fleet.required_spec(session).planning
     request = RunRequest(
@@ -76,6 +76,7 @@ def request_planning_run(
         hours=body.hours or rules.horizon_hours,
         time_limit_s=body.time_limit_s or rules.time_limit_s,
         window_start=body.window_start,
+        asked=body.model_dump(mode="json"),
     )
     run, created = runs.request_run(session, request, rules.slot_minutes, now)
     if not created:

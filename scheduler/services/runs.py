@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import CursorResult, Select, select, update
 from sqlalchemy.orm import Session
 
 from scheduler.db.inserts import insert_new
@@ -21,13 +21,17 @@ OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What to plan. ``trigger_key`` makes it unique: asked again, it is the same run."""
+    """What to plan. ``trigger_key`` makes it unique: asked again, it is the same run.
+
+    ``asked`` is what a person sent, before defaults took the place of what was left out.
+    """
 
     trigger_key: str
     requested_by: str
     hours: int
     time_limit_s: float
     window_start: datetime | None = None  # None: the next slot after it is claimed
+    asked: dict[str, Any] | None = None
 
 
 def queue_run(session: Session, request: RunRequest, now: datetime) -> tuple[PlanningRun, bool]:
@@ -41,11 +45,11 @@ def queue_run(session: Session, request: RunRequest, now: datetime) -> tuple[Pla
         "window_start": request.window_start,
         "hours": request.hours,
         "time_limit_s": request.time_limit_s,
+        "asked": request.asked,
         "queued_at": now,
     }
     created = insert_new(session, PlanningRun, [row]) == 1
-    known = select(PlanningRun).where(PlanningRun.trigger_key == request.trigger_key)
-    return session.scalars(known).one(), created
+    return session.scalars(_of_key(request.trigger_key)).one(), created
 
 
 def is_like_one_waiting(session: Session, request: RunRequest) -> bool:
@@ -64,19 +68,26 @@ def request_run(
 ) -> tuple[PlanningRun, bool]:
     """Queue what a person asked for; says whether it is new.
 
+    The same request again is the same run, however late and whatever the defaults are by then.
+
     Raises
     ------
     Invalid
-        The window does not start with a slot, or starts in the past.
+        It is new, and its window does not start with a slot or starts in the past.
     Conflict
         The trigger key was used for another request.
     """
-    _require_slot_ahead(request.window_start, slot_minutes, now)
-    run, created = queue_run(session, request, now)
-    known = (run.hours, run.time_limit_s, run.window_start)
-    if known != (request.hours, request.time_limit_s, request.window_start):
+    run, created = session.scalar(_of_key(request.trigger_key)), False
+    if run is None:
+        _require_slot_ahead(request.window_start, slot_minutes, now)
+        run, created = queue_run(session, request, now)
+    if run.asked != request.asked:
         raise Conflict(f"idempotency key of {request.trigger_key} was used with another body")
     return run, created
+
+
+def _of_key(trigger_key: str) -> Select[tuple[PlanningRun]]:
+    return select(PlanningRun).where(PlanningRun.trigger_key == trigger_key)
 
 
 def _require_slot_ahead(start: datetime | None, slot_minutes: int, now: datetime) -> None:

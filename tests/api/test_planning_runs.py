@@ -11,7 +11,7 @@ import pytest
 from scheduler.db.models import RunStatus
 from scheduler.db.session import transaction
 from scheduler.services import runs
-from tests.api.world import MIDNIGHT, NOW, World, problem_of
+from tests.api.world import FLEET, MIDNIGHT, NOW, World, problem_of
 
 
 def request(world: World, key: str | None = None, **body: Any) -> Any:
@@ -49,6 +49,19 @@ def test_same_key_is_the_same_run(world: World) -> None:
     assert first.json() == again.json()
     problem_of(request(world, "today", hours=12), 409, "conflict")
     assert len(world.submitter.get("/v1/planning-runs").json()["items"]) == 1
+
+
+def test_same_key_is_the_same_run_however_late_it_comes(world: World) -> None:
+    """Its slot has passed and the fleet's rules have changed: it is still what was asked for."""
+    body = {"window_start": MIDNIGHT.isoformat()}
+    first = request(world, "today", **body)
+    world.now = MIDNIGHT + timedelta(hours=5)
+    changed = FLEET | {"planning": {"horizon_hours": 48, "time_limit_s": 7}}
+    assert world.admin.put("/v1/fleet", json=changed).status_code == 200
+    again = request(world, "today", **body)
+    assert (again.status_code, again.json()) == (200, first.json())
+    stated = body | {"hours": 24}  # what was left out then, though it came to the same
+    problem_of(request(world, "today", **stated), 409, "conflict")
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ class PlanningRun(Base):
     window_start: Mapped[datetime | None]  # None: the next slot after it is claimed
     hours: Mapped[int]
     time_limit_s: Mapped[float]
+    asked: Mapped[dict[str, Any] | None]  # by a person: what was sent; None: by the clock
     status: Mapped[RunStatus] = mapped_column(enum_by_value(RunStatus), default=RunStatus.QUEUED)
     queued_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
