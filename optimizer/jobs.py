@@ -124,10 +124,16 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """Site and first slot the plan in force promised; departing from them is churn."""
+    """Site and first slot the plan in force promised; departing from them is churn.
+
+    The site may be one the problem no longer has: then there is no way to keep the promise.
+    """
 
     site: str
     start_slot: int
+
+    def __post_init__(self) -> None:
+        require_at_least("announced", "start_slot", self.start_slot, 0)
 
 
 @dataclass(frozen=True, slots=True)

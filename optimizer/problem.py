@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from optimizer.checks import require_above, require_at_least, require_unique
+from optimizer.checks import require_above, require_at_least, require_finite, require_unique
 from optimizer.errors import InvalidProblem
 from optimizer.horizon import Horizon
 from optimizer.jobs import Job
@@ -90,6 +90,8 @@ class Ceilings:
     def __post_init__(self) -> None:
         if self.carbon_budget_kg is not None:
             require_at_least("ceilings", "carbon_budget_kg", self.carbon_budget_kg, 0.0)
+        if self.cost_ceiling_eur is not None:
+            require_finite("ceilings", "cost_ceiling_eur", self.cost_ceiling_eur)
 
 
 @dataclass(frozen=True, slots=True)
