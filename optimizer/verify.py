@@ -1,7 +1,8 @@
 """Independent verification: recomputes every limit and every objective term without the model.
 
-Nothing dispatches a plan that ``verify`` refused. Whatever a plan holds (unknown names, NaN, series
-of a wrong length) is a breach, never an exception.
+Nothing dispatches a plan that ``verify`` refused. Whatever names, numbers and series a plan holds
+(unknown jobs, NaN, text for a number, series of a wrong length) is a breach, never an exception;
+that its fields are of the types ``optimizer.plan`` declares is not checked.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from numbers import Real
 
 from optimizer.breach import Breach
 from optimizer.jobs import Job
@@ -36,7 +37,7 @@ def _each_job_once(problem: Problem, plan: Plan) -> Iterator[Breach]:
     named += [unserved.job for unserved in plan.unserved]
     times = Counter(named)
     known = {job.name for job in problem.jobs}
-    for name in times.keys() - known:
+    for name in sorted(times.keys() - known):
         yield _wrong(f"job {name}", "known_job", "the problem has no such job")
     for job in problem.jobs:
         if times[job.name] != 1:
@@ -128,8 +129,13 @@ def _series(owner: str, name: str, values: Sequence[float], n_slots: int) -> Ite
     if len(values) != n_slots:
         yield Breach(owner, f"length of {name}", None, float(abs(len(values) - n_slots)), "slots")
     for slot, value in enumerate(values):
-        if not math.isfinite(value):
-            yield _wrong(owner, f"finite {name}", f"it is {value}", slot)
+        if not _is_finite(value):
+            yield _wrong(owner, f"finite {name}", f"it is {value!r}", slot)
+
+
+def _is_finite(value: object) -> bool:
+    """Whether a value can be reckoned with, whatever a plan read from elsewhere has there."""
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 def _numbers(plan: Plan) -> Iterator[Breach]:
@@ -141,8 +147,8 @@ def _numbers(plan: Plan) -> Iterator[Breach]:
         for name in ("amount", "limit", "penalty_eur"):
             stated[f"{violation.kind} {violation.owner} {name}"] = getattr(violation, name)
     for name, value in stated.items():
-        if not math.isfinite(value):
-            yield _wrong("plan", f"finite {name}", f"it is {value}")
+        if not _is_finite(value):
+            yield _wrong("plan", f"finite {name}", f"it is {value!r}")
 
 
 def _prices(problem: Problem, plan: Plan) -> Iterator[Breach]:

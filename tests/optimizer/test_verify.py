@@ -238,6 +238,11 @@ MISSTATED: dict[str, tuple[str, dict[str, Any]]] = {
         "finite peak_eur",
         {"terms": replace(SOUND.terms, peak_eur=math.nan)},
     ),
+    "an import that is text": (
+        "finite import_kw",
+        {"flows": (replace(SOUND.flows[0], import_kw=("0.0",) * 8),)},  # type: ignore[arg-type]
+    ),
+    "an objective that is text": ("finite objective", {"objective": "0.0"}),
     "prices for another fleet": ("prices_of_each_pool", {"prices": SlotPrices((), ())}),
     "prices for another horizon": (
         "length of prices",
@@ -297,3 +302,10 @@ def test_flows_need_all_sites_in_order() -> None:
     problem = build.problem(sites=[build.site("A"), build.site("B")])
     plan = plan_of(problem)
     assert names(verify(problem, replace(plan, flows=plan.flows[::-1]))) == {"flows_of_each_site"}
+
+
+def test_unknown_jobs_are_named_in_order() -> None:
+    """The same plan gives the same report in every process."""
+    strangers = tuple(Unserved(f"stranger {k}", "") for k in (3, 1, 2))
+    broken = verify(build.problem(), replace(build.plan_of(build.problem()), unserved=strangers))
+    assert [b.owner for b in broken] == [f"job stranger {k}" for k in (1, 2, 3)]
