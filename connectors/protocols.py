@@ -75,11 +75,13 @@ class Cluster(Protocol):
         """
         ...
 
-    async def resume(self, key: str) -> None:
-        """Let a suspended job go on; its environment says that it is a continuation.
+    async def resume(self, order: JobOrder) -> None:
+        """Let a suspended job go on as ``order`` says, which has its key.
 
-        Nothing to do where it is not suspended. Raises ``GpusBusy`` where it gave its GPUs back and
-        they are not free now.
+        Its environment says that it is a continuation. Other GPUs, another pool, cap or environment
+        than before hold from now on. Nothing to do where it is not suspended. Raises ``GpusBusy``
+        where it gave its GPUs back and those asked for are not free now, ``Rejected`` where the
+        order can never be run, or asks a frozen job for anything but another cap.
         """
         ...
 

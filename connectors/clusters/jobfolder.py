@@ -5,6 +5,8 @@ file                      written by                    says
 ========================  ============================  =========================================
 order.json                submit, before the folder     what to run; never changes
                           gets its name
+order-N.json              resume, before run N is       what to run from run N on, in its place
+                          wanted
 wanted.json               the cluster, under its lock   which run is wanted, on which GPUs, and
                                                         whether to pause or cancel it
 power_cap_w               the cluster, under its lock   the cap now [W per GPU], or nothing
@@ -103,15 +105,22 @@ class JobFolder:
         """Try for ``wait_s`` to become the one who looks after this job."""
         return durable.lock(self.path / "lock", wait_s=wait_s)
 
-    def assignment(self) -> Assignment:
-        """Read the order and what was added to it."""
-        record = durable.read_json(self.path / "order.json")
+    def assignment(self, run: int) -> Assignment:
+        """Read the order ``run`` has, and what was added to it."""
+        record = durable.read_json(self.path / f"order-{run}.json")
+        if record is None:
+            record = durable.read_json(self.path / "order.json")
         if record is None:
             raise FileNotFoundError(self.path / "order.json")
         order = record["order"]
         order["command"] = tuple(order["command"])
         order["suspend_by"] = SuspendBy(order["suspend_by"])
         return Assignment(JobOrder(**order), record["environment"], record["working_folder"])
+
+    def write_order(self, run: int, order: JobOrder) -> None:
+        """Say what is to run in ``run``, before it is wanted; what was added to it stays."""
+        assignment = replace(self.assignment(run - 1), order=order)
+        durable.write_json(self.path / f"order-{run}.json", _assignment_record(assignment))
 
     def wanted(self) -> Wanted:
         """Read what the cluster wants."""

@@ -19,7 +19,7 @@ from connectors.clusters.logs import lines
 from connectors.clusters.pools import LocalPool
 from connectors.clusters.processes import plain_environment
 from connectors.clusters.standing import read_standing
-from connectors.errors import Unavailable
+from connectors.errors import Rejected, Unavailable
 from connectors.types import JobObservation, JobOrder, PoolCapacity, PowerReading, SuspendBy
 
 __all__ = ["LocalCluster", "LocalPool"]
@@ -82,9 +82,9 @@ class LocalCluster:
         """Pause a running job: SIGTERM with grace, then SIGKILL; or SIGSTOP, as its order says."""
         await self._call(lambda: self._suspend(key))
 
-    async def resume(self, key: str) -> None:
-        """Start the command again as a continuation, or SIGCONT a frozen one."""
-        await self._call(lambda: self._resume(key))
+    async def resume(self, order: JobOrder) -> None:
+        """Start the command of ``order`` as a continuation, or SIGCONT a frozen one."""
+        await self._call(lambda: self._resume(order))
 
     async def cancel(self, key: str) -> None:
         """End a job for good: SIGTERM with its grace, then SIGKILL."""
@@ -143,16 +143,22 @@ class LocalCluster:
                 folder.want(Phase.PAUSE)
         self._jobs.look_after(folder)
 
-    def _resume(self, key: str) -> None:
-        folder = self._jobs.known(key)
+    def _resume(self, order: JobOrder) -> None:
+        folder = self._jobs.known(order.key)
+        gpus.refuse_bad_order(order, self._numbered)
         with self._jobs.lock():
             standing = read_standing(folder)
             if standing.final is not None or standing.wanted.phase is not Phase.PAUSE:
                 return
             if standing.pause_reason is not None:
-                indices = gpus.choose_gpus(standing.order, self._numbered, self._jobs.standings())
-                folder.write_wanted(Wanted(standing.wanted.run + 1, Phase.RUN, indices))
+                indices = gpus.choose_gpus(order, self._numbered, self._jobs.standings())
+                run = standing.wanted.run + 1
+                folder.write_order(run, order)
+                folder.write_power_cap(order.power_cap_w)
+                folder.write_wanted(Wanted(run, Phase.RUN, indices))
             elif standing.order.suspend_by is SuspendBy.FREEZE:
+                _refuse_to_change_frozen(standing.order, order)
+                folder.write_power_cap(order.power_cap_w)
                 folder.want(Phase.RUN)
         self._jobs.look_after(folder)
 
@@ -169,3 +175,13 @@ class LocalCluster:
         with self._jobs.lock():
             if folder.final() is None:
                 folder.write_power_cap(power_cap_w)
+
+
+def _refuse_to_change_frozen(frozen: JobOrder, order: JobOrder) -> None:
+    """Raise ``Rejected`` where a process in memory would have to become another one."""
+    for field in ("command", "pool", "gpus", "environment"):
+        before, asked = getattr(frozen, field), getattr(order, field)
+        if before != asked:
+            raise Rejected(
+                f"job {order.key}: {field} = {asked!r}, must be {before!r}: it is frozen in memory"
+            )

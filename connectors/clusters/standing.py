@@ -76,7 +76,7 @@ def read_standing(folder: JobFolder) -> Standing:
     resumed meanwhile as not yet resumed. Both were true a moment ago.
     """
     wanted = folder.wanted()
-    order = folder.assignment().order
+    order = folder.assignment(wanted.run).order
     start = folder.start(wanted.run)
     pause_reason = folder.pause_reason(wanted.run)
     is_to_freeze = order.suspend_by is SuspendBy.FREEZE and wanted.phase is Phase.PAUSE

@@ -90,11 +90,10 @@ def _supervise(folder: JobFolder, until_settled: int) -> None:
         if not is_held or folder.final() is not None:
             return
         folder.write_supervisor(identify(os.getpid()))
-        order = folder.assignment().order
         run = _take_over(folder)
         os.close(until_settled)
         if run is not None:
-            watch(folder, order, run)
+            watch(folder, folder.assignment(run.number).order, run)
 
 
 def _take_over(folder: JobFolder) -> Run | None:
@@ -112,7 +111,7 @@ def _take_over(folder: JobFolder) -> Run | None:
         return None
     if is_paused:
         return None
-    leader = start_job(folder, folder.assignment(), wanted)
+    leader = start_job(folder, folder.assignment(wanted.run), wanted)
     return Run(wanted.run, leader, is_child=True)
 
 

@@ -22,11 +22,11 @@ from optimizer import (
     transfer_to,
 )
 from scheduler.services.assemble_deadlines import Outlook, fit_deadline
+from scheduler.services.assemble_points import open_points
 from scheduler.services.assemble_precedence import Sorting, apply_precedence
 from scheduler.services.assemble_sites import FleetState
 from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec, JobSpec
-from scheduler.specs.job import OperatingPointSpec
 
 # A running job whose estimate is used up still runs: it is given this much more.
 LEAST_WORK_HOURS = 1 / 60
@@ -191,6 +191,7 @@ def _data(fleet: FleetSpec, spec: JobSpec) -> InputData | None:
 
 def _points(fleet: FleetSpec, job: JobToPlan) -> tuple[OperatingPoint, ...]:
     spec = job.spec
+    begun_at = job.point if job.had_started or job.is_running else None
     allowed = spec.sites if job.site is None else (job.site,)
     sites = [site for site in fleet.sites if allowed is None or site.name in allowed]
     points = tuple(
@@ -203,7 +204,7 @@ def _points(fleet: FleetSpec, job: JobToPlan) -> tuple[OperatingPoint, ...]:
             work_per_hour=point.speed,
         )
         for site in sites
-        for point in _open_points(job)
+        for point in open_points(spec, begun_at)
         if point.pool in {pool.name for pool in site.pools}
     )
     if not points:
@@ -211,16 +212,6 @@ def _points(fleet: FleetSpec, job: JobToPlan) -> tuple[OperatingPoint, ...]:
         where = "any site" if allowed is None else ", ".join(allowed)
         raise NotPlannableError(f"no pool {pools} at {where}")
     return points
-
-
-def _open_points(job: JobToPlan) -> tuple[OperatingPointSpec, ...]:
-    """Operating points a job may still use: once begun, its cluster keeps it on as many GPUs."""
-    points = job.spec.operating_points
-    begun_at = next((point for point in points if point.name == job.point), None)
-    if begun_at is None or not job.had_started:
-        return points
-    gpus = begun_at.pool, begun_at.gpus
-    return tuple(point for point in points if (point.pool, point.gpus) == gpus)
 
 
 def _current_point(job: JobToPlan, points: tuple[OperatingPoint, ...]) -> OperatingPoint:

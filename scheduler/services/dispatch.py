@@ -17,7 +17,6 @@ from uuid import UUID
 from scheduler.db.models import CommandKind, CommandOutcome
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet as fleets
-from scheduler.services.dispatch_decide import Command, Situation
 from scheduler.services.dispatch_follow import (
     Surroundings,
     end_strays,
@@ -37,6 +36,7 @@ from scheduler.services.dispatch_records import (
     succeeded_among,
 )
 from scheduler.services.dispatch_send import Recorded, Sent, send_all
+from scheduler.services.dispatch_types import Command, Situation
 from scheduler.services.dispatch_wants import Want, battery_power_at, wants_at
 from scheduler.services.outside import Outside, OutsideOf
 from scheduler.services.plan_document import PlanDocument

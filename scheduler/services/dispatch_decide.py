@@ -8,104 +8,33 @@ The rules, for a job that is not over:
   its deadline; and without a plan for it at its latest safe start. Never before its release or its
   predecessors' success, never after its deadline, never at another site than it was handed to.
 - running: paused as planned if it may be. One that cannot pause is never stopped, and one that
-  ought to be done but is not is left running.
-- paused: resumed as planned, or when it ought to be done but is not.
+  ought to be done but is not is left running. Another cap is told it; for other GPUs or another
+  batch size, as an elastic job may be planned to have, it is paused, once they are free.
+- paused: resumed as planned, at the operating point planned, or when it ought to be done but is
+  not. One that is frozen in memory keeps its GPUs and batch size.
 
 Nothing is decided about a job whose cluster does not answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
 
-from connectors.types import JobObservation, JobOrder
+from connectors.types import JobObservation, JobOrder, SuspendBy
 from scheduler.db.models import CommandKind, JobStatus
+from scheduler.services.dispatch_types import (
+    NOTHING,
+    Command,
+    Decision,
+    Ending,
+    JobSnapshot,
+    Situation,
+)
 from scheduler.services.dispatch_wants import Aim, Want
-from scheduler.specs import JobSpec
 from scheduler.specs.job import OperatingPointSpec
 
 # Without a plan a job starts this long before its latest safe start, so that no tick misses it.
 SAFETY = timedelta(minutes=15)
-
-
-@dataclass(frozen=True, slots=True)
-class JobSnapshot:
-    """A job that is not over, as the database has it.
-
-    ``work_left_hours`` is what is left now; ``is_ready`` says whether its predecessors succeeded.
-    ``is_order_under_way``: its order was sent, by whomever, and may arrive yet.
-    """
-
-    id: UUID
-    spec: JobSpec
-    status: JobStatus
-    site: str | None
-    point: str | None
-    is_cancel_requested: bool
-    is_ready: bool
-    work_left_hours: float
-    is_order_under_way: bool = False
-
-    @property
-    def key(self) -> str:
-        """Its key on every cluster."""
-        return str(self.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What decisions about all jobs share.
-
-    ``free_gpus`` are those free now by site and pool, of the clusters that answered.
-    """
-
-    now: datetime
-    sites: tuple[str, ...]
-    free_gpus: Mapping[tuple[str, str], int]
-
-    def is_free(self, site: str, point: OperatingPointSpec) -> bool:
-        """Whether a job can take the GPUs of ``point`` at ``site`` now."""
-        return self.free_gpus.get((site, point.pool), -1) >= point.gpus
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One thing to tell a cluster about a job, or a battery.
-
-    ``gpus_to_take``: GPUs of which pool are free no more once it is done.
-    """
-
-    kind: CommandKind
-    site: str
-    job_id: UUID | None = None
-    point: str | None = None
-    order: JobOrder | None = None
-    power_cap_w: float | None = None
-    gpus_to_take: tuple[str, int] | None = None
-    detail: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """A job that is over without a cluster having ended it."""
-
-    status: JobStatus
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do about one job; empty where all is as it should be."""
-
-    commands: tuple[Command, ...] = ()
-    ending: Ending | None = None
-
-
-NOTHING = Decision()
 
 
 def decide(
@@ -125,7 +54,7 @@ def decide(
     if job.status is JobStatus.WAITING:
         return _start(job, want, situation)
     if job.status is JobStatus.RUNNING:
-        return _go_on(job, want, seen)
+        return _go_on(job, want, seen, situation)
     return _resume(job, want, seen, situation)
 
 
@@ -218,11 +147,13 @@ def _place(
     return next((place for place in places if situation.is_free(*place)), None)
 
 
-def _go_on(job: JobSnapshot, want: Want | None, seen: JobObservation | None) -> Decision:
+def _go_on(
+    job: JobSnapshot, want: Want | None, seen: JobObservation | None, situation: Situation
+) -> Decision:
     if want is None or job.site is None or want.aim is Aim.OVER:
         return NOTHING
     if want.aim is Aim.RUN:
-        return Decision(_power_cap(job, want, seen))
+        return Decision(_follow_point(job, want, seen, situation))
     if job.spec.pausing is None:
         return NOTHING
     return Decision((Command(CommandKind.SUSPEND, job.site, job.id, job.point),))
@@ -242,8 +173,7 @@ def _resume(
         is_time = want.aim in {Aim.RUN, Aim.OVER}
     if not is_time:
         return NOTHING
-    points = {point.name: point for point in job.spec.operating_points}
-    point = points.get(job.point or "", job.spec.operating_points[0])
+    point = _point_to_resume(job, want)
     gpus_to_take = max(0, point.gpus - seen.gpus)  # none where it is frozen and holds them
     if situation.free_gpus.get((job.site, point.pool), 0) < gpus_to_take:
         return NOTHING
@@ -254,28 +184,54 @@ def _resume(
                 job.site,
                 job.id,
                 point.name,
+                order=order_of(job, point),
                 gpus_to_take=(point.pool, gpus_to_take),
             ),
         )
     )
 
 
-def _power_cap(job: JobSnapshot, want: Want, seen: JobObservation | None) -> tuple[Command, ...]:
-    """Change the cap where the planned operating point differs from the present one in it alone.
-
-    A cluster cannot change the GPUs of a job it runs; there the job stays as it is.
-    """
+def _point_to_resume(job: JobSnapshot, want: Want | None) -> OperatingPointSpec:
     points = {point.name: point for point in job.spec.operating_points}
-    wanted = points.get(want.point)
-    if wanted is None or seen is None or want.site != job.site:
+    present = points.get(job.point or "", job.spec.operating_points[0])
+    wanted = None if want is None or want.site != job.site else points.get(want.point)
+    if wanted is None:
+        return present
+    can_change = job.spec.suspend_by is SuspendBy.CHECKPOINT
+    return wanted if can_change or wanted.setup == present.setup else present
+
+
+def _follow_point(
+    job: JobSnapshot, want: Want, seen: JobObservation | None, situation: Situation
+) -> tuple[Command, ...]:
+    """Bring a running job to the planned operating point, by its cap or by a pause."""
+    points = {point.name: point for point in job.spec.operating_points}
+    wanted, present = points.get(want.point), points.get(job.point or "")
+    if wanted is None or present is None or seen is None or want.site != job.site:
         return ()
-    same_gpus = (wanted.pool, wanted.gpus) == (seen.pool, seen.gpus)
-    if not same_gpus or wanted.power_cap_w == seen.power_cap_w:
+    if wanted.setup == present.setup:
+        return _power_cap(job, wanted, seen)
+    can_change = (
+        job.spec.is_elastic
+        and job.spec.pausing is not None
+        and job.spec.suspend_by is SuspendBy.CHECKPOINT
+    )
+    held = seen.gpus if seen.pool == wanted.pool else 0
+    free = situation.free_gpus.get((want.site, wanted.pool), 0)
+    if not can_change or free + held < wanted.gpus:
+        return ()
+    return (Command(CommandKind.SUSPEND, want.site, job.id, present.name),)
+
+
+def _power_cap(
+    job: JobSnapshot, wanted: OperatingPointSpec, seen: JobObservation
+) -> tuple[Command, ...]:
+    if job.site is None or wanted.power_cap_w == seen.power_cap_w:
         return ()
     return (
         Command(
             CommandKind.POWER_CAP,
-            want.site,
+            job.site,
             job.id,
             wanted.name,
             power_cap_w=wanted.power_cap_w,

@@ -12,14 +12,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from scheduler.db.models import CommandKind, JobStatus
-from scheduler.services.dispatch_decide import (
-    NOTHING,
-    Command,
-    Decision,
-    JobSnapshot,
-    Situation,
-    decide,
-)
+from scheduler.services.dispatch_decide import decide
 from scheduler.services.dispatch_observe import Observed, changes
 from scheduler.services.dispatch_recent import Recent, read_recent
 from scheduler.services.dispatch_records import (
@@ -29,6 +22,7 @@ from scheduler.services.dispatch_records import (
     snapshot,
     standing_of,
 )
+from scheduler.services.dispatch_types import NOTHING, Command, Decision, JobSnapshot, Situation
 from scheduler.services.dispatch_wants import Want
 
 log = logging.getLogger(__name__)

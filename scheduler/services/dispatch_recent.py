@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from scheduler.db.models import CommandKind, CommandOutcome, DispatchCommand
-from scheduler.services.dispatch_decide import Command
+from scheduler.services.dispatch_types import Command
 
 # An order sent longer ago than this has arrived or never will.
 SETTLES_WITHIN = timedelta(minutes=3)

@@ -22,9 +22,9 @@ from scheduler.db.models import (
     PlanStatus,
     StoredPlan,
 )
-from scheduler.services.dispatch_decide import Command, Ending, JobSnapshot
 from scheduler.services.dispatch_recent import unsettled_order
 from scheduler.services.dispatch_send import Recorded, Sent
+from scheduler.services.dispatch_types import Command, Ending, JobSnapshot
 from scheduler.services.work import work_done_hours
 from scheduler.specs import JobSpec
 
@@ -208,12 +208,8 @@ def _has_unsettled_order(now: datetime) -> ColumnElement[bool]:
 def _meaning(sent: Sent, job: OpenJob, now: datetime) -> dict[str, Any]:
     """Columns of the job that the outcome changes; the rest is left for the next observation."""
     command = sent.recorded.command
-    if sent.outcome is CommandOutcome.REFUSED and command.kind is CommandKind.SUBMIT:
-        return {"status": JobStatus.FAILED, "reason": sent.error, "ended_at": now}
-    if sent.outcome is CommandOutcome.BUSY and command.kind is CommandKind.SUBMIT:
-        return {"site": None, "point": None}  # free to be started anywhere
     if sent.outcome is not CommandOutcome.DONE:
-        return {}
+        return _meaning_of_no(sent, now) if command.kind is CommandKind.SUBMIT else {}
     match command.kind:
         case CommandKind.SUBMIT:
             return {
@@ -223,8 +219,19 @@ def _meaning(sent: Sent, job: OpenJob, now: datetime) -> dict[str, Any]:
                 "work_seen_at": now,
                 "reason": "",
             }
+        case CommandKind.RESUME:
+            return {"point": command.point}
         case CommandKind.POWER_CAP:
             done = work_done_hours(job.row, job.spec, now)
             return {"point": command.point, "work_done_hours": done, "work_seen_at": now}
         case _:
             return {}
+
+
+def _meaning_of_no(sent: Sent, now: datetime) -> dict[str, Any]:
+    """Columns that an order changes which the cluster did not carry out."""
+    if sent.outcome is CommandOutcome.REFUSED:
+        return {"status": JobStatus.FAILED, "reason": sent.error, "ended_at": now}
+    if sent.outcome is CommandOutcome.BUSY:
+        return {"site": None, "point": None}  # free to be started anywhere
+    return {}

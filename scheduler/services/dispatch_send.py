@@ -13,9 +13,9 @@ from uuid import UUID
 from connectors.errors import ConnectorError, GpusBusy, Rejected
 from connectors.protocols import Cluster
 from scheduler.db.models import CommandKind, CommandOutcome
-from scheduler.services.dispatch_decide import Command
 from scheduler.services.dispatch_lines import Lines
 from scheduler.services.dispatch_observe import ANSWER_S
+from scheduler.services.dispatch_types import Command
 from scheduler.services.outside import Outside
 
 log = logging.getLogger(__name__)
@@ -153,8 +153,8 @@ async def _send_to_cluster(cluster: Cluster, command: Command) -> None:
             await cluster.submit(command.order)
         case CommandKind.SUSPEND:
             await cluster.suspend(key)
-        case CommandKind.RESUME:
-            await cluster.resume(key)
+        case CommandKind.RESUME if command.order is not None:
+            await cluster.resume(command.order)
         case CommandKind.CANCEL:
             await cluster.cancel(key)
         case CommandKind.POWER_CAP:

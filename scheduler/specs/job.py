@@ -57,6 +57,11 @@ class OperatingPointSpec(Spec):
         batch = "" if self.batch_size is None else f"/b{self.batch_size}"
         return f"{self.pool}x{self.gpus}{cap}{batch}"
 
+    @property
+    def setup(self) -> tuple[str, int, int | None]:
+        """Pool, GPUs and batch size: what a process that runs cannot change."""
+        return self.pool, self.gpus, self.batch_size
+
 
 class PausingSpec(Spec):
     """What a pause costs; absent: the job runs in one piece."""

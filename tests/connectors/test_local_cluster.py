@@ -81,7 +81,7 @@ async def test_freed_gpus_are_given_again(cluster: LocalCluster) -> None:
     assert await first_line(cluster, "c") == "0"
     await cluster.cancel("b")
     await seen_as(cluster, "b", JobState.CANCELLED)
-    await cluster.resume("a")
+    await cluster.resume(shell("a", show, 2))
     await seen_as(cluster, "a", JobState.RUNNING)
     follower = cluster.logs("a", follow=True)
     assert [await anext(follower), await anext(follower)] == ["0,1", "1,2"]
@@ -167,7 +167,8 @@ async def test_children_have_the_whole_grace_to_save(cluster: LocalCluster, tmp_
 async def test_a_frozen_job_does_nothing(cluster: LocalCluster, tmp_path: Path) -> None:
     """All its processes are stopped, and go on where they were."""
     count = f"while :; do echo . >> {tmp_path}/count; sleep 0.02; done"
-    await cluster.submit(shell("a", f"echo $$; {count}", suspend_by=SuspendBy.FREEZE))
+    counting = shell("a", f"echo $$; {count}", suspend_by=SuspendBy.FREEZE)
+    await cluster.submit(counting)
     leader = int(await first_line(cluster, "a"))
     await cluster.suspend("a")
     await seen_as(cluster, "a", JobState.SUSPENDED)
@@ -177,7 +178,7 @@ async def test_a_frozen_job_does_nothing(cluster: LocalCluster, tmp_path: Path) 
     }
     assert states <= {"T", "D"}  # D: a shell whose program was just being started
     size = (tmp_path / "count").stat().st_size
-    await cluster.resume("a")
+    await cluster.resume(counting)
     await until(lambda: (tmp_path / "count").stat().st_size > size, "it counts again")
     assert children_of_group(leader)
 
@@ -225,14 +226,13 @@ async def test_a_running_job_reads_its_new_power_cap(cluster: LocalCluster) -> N
 
 
 async def test_a_restart_has_the_power_cap_of_now(cluster: LocalCluster) -> None:
-    """What was set while it ran or was paused holds for the next start; lifted, it is not set."""
+    """That of the order it is resumed by; where that has none, it is not set."""
     show = 'echo "cap ${GRIDTIDE_POWER_CAP_W-none}"; [ $GRIDTIDE_RESTARTS = 1 ] || exec sleep 600'
     await cluster.submit(shell("a", show, power_cap_w=250.0))
     assert await first_line(cluster, "a") == "cap 250"
     await cluster.suspend("a")
     await seen_as(cluster, "a", JobState.SUSPENDED)
-    await cluster.set_power_cap("a", None)
-    await cluster.resume("a")
+    await cluster.resume(shell("a", show))
     assert await printed(cluster, "a") == ["cap 250", "cap none"]
 
 

@@ -20,8 +20,8 @@ from tests.connectors.fatal import die_at_fsync, live_again
 from tests.contracts.waiting import end_everything, seen_as, until
 
 _OVER = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
-# Syncs of one submission: order, wanted, cap (two each), and the jobs' folder.
-_CREATOR_SYNCS = 7
+# Syncs of a first submission: the cluster's name, order, wanted, cap (two each), the jobs' folder.
+_CREATOR_SYNCS = 9
 # Syncs of a supervisor: its name and the end; of its child, counted on: the start (two each).
 _SUPERVISOR_SYNCS = 4
 # Syncs of a supervisor that adopts a job to pause it: its name, that it told it, the pause.
@@ -183,7 +183,8 @@ async def test_a_supervisor_may_die_at_every_write_of_a_pause(
         f'echo ran >> {runs}/a; if [ "$GRIDTIDE_IS_CONTINUATION" = 1 ]; then exit 0; fi;'
         "while :; do sleep 0.02; done"
     )
-    await cluster.submit(JobOrder("a", ("sh", "-c", script), creator.POOL, 2))
+    ordered = JobOrder("a", ("sh", "-c", script), creator.POOL, 2)
+    await cluster.submit(ordered)
     await until(lambda: times_run(runs, "a") == 1, "the job runs")
     assert kill_supervisors(tmp_path / "state") == 1
     die_at_fsync(monkeypatch, tmp_path / "hook", call)
@@ -191,7 +192,7 @@ async def test_a_supervisor_may_die_at_every_write_of_a_pause(
     live_again(monkeypatch)
     job = await seen_as(cluster, "a", JobState.SUSPENDED)
     assert (job.gpus, job.starts) == (0, 1)
-    await cluster.resume("a")
+    await cluster.resume(ordered)
     job = await seen_as(cluster, "a", *_OVER)
     assert (job.state, job.starts, times_run(runs, "a")) == (JobState.SUCCEEDED, 2, 2)
 

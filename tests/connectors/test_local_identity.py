@@ -77,7 +77,7 @@ async def test_after_a_reboot_what_was_paused_goes_on(
     await seen_as(cluster, "a", JobState.SUSPENDED)
     change(record(tmp_path, "a", "start-1.json"), boot_id="an earlier one")
     assert (await seen(cluster, "a")).state is JobState.SUSPENDED
-    await cluster.resume("a")
+    await cluster.resume(JobOrder("a", ENDLESS, "pool", 4))
     assert (await seen_as(cluster, "a", JobState.RUNNING)).starts == 2
 
 

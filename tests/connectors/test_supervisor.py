@@ -78,7 +78,7 @@ def test_a_job_that_ends_before_it_is_told_is_done(folder: JobFolder) -> None:
     """It was to be paused, but had finished: to run it again would double it."""
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, start_new_session=True) as job:
         run = Run(1, identify(job.pid), is_child=True)
-        watch(EndsWhileAsked(folder.path, job), folder.assignment().order, run)
+        watch(EndsWhileAsked(folder.path, job), folder.assignment(1).order, run)
     final = folder.final()
     assert final is not None
     assert (final.state, final.exit_code) == (JobState.SUCCEEDED, 0)

@@ -46,7 +46,7 @@ async def test_it_goes_on_where_it_was_stopped(cluster: LocalCluster) -> None:
     await cluster.suspend("a")
     await seen_as(cluster, "a", JobState.SUSPENDED)
     stopped = (await lines_until(cluster, "a", "stopped at"))[-1]
-    await cluster.resume("a")
+    await cluster.resume(workload("a", 2.5))
     await seen_as(cluster, "a", JobState.SUCCEEDED)
     lines = [line async for line in cluster.logs("a")]
     goes_on = next(line for line in lines if "goes on at" in line)

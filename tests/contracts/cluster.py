@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -145,7 +146,7 @@ class ClusterContract:
         await self._printed(cluster, "a", "up")
         await cluster.suspend("a")
         assert (await seen_as(cluster, "a", JobState.SUSPENDED)).gpus == 0
-        await cluster.resume("a")
+        await cluster.resume(order("a", script, 2))
         job = await seen_as(cluster, "a", JobState.SUCCEEDED)
         assert job.starts == 2
         lines = [line async for line in cluster.logs("a")]
@@ -172,7 +173,44 @@ class ClusterContract:
         await seen_as(cluster, "a", JobState.SUSPENDED)
         await cluster.submit(endless("b", 2))
         with pytest.raises(GpusBusy, match="a"):
-            await cluster.resume("a")
+            await cluster.resume(endless("a", 3))
+        assert (await seen(cluster, "a")).state is JobState.SUSPENDED
+
+    async def test_resume_on_other_gpus_with_another_environment(self, cluster: Cluster) -> None:
+        """What the order says holds from now on, for every client; its checkpoint is there."""
+        script = (
+            'echo "gpus $CUDA_VISIBLE_DEVICES batch $BATCH cap $GRIDTIDE_POWER_CAP_W'
+            ' continuation $GRIDTIDE_IS_CONTINUATION"; exec sleep 600'
+        )
+
+        def ordered(gpus: int, batch: str, cap_w: float) -> JobOrder:
+            return order("a", script, gpus, environment={"BATCH": batch}, power_cap_w=cap_w)
+
+        await cluster.submit(ordered(1, "8", 300.0))
+        for restarts, (gpus, batch, cap_w) in enumerate([(4, "32", 200.0), (2, "16", 250.0)], 1):
+            await cluster.suspend("a")
+            await seen_as(cluster, "a", JobState.SUSPENDED)
+            await cluster.resume(ordered(gpus, batch, cap_w))
+            job = await seen_as(cluster, "a", JobState.RUNNING)
+            assert (job.gpus, job.power_cap_w, job.starts) == (gpus, cap_w, 1 + restarts)
+            (pool,) = await cluster.capacity()
+            assert pool.gpus_in_use == gpus
+        await self._printed(cluster, "a", "gpus 0,1 batch 16 cap 250 continuation 1")
+        lines = [line async for line in cluster.logs("a")]
+        assert [line.split(" batch ")[1] for line in lines] == [
+            "8 cap 300 continuation 0",
+            "32 cap 200 continuation 1",
+            "16 cap 250 continuation 1",
+        ]
+
+    async def test_a_resumption_that_makes_no_sense_is_refused(self, cluster: Cluster) -> None:
+        """More GPUs than there are, for good; the paused job stays paused."""
+        await cluster.submit(endless("a"))
+        await cluster.suspend("a")
+        await seen_as(cluster, "a", JobState.SUSPENDED)
+        with pytest.raises(Rejected, match="gpus = 5") as refusal:
+            await cluster.resume(endless("a", GPUS + 1))
+        assert not isinstance(refusal.value, GpusBusy)
         assert (await seen(cluster, "a")).state is JobState.SUSPENDED
 
     async def test_freeze_keeps_the_gpus(self, cluster: Cluster) -> None:
@@ -182,8 +220,11 @@ class ClusterContract:
         await cluster.submit(frozen)
         await cluster.suspend("a")
         assert (await seen_as(cluster, "a", JobState.SUSPENDED)).gpus == 2
-        await cluster.resume("a")
-        assert (await seen_as(cluster, "a", JobState.RUNNING)).starts == 1
+        with pytest.raises(Rejected, match=r"gpus = 1.*frozen"):
+            await cluster.resume(order("a", script, 1, suspend_by=SuspendBy.FREEZE))
+        await cluster.resume(replace(frozen, power_cap_w=150.0))
+        job = await seen_as(cluster, "a", JobState.RUNNING)
+        assert (job.starts, job.gpus, job.power_cap_w) == (1, 2, 150.0)
 
     @pytest.mark.parametrize("suspend_by", list(SuspendBy))
     async def test_a_suspended_job_can_be_cancelled(
@@ -199,18 +240,18 @@ class ClusterContract:
     async def test_commands_sent_twice_do_no_harm(self, cluster: Cluster) -> None:
         """Each command may come again, also when the job has long been where it asks for."""
         await cluster.submit(endless("a"))
-        await cluster.resume("a")
+        await cluster.resume(endless("a"))
         for _ in range(2):
             await cluster.suspend("a")
             await seen_as(cluster, "a", JobState.SUSPENDED)
-        await cluster.resume("a")
-        await cluster.resume("a")
+        await cluster.resume(endless("a"))
+        await cluster.resume(endless("a"))
         assert (await seen_as(cluster, "a", JobState.RUNNING)).starts == 2
         for _ in range(2):
             await cluster.cancel("a")
             await seen_as(cluster, "a", JobState.CANCELLED)
         await cluster.suspend("a")
-        await cluster.resume("a")
+        await cluster.resume(endless("a"))
         assert (await seen(cluster, "a")).state is JobState.CANCELLED
 
     async def test_what_succeeded_stays_so(self, cluster: Cluster) -> None:
@@ -225,9 +266,11 @@ class ClusterContract:
 
     async def test_an_unknown_key_is_refused_by_name(self, cluster: Cluster) -> None:
         """Every command but submit needs a job that is known."""
-        for command in (cluster.suspend, cluster.resume, cluster.cancel):
+        for command in (cluster.suspend, cluster.cancel):
             with pytest.raises(Rejected, match="nobody"):
                 await command("nobody")
+        with pytest.raises(Rejected, match="nobody"):
+            await cluster.resume(endless("nobody"))
         with pytest.raises(Rejected, match="nobody"):
             await cluster.set_power_cap("nobody", 100.0)
         with pytest.raises(Rejected, match="nobody"):

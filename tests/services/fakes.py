@@ -48,9 +48,8 @@ class FakeCluster:
         """Let a job end."""
         self.jobs[key] = replace(self.jobs[key], state=state, exit_code=exit_code, gpus=0)
 
-    def add_suspended(self, key: str, pool: str, gpus: int) -> None:
+    def add_suspended(self, key: str, pool: str) -> None:
         """Know a job that was paused and holds nothing."""
-        self.orders[key] = JobOrder(key, ("true",), pool, gpus)
         self.jobs[key] = JobObservation(key, JobState.SUSPENDED, pool, 0, None, None, None, None, 1)
 
     async def identity(self) -> str:
@@ -92,13 +91,20 @@ class FakeCluster:
             self.jobs[key] = replace(self.jobs[key], state=JobState.SUSPENDED, gpus=0)
         self._answer()
 
-    async def resume(self, key: str) -> None:
-        """Go on at once."""
+    async def resume(self, order: JobOrder) -> None:
+        """Go on at once, as ordered."""
         self._listen()
-        job = self.jobs[key]
+        job = self.jobs[order.key]
         if job.state is JobState.SUSPENDED:
-            gpus = self.orders[key].gpus
-            self.jobs[key] = replace(job, state=JobState.RUNNING, gpus=gpus, starts=job.starts + 1)
+            self.orders[order.key] = order
+            self.jobs[order.key] = replace(
+                job,
+                state=JobState.RUNNING,
+                pool=order.pool,
+                gpus=order.gpus,
+                power_cap_w=order.power_cap_w,
+                starts=job.starts + 1,
+            )
         self._answer()
 
     async def cancel(self, key: str) -> None:

@@ -177,18 +177,41 @@ def test_a_paused_job_keeps_its_site_and_its_pauses_count() -> None:
     assert made_job.pausing.max_pauses == 1
 
 
-def test_a_job_once_begun_keeps_its_gpus() -> None:
-    """A cluster can change its power cap, not how many GPUs it holds."""
-    points = [
-        {"pool": "a100", "gpus": 1, "kw": 1.0},
-        {"pool": "a100", "gpus": 1, "kw": 0.6, "speed": 0.8, "power_cap_w": 200},
-        {"pool": "a100", "gpus": 2, "kw": 2.0, "speed": 1.8},
-    ]
+MANY_POINTS = [
+    {"pool": "a100", "gpus": 1, "kw": 1.0, "batch_size": 8},
+    {"pool": "a100", "gpus": 1, "kw": 1.0, "speed": 1.2, "batch_size": 32},
+    {"pool": "a100", "gpus": 1, "kw": 0.6, "speed": 0.9, "batch_size": 32, "power_cap_w": 200},
+    {"pool": "a100", "gpus": 2, "kw": 2.0, "speed": 1.8, "batch_size": 32},
+]
+
+
+@pytest.mark.parametrize(
+    ("how", "begun_at", "offered"),
+    [
+        ({}, None, [0, 1, 2, 3]),
+        ({}, "a100x1/b32", [0, 1, 2, 3]),
+        ({"is_elastic": True}, None, [0, 3]),
+        ({"is_elastic": True}, "a100x1/b32", [1, 2, 3]),
+        ({"suspend_by": "freeze"}, None, [0, 1, 2, 3]),
+        ({"suspend_by": "freeze"}, "a100x1/b32", [1, 2]),
+        ({"suspend_by": "freeze", "is_elastic": True}, None, [0]),
+        ({"suspend_by": "freeze", "is_elastic": True}, "a100x1/b32", [1, 2]),
+    ],
+)
+def test_a_plan_is_offered_the_points_that_dispatch_can_bring_about(
+    how: dict[str, Any], begun_at: str | None, offered: list[int]
+) -> None:
+    """Another batch size or other GPUs take a restart, and a frozen job has none."""
     standing = to_plan(
-        site="DE", point="a100x1", had_started=True, operating_points=points, **PAUSABLE
+        site="DE",
+        point=begun_at,
+        had_started=begun_at is not None,
+        operating_points=MANY_POINTS,
+        **how,
+        **PAUSABLE,
     )
-    names = [point.name for point in only(made(standing)).points]
-    assert names == ["DE/a100x1", "DE/a100x1@200W"]
+    expected = [standing.spec.operating_points[index].name for index in offered]
+    assert [point.name for point in only(made(standing)).points] == [f"DE/{n}" for n in expected]
 
 
 def running(left_h: float, **changes: Any) -> JobToPlan:

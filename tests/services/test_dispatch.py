@@ -22,7 +22,8 @@ from scheduler.services.outside import Outside
 from scheduler.services.planning import make_document, store_result
 from scheduler.services.planning_inputs import read_inputs
 from scheduler.services.planning_queue import Lease
-from tests.services.builders import START, fleet_spec, site_spec
+from scheduler.services.work import work_done_hours
+from tests.services.builders import START, fleet_spec, job_spec, site_spec
 from tests.services.fakes import FakeBattery, FakeCluster
 from tests.services.play import HOUR, PAUSABLE, Play, runs
 from tests.services.scene import Scene, propose, put_in_force
@@ -298,6 +299,33 @@ def test_a_power_cap_follows_the_plan(play: Play) -> None:
     row = play.scene.job(job)
     assert (row.point, row.work_done_hours) == ("a100x1@200W", pytest.approx(1.0))
     assert [kind for kind, _ in play.commands()] == [CommandKind.SUBMIT, CommandKind.POWER_CAP]
+
+
+def test_gpus_and_batch_size_follow_the_plan(play: Play) -> None:
+    """One GPU in hour 0, two from then on: paused, and at the next tick resumed on two."""
+    points = [
+        {"pool": "a100", "gpus": 1, "kw": 1.0},
+        {"pool": "a100", "gpus": 2, "kw": 2.0, "speed": 2.0, "batch_size": 64},
+    ]
+    job = play.scene.submit(
+        operating_points=points, is_elastic=True, work_hours=5.0, pausing={"restart_minutes": 0}
+    )
+    wide = "DE/a100x2/b64"
+    put_in_force(play.scene, Placement("train", "DE", (Run("DE/a100x1", 0, 1), Run(wide, 1, 3))))
+    play.at(0)
+    play.at(1)
+    play.at(1.01)
+    play.at(1.02)
+    there = play.cluster.jobs[str(job)]
+    assert (there.state, there.gpus, there.starts) == (JobState.RUNNING, 2, 2)
+    assert play.cluster.orders[str(job)].environment["GRIDTIDE_BATCH_SIZE"] == "64"
+    play.at(2.02)
+    row = play.scene.job(job)
+    assert (row.status, row.point) == (JobStatus.RUNNING, "a100x2/b64")
+    assert work_done_hours(row, job_spec(operating_points=points), play.scene.at) == (
+        pytest.approx(1.01 + 2.0)
+    )
+    assert play.kinds() == [CommandKind.SUBMIT, CommandKind.SUSPEND, CommandKind.RESUME]
 
 
 def test_batteries_are_told_once_a_slot(sessions: SessionFactory) -> None:

@@ -10,15 +10,8 @@ import pytest
 
 from connectors.types import JobObservation, JobState
 from scheduler.db.models import CommandKind, JobStatus
-from scheduler.services.dispatch_decide import (
-    NOTHING,
-    Command,
-    Decision,
-    JobSnapshot,
-    Situation,
-    decide,
-    latest_safe_start,
-)
+from scheduler.services.dispatch_decide import decide, latest_safe_start
+from scheduler.services.dispatch_types import NOTHING, Command, Decision, JobSnapshot, Situation
 from scheduler.services.dispatch_wants import Aim, Want
 from tests.services.builders import START, job_spec
 
@@ -50,9 +43,11 @@ def want(aim: Aim, site: str = "DE", point: str = "a100x1") -> Want:
     return Want(aim, site, point)
 
 
-def seen(state: JobState = JobState.RUNNING, cap: float | None = None) -> JobObservation:
+def seen(
+    state: JobState = JobState.RUNNING, cap: float | None = None, gpus: int = 1
+) -> JobObservation:
     """What the cluster says."""
-    return JobObservation(str(KEY), state, "a100", 1, cap, None, None, None, 1)
+    return JobObservation(str(KEY), state, "a100", gpus, cap, None, None, None, 1)
 
 
 def kinds(decision: Decision) -> list[tuple[CommandKind, str]]:
@@ -152,19 +147,74 @@ def test_a_contiguous_job_that_somebody_stopped_goes_on() -> None:
     ]
 
 
-def test_a_cap_is_lifted_as_well_as_set_but_gpus_stay() -> None:
-    """The plan's point has no cap; another of its points has two GPUs."""
-    points = [
-        {"pool": "a100", "gpus": 1, "kw": 1.0},
-        {"pool": "a100", "gpus": 2, "kw": 2.0, "speed": 2.0},
-    ]
-    job = snapshot(JobStatus.RUNNING, "DE", operating_points=points)
+POINTS = [
+    {"pool": "a100", "gpus": 1, "kw": 1.0},
+    {"pool": "a100", "gpus": 2, "kw": 2.0, "speed": 2.0},
+    {"pool": "a100", "gpus": 1, "kw": 1.0, "speed": 1.2, "batch_size": 64},
+]
+
+
+def test_a_cap_is_lifted_as_well_as_set() -> None:
+    """The plan's point has no cap."""
+    job = snapshot(JobStatus.RUNNING, "DE", operating_points=POINTS)
     lifted = decide(job, want(Aim.RUN), seen(cap=200.0), situation(1))
     assert lifted.commands == (
         Command(CommandKind.POWER_CAP, "DE", KEY, "a100x1", power_cap_w=None),
     )
     assert decide(job, want(Aim.RUN), seen(), situation(1)) == NOTHING
-    assert decide(job, want(Aim.RUN, point="a100x2"), seen(cap=200.0), situation(1)) == NOTHING
+
+
+@pytest.mark.parametrize("point", ["a100x2", "a100x1/b64"])
+def test_for_other_gpus_or_another_batch_size_an_elastic_job_is_paused(point: str) -> None:
+    """And goes on so: another process, told what the plan says."""
+    how: dict[str, Any] = {"operating_points": POINTS, "is_elastic": True, **PAUSABLE}
+    job = snapshot(JobStatus.RUNNING, "DE", **how)
+    wanted = want(Aim.RUN, point=point)
+    assert kinds(decide(job, wanted, seen(), situation(1))) == [(CommandKind.SUSPEND, "DE")]
+    paused = snapshot(JobStatus.SUSPENDED, "DE", **how)
+    (command,) = decide(paused, wanted, seen(JobState.SUSPENDED, gpus=0), situation(1)).commands
+    assert (command.kind, command.point) == (CommandKind.RESUME, point)
+    assert command.order is not None
+    assert command.order.gpus == (2 if point == "a100x2" else 1)
+    batch = {"GRIDTIDE_BATCH_SIZE": "64"} if point == "a100x1/b64" else {}
+    assert command.order.environment == {"GRIDTIDE_JOB": "train"} | batch
+    assert command.gpus_to_take == ("a100", command.order.gpus)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"is_elastic": False, **PAUSABLE},
+        {"is_elastic": True},
+        {"is_elastic": True, "suspend_by": "freeze", **PAUSABLE},
+    ],
+)
+def test_no_other_job_is_paused_for_another_point(how: dict[str, Any]) -> None:
+    """One that keeps its point, one that cannot pause, one that would stay in memory."""
+    job = snapshot(JobStatus.RUNNING, "DE", operating_points=POINTS, **how)
+    assert decide(job, want(Aim.RUN, point="a100x2"), seen(), situation(1)) == NOTHING
+
+
+def test_an_elastic_job_runs_on_until_there_are_gpus_for_more() -> None:
+    """It has one and wants two: with one more free it is paused."""
+    job = snapshot(JobStatus.RUNNING, "DE", operating_points=POINTS, is_elastic=True, **PAUSABLE)
+    wanted = want(Aim.RUN, point="a100x2")
+    assert decide(job, wanted, seen(), situation(1, DE=0)) == NOTHING
+    assert decide(job, wanted, seen(), situation(1, DE=1)).commands != ()
+
+
+def test_a_frozen_job_goes_on_as_it_was() -> None:
+    """Its GPUs are held, and its process is the same; its cap may change."""
+    points = [*POINTS, {"pool": "a100", "gpus": 1, "kw": 0.6, "speed": 0.7, "power_cap_w": 200}]
+    paused = snapshot(
+        JobStatus.SUSPENDED, "DE", operating_points=points, suspend_by="freeze", **PAUSABLE
+    )
+    for point, goes_on_at in (("a100x2", "a100x1"), ("a100x1@200W", "a100x1@200W")):
+        decided = decide(
+            paused, want(Aim.RUN, point=point), seen(JobState.SUSPENDED), situation(1, DE=0)
+        )
+        (command,) = decided.commands
+        assert (command.point, command.gpus_to_take) == (goes_on_at, ("a100", 0))
 
 
 def test_a_cancelled_job_no_cluster_has_is_over_at_once() -> None:

@@ -225,7 +225,7 @@ def test_a_paused_job_waits_for_its_gpus_without_asking(play: Play) -> None:
     second = play.scene.submit("second", **eight)
     for job in (first, second):
         play.change(job, status=JobStatus.SUSPENDED, site="DE", point="a100x8", starts=1)
-        play.cluster.add_suspended(str(job), "a100", 8)
+        play.cluster.add_suspended(str(job), "a100")
     play.at(22)
     play.at(22.1)
     assert play.commands() == [(CommandKind.RESUME, CommandOutcome.DONE)]
