@@ -65,8 +65,8 @@ def example(folder: Path, second_job: str = "") -> Path:
 
 
 def run_demo(tmp_path: Path, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    """Carry out two hours in four seconds."""
-    pace = ("--hours", "2", "--seconds-per-hour", "2")
+    """Carry out two hours in three seconds."""
+    pace = ("--hours", "2", "--seconds-per-hour", "1.5")
     return subprocess.run(
         [
             sys.executable,
@@ -89,7 +89,11 @@ def run_demo(tmp_path: Path, folder: Path, *more: str) -> subprocess.CompletedPr
 
 
 def test_the_day_is_planned_and_carried_out(tmp_path: Path) -> None:
-    """Both jobs run in the cheap hours, as real processes, through a database of the demo's own."""
+    """Both jobs run in the cheap hours, as real processes, through a database of the demo's own.
+
+    A second demo in the same folder starts anew; there a job fails: the text says so, and the exit
+    code is that of a plan not kept.
+    """
     ended = run_demo(tmp_path, example(tmp_path / "example"), "--json")
     assert ended.returncode == ExitCode.OK, ended.stderr
     result: dict[str, Any] = json.loads(ended.stdout)
@@ -100,16 +104,10 @@ def test_the_day_is_planned_and_carried_out(tmp_path: Path) -> None:
     assert (tmp_path / "plan.html").stat().st_size > 10_000
     assert json.loads((tmp_path / "plan.json").read_text())
     assert (tmp_path / "state" / "gridtide.db").is_file()
-
-
-def test_a_job_that_fails_is_not_passed_over(tmp_path: Path) -> None:
-    """The text says so, and the exit code is that of a plan not kept. A second demo starts anew."""
-    folder = example(tmp_path / "example", "raise SystemExit(3)")
-    ended = run_demo(tmp_path, folder)
+    ended = run_demo(tmp_path, example(tmp_path / "failing", "raise SystemExit(3)"))
     assert ended.returncode == ExitCode.MISSED, ended.stderr
-    assert "1 failed" in ended.stdout
+    assert "1 failed, 1 succeeded" in ended.stdout
     assert "run-now" in ended.stdout
-    assert run_demo(tmp_path, folder).returncode == ExitCode.MISSED
 
 
 def test_without_an_example_it_says_what_is_missing(tmp_path: Path) -> None:
