@@ -12,6 +12,7 @@ from scheduler.api import (
     fleet,
     grid_events,
     health,
+    job_logs,
     jobs,
     keys,
     metrics,
@@ -35,6 +36,7 @@ _ROUTERS = (
     plan_parts.router,
     schedule.router,
     jobs.router,
+    job_logs.router,
     explanations.router,
     signals.router,
     grid_events.router,
@@ -51,6 +53,7 @@ def create_app(context: ApiContext) -> FastAPI:
     app = FastAPI(title="Gridtide", version=version("gridtide"), docs_url=None, redoc_url=None)
     app.state.context = context
     app.state.registry = CollectorRegistry()
+    app.state.log_followers = job_logs.Followers()
     app.openapi = openapi_of(app, context)  # type: ignore[method-assign]
     for router in _ROUTERS:
         app.include_router(router)

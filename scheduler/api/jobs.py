@@ -1,23 +1,19 @@
-"""Jobs: submit, list, look at, cancel; their logs; and why a job runs where and when it does."""
+"""Jobs: submit, list, look at, cancel."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Response, status
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi import APIRouter, Header, Query, Response, status
 from pydantic import Field
 
-from connectors.protocols import Cluster
 from scheduler.api.auth import SubmitterDep
-from scheduler.api.context import ContextDep, NowDep, PageDep, SessionDep
+from scheduler.api.context import NowDep, PageDep, SessionDep
 from scheduler.api.views import PageView, SiteQuery, View, page_view, seen_before
 from scheduler.db.models import Job, JobStatus, Role
-from scheduler.services import fleet, jobs
-from scheduler.services.errors import Conflict, NotFound
+from scheduler.services import jobs
 from scheduler.services.jobs import JobFilter
 from scheduler.services.keys import Caller
 from scheduler.specs import JobSpec
@@ -123,41 +119,3 @@ def _view(job: Job, caller: Caller) -> JobView:
         return view
     hidden = dict.fromkeys(view.spec.environment, HIDDEN)
     return view.model_copy(update={"spec": view.spec.model_copy(update={"environment": hidden})})
-
-
-def _log_of(
-    job: str, session: SessionDep, _caller: SubmitterDep, context: ContextDep
-) -> tuple[Cluster, str]:
-    """Find the cluster that runs ``job`` and the key it knows it by."""
-    found = jobs.find_job(session, job)
-    if found.site is None:
-        raise Conflict(f"job {found.name} is {found.status.value}: it has not been started yet")
-    clusters = context.outside_of(fleet.required_spec(session)).clusters
-    if found.site not in clusters:
-        raise NotFound("cluster for site", found.site)
-    return clusters[found.site], str(found.id)
-
-
-@router.get(
-    "/{job}/logs",
-    response_class=PlainTextResponse,
-    responses={200: {"description": "What the job wrote, one line after the other."}},
-)
-async def job_logs(
-    log: Annotated[tuple[Cluster, str], Depends(_log_of, scope="function")],
-    follow: Annotated[bool, Query(description="Go on until the job ends.")] = False,
-) -> StreamingResponse:
-    """Show what the job wrote, oldest line first, through all its runs."""
-    cluster, key = log
-    lines = cluster.logs(key, follow=follow)
-    # Asked for before the answer begins, so that a cluster that refuses is an error, not a stub.
-    first = await anext(lines, None)
-    return StreamingResponse(_text(first, lines), media_type="text/plain; charset=utf-8")
-
-
-async def _text(first: str | None, rest: AsyncIterator[str]) -> AsyncIterator[str]:
-    if first is None:
-        return
-    yield f"{first}\n"
-    async for line in rest:
-        yield f"{line}\n"

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from connectors.errors import ConnectorError, Unavailable
 from scheduler.api.auth import Unauthenticated
+from scheduler.api.job_logs import TooManyFollowers
 from scheduler.db.outage import DATABASE_AWAY, DATABASE_BUSY
 from scheduler.services.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
 
@@ -77,6 +78,9 @@ _KINDS: dict[type[Exception], _Kind] = {
     Conflict: _Kind(HTTPStatus.CONFLICT, "conflict"),
     Unavailable: _Kind(
         HTTPStatus.SERVICE_UNAVAILABLE, "cluster-unavailable", {"Retry-After": str(RETRY_AFTER_S)}
+    ),
+    TooManyFollowers: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "busy", {"Retry-After": str(RETRY_AFTER_S)}
     ),
     ConnectorError: _Kind(HTTPStatus.BAD_GATEWAY, "cluster-refused"),
 }
