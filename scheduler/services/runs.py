@@ -77,7 +77,8 @@ def request_run(
     Conflict
         The trigger key was used for another request.
     """
-    run, created = session.scalar(_of_key(request.trigger_key)), False
+    created = False
+    run = session.scalar(_of_key(request.trigger_key))
     if run is None:
         _require_slot_ahead(request.window_start, slot_minutes, now)
         run, created = queue_run(session, request, now)
@@ -86,7 +87,7 @@ def request_run(
     return run, created
 
 
-def _of_key(trigger_key: str) -> Select[tuple[PlanningRun]]:
+def _of_key(trigger_key: str) -> Select[PlanningRun]:
     return select(PlanningRun).where(PlanningRun.trigger_key == trigger_key)
 
 
