@@ -3,7 +3,7 @@
 from optimizer import baselines
 from optimizer.dispatch import StorageFlows, dispatch, settled_plan
 from optimizer.errors import InvalidProblem, OptimizerError, PlanRefused, SolverFailed
-from optimizer.explain import Alternative, Explanation, explain
+from optimizer.explain import Alternative, Explainer, Explanation, explain
 from optimizer.horizon import Horizon
 from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin, slots_to_do
 from optimizer.pieces import Piece, links_of, pieces_of, restarts_of, transfer_to
@@ -48,6 +48,7 @@ __all__ = [
     "Breach",
     "CapacityLimit",
     "Ceilings",
+    "Explainer",
     "Explanation",
     "Generator",
     "GridConnection",

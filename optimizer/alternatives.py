@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,6 +39,8 @@ class Stand:
         What the other jobs leave.
     must_end
         Slot by whose start it must be done, and the job that then starts; the deadline has no job.
+    name_slot
+        How to write the start of a slot.
     """
 
     room: Room
@@ -45,23 +49,7 @@ class Stand:
     it_eur_per_kwh: Floats
     gpu_eur_per_gpu_hour: dict[PoolKey, Floats]
     must_end: tuple[int, str | None]
-
-    @classmethod
-    def of(cls, problem: Problem, plan: Plan, job: Job) -> Stand:
-        """Take ``job`` out of ``plan`` and leave the rest."""
-        room = Room.of(problem)
-        jobs = {other.name: other for other in problem.jobs}
-        followers = []
-        for placement in plan.placements:
-            if placement.job != job.name:
-                room.put(jobs[placement.job], placement)
-                if job.name in jobs[placement.job].after:
-                    followers.append((placement.start_slot, placement.job))
-        deadline = min(job.deadline_slot, problem.horizon.n_slots)
-        must_end: tuple[int, str | None] = min(followers, default=(deadline, None))
-        if must_end[0] > deadline:
-            must_end = (deadline, None)
-        return cls(room, job, plan.placement(job.name), *_prices(problem, plan), must_end)
+    name_slot: Callable[[int], str]
 
     @property
     def cost_eur(self) -> float:
@@ -108,6 +96,52 @@ class Stand:
         if not windows:
             return None
         return Window(windows[-1].start_slot, self.must_end[0])
+
+
+@dataclass(frozen=True, slots=True)
+class FilledPlan:
+    """A plan put into a room, from which one job after another is taken out and put back.
+
+    ``followers`` are the starts of the jobs that come after each job, with their names.
+    """
+
+    room: Room
+    placements: Mapping[str, Placement]
+    followers: Mapping[str, Sequence[tuple[int, str]]]
+    it_eur_per_kwh: Floats
+    gpu_eur_per_gpu_hour: dict[PoolKey, Floats]
+
+    @classmethod
+    def of(cls, problem: Problem, plan: Plan) -> FilledPlan:
+        """Put every placement of ``plan`` in."""
+        placements = {placement.job: placement for placement in plan.placements}
+        followers: dict[str, list[tuple[int, str]]] = {}
+        for job in problem.jobs:
+            if job.name in placements:
+                for before in job.after:
+                    start = placements[job.name].start_slot
+                    followers.setdefault(before, []).append((start, job.name))
+        room = Room.filled(problem, plan.placements)
+        return cls(room, placements, followers, *_prices(problem, plan))
+
+    @contextmanager
+    def without(self, job: Job, name_slot: Callable[[int], str]) -> Iterator[Stand]:
+        """Take ``job`` out and leave the rest; it is put back in the end."""
+        placement = self.placements.get(job.name)
+        deadline = min(job.deadline_slot, self.room.problem.horizon.n_slots)
+        must_end: tuple[int, str | None] = min(
+            self.followers.get(job.name, ()), default=(deadline, None)
+        )
+        if must_end[0] > deadline:
+            must_end = (deadline, None)
+        prices = self.it_eur_per_kwh, self.gpu_eur_per_gpu_hour
+        if placement is not None:
+            self.room.put(job, placement, sign=-1)
+        try:
+            yield Stand(self.room, job, placement, *prices, must_end, name_slot)
+        finally:
+            if placement is not None:
+                self.room.put(job, placement)
 
 
 def _prices(problem: Problem, plan: Plan) -> tuple[Floats, dict[PoolKey, Floats]]:
@@ -164,10 +198,11 @@ def blocked_by(stand: Stand, placement: Placement) -> tuple[str, ...]:
         if name not in room.ends:
             reasons.append(f"job {name}, which it must wait for, is not served")
         elif room.ends[name] > placement.start_slot:
-            reasons.append(f"job {name}, which it must wait for, ends in slot {room.ends[name]}")
+            end = stand.name_slot(room.ends[name])
+            reasons.append(f"job {name}, which it must wait for, ends at {end}")
     must_end, follower = stand.must_end
     if follower is not None and placement.end_slot > must_end:
-        reasons.append(f"job {follower}, which waits for it, starts in slot {must_end}")
+        reasons.append(f"job {follower}, which waits for it, starts at {stand.name_slot(must_end)}")
     for key in dict.fromkeys(
         (job.point(run.point).site, job.point(run.point).pool) for run in placement.runs
     ):
@@ -178,7 +213,7 @@ def blocked_by(stand: Stand, placement: Placement) -> tuple[str, ...]:
     over = np.flatnonzero((added > spare + 1e-6) & (added > 0.0))
     if len(over):
         reasons.append(
-            f"the supply of {placement.site} cannot carry it in {_spans(over)}:"
+            f"the supply of {placement.site} cannot carry it {_spans(over, stand.name_slot)}:"
             f" {float((added - spare)[over].max()):.1f} kW too little"
         )
     return tuple(reasons)
@@ -193,16 +228,17 @@ def _full(stand: Stand, placement: Placement, key: PoolKey) -> list[str]:
     if not len(short):
         return []
     lack = float((needed - stand.room.free_gpus[key])[short].max())
-    return [f"GPUs of {key[0]}/{key[1]} are full in {_spans(short)} ({lack:g} too few)"]
+    return [
+        f"GPUs of {key[0]}/{key[1]} are full {_spans(short, stand.name_slot)} ({lack:g} too few)"
+    ]
 
 
-def _spans(slots: NDArray[np.int64]) -> str:
-    """Write slot numbers as spans: ``slots 3-5, 8``."""
+def _spans(slots: NDArray[np.int64], name_slot: Callable[[int], str]) -> str:
+    """Write slots as spans of time: ``from slot 3 to slot 6, from slot 8 to slot 9``."""
     breaks = np.flatnonzero(np.diff(slots) > 1)
     firsts = slots[np.concatenate(([0], breaks + 1))]
     lasts = slots[np.concatenate((breaks, [len(slots) - 1]))]
-    spans = [
-        f"{first}" if first == last else f"{first}-{last}"
+    return ", ".join(
+        f"from {name_slot(int(first))} to {name_slot(int(last) + 1)}"
         for first, last in zip(firsts, lasts, strict=True)
-    ]
-    return ("slot " if len(slots) == 1 else "slots ") + ", ".join(spans)
+    )

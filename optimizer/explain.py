@@ -7,11 +7,11 @@ the site and slot. The rest of the plan is taken as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from optimizer.alternatives import Stand, blocked_by, earliest, free_offer, open_offer
-from optimizer.jobs import OperatingPoint
+from optimizer.alternatives import FilledPlan, Stand, blocked_by, earliest, free_offer, open_offer
+from optimizer.jobs import Job, OperatingPoint
 from optimizer.pieces import transfer_to, usable_points
 from optimizer.placements.priced import Offer, Window, cheapest_at
 from optimizer.plan import Placement, Plan
@@ -83,20 +83,37 @@ def explain(
     KeyError
         The problem has no such job.
     """
-    job = next((job for job in problem.jobs if job.name == job_name), None)
-    if job is None:
-        raise KeyError(job_name)
-    stand = Stand.of(problem, plan, job)
-    alternatives = tuple(_distinct(stand, _alternatives(stand)))
-    return Explanation(
-        job=job.name,
-        placement=stand.placement,
-        cost_eur=stand.cost_eur,
-        carbon_kg=stand.carbon_kg,
-        at_slot_prices=plan.prices is not None,
-        alternatives=alternatives,
-        reason=_reason(stand, plan, alternatives, name_slot),
-    )
+    return Explainer.of(problem, plan).explain(job_name, name_slot)
+
+
+@dataclass(frozen=True, slots=True)
+class Explainer:
+    """Explains one job of a plan after another; setting it up costs as much as many of them."""
+
+    plan: Plan
+    jobs: Mapping[str, Job]
+    filled: FilledPlan
+
+    @classmethod
+    def of(cls, problem: Problem, plan: Plan) -> Explainer:
+        """Get ready for the jobs of ``problem``."""
+        jobs = {job.name: job for job in problem.jobs}
+        return cls(plan, jobs, FilledPlan.of(problem, plan))
+
+    def explain(self, job_name: str, name_slot: Callable[[int], str] = _plain_slot) -> Explanation:
+        """Explain one job; see ``explain``."""
+        job = self.jobs[job_name]
+        with self.filled.without(job, name_slot) as stand:
+            alternatives = tuple(_distinct(stand, _alternatives(stand)))
+            return Explanation(
+                job=job.name,
+                placement=stand.placement,
+                cost_eur=stand.cost_eur,
+                carbon_kg=stand.carbon_kg,
+                at_slot_prices=self.plan.prices is not None,
+                alternatives=alternatives,
+                reason=_reason(stand, self.plan, alternatives),
+            )
 
 
 def _alternatives(stand: Stand) -> Iterator[Alternative]:
@@ -181,14 +198,10 @@ def _distinct(stand: Stand, alternatives: Iterator[Alternative]) -> Iterator[Alt
             yield other
 
 
-def _reason(
-    stand: Stand,
-    plan: Plan,
-    alternatives: tuple[Alternative, ...],
-    name_slot: Callable[[int], str],
-) -> str:
+def _reason(stand: Stand, plan: Plan, alternatives: tuple[Alternative, ...]) -> str:
     """Say in a few sentences what decides where the job stands."""
-    sentences = [_where(stand, plan, name_slot)]
+    name_slot = stand.name_slot
+    sentences = [_where(stand, plan)]
     if stand.job.pin is not None:
         sentences.append("It is committed to this place already, so there is nothing to choose.")
     possible = [a for a in alternatives if not a.blocked_by and a.extra_eur is not None]
@@ -209,7 +222,7 @@ def _reason(
     return " ".join(sentences)
 
 
-def _where(stand: Stand, plan: Plan, name_slot: Callable[[int], str]) -> str:
+def _where(stand: Stand, plan: Plan) -> str:
     prices = "the plan's slot prices" if plan.prices is not None else "import prices"
     if stand.placement is None:
         why = next((u.reason for u in plan.unserved if u.job == stand.job.name), "not planned")
@@ -218,8 +231,8 @@ def _where(stand: Stand, plan: Plan, name_slot: Callable[[int], str]) -> str:
     place = stand.placement
     intensity = stand.room.problem.carbon_intensity_name
     return (
-        f"{stand.job.name} runs at {place.site} from {name_slot(place.start_slot)} until"
-        f" {name_slot(place.end_slot)}, which costs {stand.cost_eur:.2f} EUR at {prices} and"
+        f"{stand.job.name} runs at {place.site} from {stand.name_slot(place.start_slot)} until"
+        f" {stand.name_slot(place.end_slot)}, which costs {stand.cost_eur:.2f} EUR at {prices} and"
         f" emits {stand.carbon_kg:.1f} kg CO2 ({intensity} intensity)."
     )
 

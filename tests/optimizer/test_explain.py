@@ -7,7 +7,7 @@ import time
 import pytest
 
 from optimizer.dispatch import idle_dispatch, settled_plan
-from optimizer.explain import Alternative, Explanation, explain
+from optimizer.explain import Alternative, Explainer, Explanation, explain
 from optimizer.jobs import InputData, Pausing, Pin
 from optimizer.plan import Placement, Plan, Rung, SlotPrices, Unserved
 from optimizer.problem import Link, Problem, Weights
@@ -87,7 +87,7 @@ def test_full_gpus_block_by_slot_and_number() -> None:
         build.problem(job, other),
         build.placed("other", ("A/full", 0, 1), ("A/full", 2, 3)),
         build.placed("job", ("A/full", 3, 6)),
-    ) == ("GPUs of A/gpu are full in slots 0, 2 (2 too few)",)
+    ) == ("GPUs of A/gpu are full from slot 0 to slot 1, from slot 2 to slot 3 (2 too few)",)
 
 
 def test_the_supply_of_the_site_blocks_by_power() -> None:
@@ -100,7 +100,7 @@ def test_the_supply_of_the_site_blocks_by_power() -> None:
     )
     assert blocked(
         problem, build.placed("other", ("A/full", 0, 2)), build.placed("job", ("A/full", 2, 4))
-    ) == ("the supply of A cannot carry it in slots 0-1: 1.0 kW too little",)
+    ) == ("the supply of A cannot carry it from slot 0 to slot 2: 1.0 kW too little",)
 
 
 def test_precedence_blocks_in_both_directions() -> None:
@@ -119,10 +119,10 @@ def test_precedence_blocks_in_both_directions() -> None:
     )
     told = explain(problem, plan, "job")
     (soonest,) = find(told, "as early as possible")
-    assert soonest.blocked_by == ("job before, which it must wait for, ends in slot 2",)
+    assert soonest.blocked_by == ("job before, which it must wait for, ends at slot 2",)
     (cheapest,) = (a for a in find(told, "at site A") if a.blocked_by)
     assert cheapest.start_slot == 6
-    assert cheapest.blocked_by == ("job after, which waits for it, starts in slot 5",)
+    assert cheapest.blocked_by == ("job after, which waits for it, starts at slot 5",)
 
 
 def test_deadline_and_data_rule_out_a_site_altogether() -> None:
@@ -170,7 +170,7 @@ def test_the_reason_reads_as_english_with_units_and_the_callers_times() -> None:
         "job runs at A from 02:00 until 04:00, which costs 4.00 EUR at import prices and emits"
         " 100.0 kg CO2 (location-based average intensity)."
         " The earliest possible start, 00:00 at A (A/full), would cost 6.00 EUR more and emit"
-        " 0.0 kg CO2 more, but GPUs of A/gpu are full in slots 0-1 (1 too few)."
+        " 0.0 kg CO2 more, but GPUs of A/gpu are full from 00:00 to 02:00 (1 too few)."
     )
 
 
@@ -217,3 +217,19 @@ def test_an_explanation_takes_milliseconds() -> None:
     began = time.perf_counter()
     explain(problem, plan, "job-7")
     assert time.perf_counter() - began < 0.5
+
+
+def test_one_explainer_tells_of_every_job_what_explain_tells() -> None:
+    """Each job is put back where it was before the next one is taken out."""
+    jobs = [build.job(f"j{k}", points=(build.point(gpus=2),)) for k in range(3)]
+    last = build.job("last", after=("j0",))
+    problem = build.problem(*jobs, last)
+    plan = plan_of(
+        problem,
+        *(build.placed(f"j{k}", ("A/full", 2 * k, 2 * k + 2)) for k in range(2)),
+        build.placed("last", ("A/full", 6, 8)),
+    )
+    explainer = Explainer.of(problem, plan)
+    for _ in range(2):
+        for job in problem.jobs:
+            assert explainer.explain(job.name) == explain(problem, plan, job.name)
