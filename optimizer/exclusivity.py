@@ -8,9 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.checks import Series
 from optimizer.energy.generators import has_commitment
 from optimizer.problem import Problem
 from optimizer.sites import Site
+from optimizer.tariffs import site_import_eur_per_kwh
+
+Bools = NDArray[np.bool_]
 
 MARGIN_EUR_PER_MWH = 0.1
 """What doing both at once must at least cost to be left to the LP, well above its tolerance."""
@@ -27,7 +34,8 @@ class Exclusivity:
     Attributes
     ----------
     import_most_kw, export_most_kw
-        No more than this can flow while the other does not [slot].
+        No more than this can flow while the other does not [slot]; import by its limit alone
+        where no slot needs a binary.
     import_or_export_slots
         Slots that need a binary between import and export.
     charge_or_discharge_slots
@@ -66,20 +74,9 @@ def exclusivity(problem: Problem, site: Site) -> Exclusivity:
     export_most = tuple(
         min(site.grid.export_limit_kw[t], max(0.0, own_kw[t] - site.base_load_kw[t])) for t in slots
     )
-    charge_kw = sum(unit.charge_max_kw for unit in site.storage)
-    import_most = tuple(
-        min(
-            site.grid.import_limit_kw[t],
-            ROOM * (site.base_load_kw[t] + site.pue[t] * _most_it_kw(problem, site, t) + charge_kw)
-            + 1.0,
-        )
-        for t in slots
-    )
-    both = tuple(
-        t
-        for t in slots
-        if min(import_most[t], export_most[t]) > 0 and _both_may_pay(problem, site, t)
-    )
+    can_flow = (np.array(site.grid.import_limit_kw) > 0) & (np.array(export_most) > 0)
+    both = _slots_where(can_flow & _both_may_pay(problem, site))
+    import_most = _import_most_kw(problem, site) if both else site.grid.import_limit_kw
     return Exclusivity(import_most, export_most, both, _slots_that_may_burn(problem, site))
 
 
@@ -91,45 +88,61 @@ def _own_supply_kw(site: Site, slot: int) -> float:
     )
 
 
-def _most_it_kw(problem: Problem, site: Site, slot: int) -> float:
-    """Bound the IT load of a slot: all jobs that may be there, however little they share."""
-    idle = sum(pool.idle_kw_per_gpu * pool.gpus[slot] for pool in site.pools)
-    links = [link for link in problem.links if link.to_site == site.name]
-    most = idle
+def _import_most_kw(problem: Problem, site: Site) -> Series:
+    """Bound the import of each slot by its limit, and by what could ever be drawn."""
+    charge_kw = sum(unit.charge_max_kw for unit in site.storage)
+    drawn_kw = np.array(site.base_load_kw) + np.array(site.pue) * _most_it_kw(problem, site)
+    most = np.minimum(site.grid.import_limit_kw, ROOM * (drawn_kw + charge_kw) + 1.0)
+    return tuple(most.tolist())
+
+
+def _most_it_kw(problem: Problem, site: Site) -> NDArray[np.float64]:
+    """Bound the IT load [slot]: all jobs that may be there, however little they share."""
+    hours = problem.horizon.slot_hours
+    most = np.zeros(problem.horizon.n_slots)
+    for pool in site.pools:
+        most += pool.idle_kw_per_gpu * np.array(pool.gpus)
+    moving_kwh_per_gb: dict[str, float] = {
+        link.from_site: link.kwh_per_gb for link in problem.links if link.to_site == site.name
+    }
     for job in problem.jobs:
-        if not job.release_slot <= slot < job.deadline_slot:
-            continue
         restart_kwh = job.pausing.restart_kwh if job.pausing is not None else 0.0
         running = max((p.power_kw for p in job.points if p.site == site.name), default=0.0)
-        moving = max(
-            (
-                job.data.size_gb * link.kwh_per_gb
-                for link in links
-                if job.data is not None and job.data.site == link.from_site
-            ),
-            default=0.0,
-        )
-        most += running + (restart_kwh + moving) / problem.horizon.slot_hours
+        moving = 0.0
+        if job.data is not None:
+            moving = job.data.size_gb * moving_kwh_per_gb.get(job.data.site, 0.0)
+        most[job.release_slot : job.deadline_slot] += running + (restart_kwh + moving) / hours
     return most
 
 
-def _import_eur_per_mwh(problem: Problem, site: Site, slot: int) -> float:
-    """Return the weighted cost of importing, carbon included."""
-    weights, grid = problem.weights, site.grid
-    return (
-        weights.energy * grid.import_price_eur_per_mwh[slot]
-        + weights.network * grid.network_fee_eur_per_mwh[slot]
-        + weights.carbon_eur_per_t * grid.carbon_g_per_kwh[slot] / 1000.0
+def _both_may_pay(problem: Problem, site: Site) -> Bools:
+    """Where importing and exporting at once may be worth it [slot]."""
+    grid, weight = site.grid, problem.weights.energy
+    export = np.array(grid.export_price_eur_per_mwh)
+    margin = 1000.0 * site_import_eur_per_kwh(problem, site) - weight * export
+    pays: Bools = margin < MARGIN_EUR_PER_MWH
+    if problem.ceilings.cost_ceiling_eur is not None:
+        pays |= _money_eur_per_mwh(site) < export
+    return pays
+
+
+def _paid_to_import(problem: Problem, site: Site) -> Bools:
+    """Where importing more makes a plan cheaper, or eases a cost ceiling [slot]."""
+    is_paid: Bools = site_import_eur_per_kwh(problem, site) < 0
+    if problem.ceilings.cost_ceiling_eur is not None:
+        is_paid |= _money_eur_per_mwh(site) < 0
+    return is_paid
+
+
+def _money_eur_per_mwh(site: Site) -> NDArray[np.float64]:
+    money: NDArray[np.float64] = np.array(site.grid.import_price_eur_per_mwh) + np.array(
+        site.grid.network_fee_eur_per_mwh
     )
+    return money
 
 
-def _both_may_pay(problem: Problem, site: Site, slot: int) -> bool:
-    grid = site.grid
-    export = grid.export_price_eur_per_mwh[slot]
-    margin = _import_eur_per_mwh(problem, site, slot) - problem.weights.energy * export
-    money = grid.import_price_eur_per_mwh[slot] + grid.network_fee_eur_per_mwh[slot] - export
-    has_ceiling = problem.ceilings.cost_ceiling_eur is not None
-    return margin < MARGIN_EUR_PER_MWH or (has_ceiling and money < 0)
+def _slots_where(is_there: Bools) -> tuple[int, ...]:
+    return tuple(np.flatnonzero(is_there).tolist())
 
 
 def _slots_that_may_burn(problem: Problem, site: Site) -> tuple[int, ...]:
@@ -140,12 +153,5 @@ def _slots_that_may_burn(problem: Problem, site: Site) -> tuple[int, ...]:
     is_held_on = any(has_commitment(generator) for generator in site.generators)
     if min(wear) < MARGIN_EUR_PER_MWH or is_held_on:
         return slots
-    paid = [t for t in slots if _is_paid_to_import(problem, site, t)]
+    paid = _slots_where(_paid_to_import(problem, site))
     return slots[: paid[-1] + 1] if paid else ()
-
-
-def _is_paid_to_import(problem: Problem, site: Site, slot: int) -> bool:
-    grid = site.grid
-    money = grid.import_price_eur_per_mwh[slot] + grid.network_fee_eur_per_mwh[slot]
-    has_ceiling = problem.ceilings.cost_ceiling_eur is not None
-    return _import_eur_per_mwh(problem, site, slot) < 0 or (has_ceiling and money < 0)

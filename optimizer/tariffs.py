@@ -17,10 +17,11 @@ _NEGLIGIBLE_KW = 1e-9
 
 def import_eur_per_kwh(problem: Problem) -> Floats:
     """Energy, network fee and priced carbon of imported energy, weighted [site, slot]."""
-    return np.array([_import_eur_per_kwh(problem, site) for site in problem.sites])
+    return np.array([site_import_eur_per_kwh(problem, site) for site in problem.sites])
 
 
-def _import_eur_per_kwh(problem: Problem, site: Site) -> Floats:
+def site_import_eur_per_kwh(problem: Problem, site: Site) -> Floats:
+    """Return what importing costs ``site``, weighted, carbon included [slot]."""
     weights, grid = problem.weights, site.grid
     price: Floats = (
         weights.energy * np.asarray(grid.import_price_eur_per_mwh) / 1e3
@@ -32,7 +33,10 @@ def _import_eur_per_kwh(problem: Problem, site: Site) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class SiteTariff:
-    """Cost of one site's load by slot, with own supply first, as ``dispatch`` would serve it.
+    """Cost of one site's load by slot, with own supply first: a guide, close to ``dispatch``.
+
+    All generators together give any power at the price of the dearest; minimum loads, starts and
+    their order are left out. Settlement, not this, says what a plan costs.
 
     All but the scalars are [slot]. ``caps`` are contractual import limits: kW, and EUR/kWh above.
     """
@@ -67,7 +71,8 @@ class SiteTariff:
     def eur(self, load_kw: Floats, peak_kw: float, peak_slots: int) -> Floats:
         """Cost of ``load_kw`` [..., slot] in EUR per slot; negative load is fed into the grid.
 
-        An import above ``peak_kw`` bears the peak charge, shared over ``peak_slots`` slots.
+        An import above ``peak_kw`` bears the peak charge, shared over ``peak_slots`` slots: each
+        slot by itself, as if no other had raised the peak already.
         """
         fed_in = np.maximum(-load_kw, 0.0)
         net = np.maximum(load_kw, 0.0) - self.renewable_kw
@@ -117,7 +122,7 @@ def tariff_of(problem: Problem, site: Site) -> SiteTariff:
         renewable_kw=renewable,
         import_limit_kw=np.asarray(grid.import_limit_kw),
         export_limit_kw=np.asarray(grid.export_limit_kw),
-        import_eur_per_kwh=_import_eur_per_kwh(problem, site),
+        import_eur_per_kwh=site_import_eur_per_kwh(problem, site),
         export_eur_per_kwh=weights.energy * np.asarray(grid.export_price_eur_per_mwh) / 1e3,
         caps=caps,
         generator_kw=sum(generator.max_kw for generator in site.generators),

@@ -30,7 +30,8 @@ def operate_storage(
 ) -> StorageFlows:
     """Operate the batteries of ``site`` one after another against ``load_kw`` [slot].
 
-    ``load_kw`` is the facility load without batteries; imports above ``peak_kw`` are avoided.
+    ``load_kw`` is the facility load without batteries; imports above ``peak_kw`` are avoided more
+    than they need be: every slot bears the whole peak charge, though it is paid once.
     """
     charges, discharges, levels = [], [], []
     load = load_kw

@@ -17,7 +17,8 @@ from optimizer import (
     solve,
     verify,
 )
-from tests.optimizer.build import battery, generator, grid, peak, problem, site, solar
+from optimizer.exclusivity import exclusivity
+from tests.optimizer.build import battery, generator, grid, job, peak, point, problem, site, solar
 
 EXACT = SolveLimits(time_limit_s=30.0, mip_gap=0.0)
 
@@ -176,3 +177,18 @@ def test_a_cost_ceiling_limits_what_clean_energy_may_cost() -> None:
     )
     assert plan.flows[0].generator_kw[0] == pytest.approx((5.0,))
     assert plan.violations == ()
+
+
+def test_what_a_site_can_draw_bounds_its_import_only_where_a_binary_needs_it() -> None:
+    """2 kW of base, 3 and 1 kW of jobs in their windows, a tenth and 1 kW on top."""
+    jobs = (
+        job("early", points=(point(power_kw=3.0),), deadline_slot=4),
+        job("late", release_slot=3),
+    )
+    dear = site(base_kw=2.0, grid=grid(50.0, sell=60.0), renewables=(solar(9.0),))
+    bounds = exclusivity(problem(*jobs, sites=(dear,)), dear)
+    assert bounds.import_or_export_slots == tuple(range(8))
+    drawn = (5, 5, 5, 6, 3, 3, 3, 3)
+    assert bounds.import_most_kw == pytest.approx([1.1 * kw + 1.0 for kw in drawn])
+    cheap = site(base_kw=2.0, grid=grid(50.0, sell=40.0), renewables=(solar(9.0),))
+    assert exclusivity(problem(*jobs, sites=(cheap,)), cheap).import_most_kw == (1000.0,) * 8
