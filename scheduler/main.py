@@ -82,7 +82,15 @@ def virtual_power_plant_of(settings: Settings, now: Now) -> VirtualPowerPlant | 
 
 def make_app(settings: Settings, sessions: SessionFactory, now: Now) -> FastAPI:
     """Make the web application."""
-    return create_app(ApiContext(sessions, now, read_signals, outside_of(settings, now)))
+    return create_app(
+        ApiContext(
+            sessions,
+            now,
+            read_signals,
+            outside_of(settings, now),
+            has_secure_cookie=settings.secure_cookie,
+        )
+    )
 
 
 def _cluster(settings: Settings, site: SiteSpec) -> Cluster:

@@ -21,6 +21,8 @@ class Settings(BaseSettings):
         ``sqlite:///...`` or ``postgresql+psycopg://...``; without one, SQLite in ``state_dir``.
     host, port
         Where the API listens.
+    secure_cookie
+        Whether browsers may send the login over https only; set it behind a proxy that ends https.
     dispatch_every_s
         Pause between two comparisons of plan and clusters [s].
     simulated_vpp
@@ -39,6 +41,7 @@ class Settings(BaseSettings):
     database_url: str | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    secure_cookie: bool = False
     dispatch_every_s: Annotated[float, Field(gt=0)] = 10.0
     simulated_vpp: Path | None = None
     grid_side_every_s: Annotated[float, Field(gt=0)] = 30.0

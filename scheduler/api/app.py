@@ -23,6 +23,7 @@ from scheduler.api import (
     schedule,
     signals,
 )
+from scheduler.api.browsers import BrowserRules
 from scheduler.api.context import ApiContext
 from scheduler.api.docs import add_docs
 from scheduler.api.limits import BodyLimit
@@ -61,5 +62,6 @@ def create_app(context: ApiContext) -> FastAPI:
     add_problem_handlers(app)
     app.add_exception_handler(pages.LoginNeeded, pages.ask_to_log_in)
     app.add_middleware(BodyLimit, max_bytes=context.max_body_bytes)
+    app.add_middleware(BrowserRules)
     app.add_middleware(RequestMetrics, registry=app.state.registry)
     return app

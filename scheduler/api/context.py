@@ -49,6 +49,8 @@ class ApiContext:
         Connects to the clusters of a fleet; asked for logs only.
     max_body_bytes
         Larger request bodies are refused.
+    has_secure_cookie
+        The pages are reached through https only, though the app itself may not see that.
     """
 
     sessions: SessionFactory
@@ -56,6 +58,7 @@ class ApiContext:
     read_signals: Callable[[Path], pd.DataFrame]
     outside_of: OutsideOf
     max_body_bytes: int = 16 * 1024 * 1024
+    has_secure_cookie: bool = False
     session_slots: SessionSlots = field(default_factory=SessionSlots)
 
 

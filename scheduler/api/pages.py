@@ -1,20 +1,20 @@
 """Pages for people with a browser: the list of plans, a plan, and the login before them.
 
-The key is kept in a cookie that scripts cannot read and that no other site can make the browser
-send, so a form here can act for the person who is logged in.
+The key is kept in a cookie that scripts cannot read. A form acts for the person who is logged in,
+so it is taken from our own pages only; see ``forms``.
 """
 
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import parse_qs
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from scheduler.api.auth import COOKIE, require_role
-from scheduler.api.context import NowDep, SessionDep
+from scheduler.api.context import NowDep, SessionDep, context_of
+from scheduler.api.forms import FormDep, NoteDep, require_own_page
 from scheduler.db.models import PlanStatus, Role, StoredPlan
 from scheduler.services import keys, plans
 from scheduler.services.keys import Caller
@@ -26,6 +26,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 _PLANS_SHOWN = 100
 _MOST_REASONS = 100  # a sentence for each job takes some 20 ms
 _SEE_OTHER = 303
+_FROM_OWN_PAGE = [Depends(require_own_page)]
 
 
 class LoginNeeded(Exception):
@@ -37,12 +38,6 @@ def ask_to_log_in(_request: Request, _error: Exception) -> Response:
     return RedirectResponse("/login", _SEE_OTHER)
 
 
-async def _form(request: Request) -> dict[str, str]:
-    """Fields of a posted form; of a repeated one the last."""
-    fields = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
-    return {name: values[-1] for name, values in fields.items()}
-
-
 def _person(request: Request, session: SessionDep) -> Caller:
     secret = request.cookies.get(COOKIE)
     caller = None if secret is None else keys.authenticate(session, secret)
@@ -51,7 +46,6 @@ def _person(request: Request, session: SessionDep) -> Caller:
     return caller
 
 
-FormDep = Annotated[dict[str, str], Depends(_form)]
 PersonDep = Annotated[Caller, Depends(_person, scope="function")]
 
 
@@ -61,19 +55,19 @@ def show_login() -> str:
     return login_page()
 
 
-@router.post("/login")
+@router.post("/login", dependencies=_FROM_OWN_PAGE)
 def log_in(request: Request, form: FormDep, session: SessionDep) -> Response:
     """Keep the key in a cookie until the browser is closed."""
     secret = form.get("key", "").strip()
     if keys.authenticate(session, secret) is None:
         return HTMLResponse(login_page("This key is unknown or was revoked."), 401)
     answer = RedirectResponse("/", _SEE_OTHER)
-    is_secure = request.url.scheme == "https"
+    is_secure = context_of(request).has_secure_cookie or request.url.scheme == "https"
     answer.set_cookie(COOKIE, secret, httponly=True, samesite="strict", secure=is_secure)
     return answer
 
 
-@router.post("/logout")
+@router.post("/logout", dependencies=_FROM_OWN_PAGE)
 def log_out() -> Response:
     """Forget the key."""
     answer = RedirectResponse("/login", _SEE_OTHER)
@@ -104,23 +98,23 @@ def show_plan(plan_id: UUID, session: SessionDep, person: PersonDep) -> str:
     )
 
 
-@router.post("/plans/{plan_id}/approve")
+@router.post("/plans/{plan_id}/approve", dependencies=_FROM_OWN_PAGE)
 def approve(
-    plan_id: UUID, session: SessionDep, person: PersonDep, now: NowDep, form: FormDep
+    plan_id: UUID, session: SessionDep, person: PersonDep, now: NowDep, note: NoteDep
 ) -> Response:
     """Put the plan in force and show it again."""
     require_role(person, Role.OPERATOR)
-    plans.approve_plan(session, plan_id, person.name, now, form.get("note", ""))
+    plans.approve_plan(session, plan_id, person.name, now, note)
     return RedirectResponse(f"/plans/{plan_id}", _SEE_OTHER)
 
 
-@router.post("/plans/{plan_id}/reject")
+@router.post("/plans/{plan_id}/reject", dependencies=_FROM_OWN_PAGE)
 def reject(
-    plan_id: UUID, session: SessionDep, person: PersonDep, now: NowDep, form: FormDep
+    plan_id: UUID, session: SessionDep, person: PersonDep, now: NowDep, note: NoteDep
 ) -> Response:
     """Turn the plan down and show it again."""
     require_role(person, Role.OPERATOR)
-    plans.reject_plan(session, plan_id, person.name, now, form.get("note", ""))
+    plans.reject_plan(session, plan_id, person.name, now, note)
     return RedirectResponse(f"/plans/{plan_id}", _SEE_OTHER)
 
 

@@ -7,7 +7,7 @@ users wrote (names of jobs, notes) is escaped by the templates.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -51,14 +51,10 @@ _HEADLINE_KEYS = ("money_eur", "carbon_kg", "highest_import_kw", "import_kwh", "
 
 @dataclass(frozen=True, slots=True)
 class PageActions:
-    """Where the page posts a decision, for a plan that waits for one.
-
-    Both forms send ``note`` and the hidden ``fields`` (for example a token against forgery).
-    """
+    """Where the page posts a decision with its ``note``, for a plan that waits for one."""
 
     approve_url: str
     reject_url: str
-    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

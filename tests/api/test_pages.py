@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+import pytest
+
+from scheduler.api.app import create_app
 from scheduler.api.auth import COOKIE
 from scheduler.db.models import Role
 from tests.api.world import World, problem_of
@@ -16,9 +20,11 @@ def cookie(world: World, role: Role) -> dict[str, str]:
     return {"Cookie": f"{COOKIE}={world.secrets[role]}"}
 
 
-def post_form(world: World, path: str, role: Role | None, **fields: str) -> Any:
-    """Send a form as a browser does."""
-    headers = {} if role is None else cookie(world, role)
+def post_form(
+    world: World, path: str, role: Role | None, told: dict[str, str] | None = None, **fields: str
+) -> Any:
+    """Send a form as a browser does, with the headers ``told``."""
+    headers = (told or {}) | ({} if role is None else cookie(world, role))
     headers["content-type"] = "application/x-www-form-urlencoded"
     return world.client(None).post(path, content=urlencode(fields), headers=headers)
 
@@ -57,6 +63,63 @@ def test_cookie_is_for_encrypted_connections_only_where_there_is_one(world: Worl
     body = urlencode({"key": world.secrets[Role.OPERATOR]})
     answer = world.client(None).post("https://gridtide/login", content=body)
     assert "Secure" in answer.headers["set-cookie"]
+
+
+def test_cookie_is_secure_where_a_proxy_ends_https(world: World) -> None:
+    """The app sees plain http then, so it must be told."""
+    world.app = create_app(replace(world.app.state.context, has_secure_cookie=True))
+    answer = post_form(world, "/login", None, key=world.secrets[Role.OPERATOR])
+    assert "Secure" in answer.headers["set-cookie"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"Sec-Fetch-Site": "cross-site", "Origin": "http://evil"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://other.gridtide"},
+        {"Origin": "http://gridtide:8080"},
+        {"Origin": "null"},
+    ],
+)
+def test_form_of_another_site_is_refused(world: World, told: dict[str, str]) -> None:
+    """Another port or a sibling host gets the cookie sent along, but decides nothing."""
+    plan_id = world.plan()
+    for path in (f"/plans/{plan_id}/approve", f"/plans/{plan_id}/reject", "/logout", "/login"):
+        answer = post_form(world, path, Role.OPERATOR, told, key=world.secrets[Role.ADMIN])
+        problem_of(answer, 403, "forbidden")
+        assert "set-cookie" not in answer.headers
+    assert world.submitter.get(f"/v1/plans/{plan_id}").json()["status"] == "proposed"
+
+
+@pytest.mark.parametrize(
+    "told", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://gridtide"}, {}]
+)
+def test_form_of_our_own_page_is_taken(world: World, told: dict[str, str]) -> None:
+    """Whether the browser says so in the new way or in the old."""
+    answer = post_form(world, f"/plans/{world.plan()}/reject", Role.OPERATOR, told)
+    assert answer.status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/login", "/", "/docs", "/v1/plans"])
+def test_nothing_is_shown_in_a_frame(world: World, path: str) -> None:
+    """A page under another one could be pressed unawares."""
+    answer = world.client(None).get(path)
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_form_is_no_larger_than_a_person_writes(world: World) -> None:
+    """In bytes, in fields, and in the note, which has the limit it has in the API."""
+    plan_id = world.plan()
+    approve = f"/plans/{plan_id}/approve"
+    many = {f"f{number}": "" for number in range(30)}
+    problem_of(post_form(world, "/login", None, key="x" * 70_000), 413, "request-entity-too-large")
+    problem_of(post_form(world, "/login", None, **many), 422, "invalid")
+    for note in ("x" * 2001, "a\0b"):
+        answer = post_form(world, approve, Role.OPERATOR, note=note)
+        (error,) = problem_of(answer, 422, "invalid")["errors"]
+        assert error["field"] == "note"
+    assert post_form(world, approve, Role.OPERATOR, note="x" * 2000).status_code == 303
 
 
 def test_wrong_key_is_told_on_the_page(world: World) -> None:
