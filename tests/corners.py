@@ -133,6 +133,16 @@ JOBS: dict[str, Problem] = {
     "running, and goes on when it is cheap": _at(
         ALTERNATING, job(work=4, pausing=DEAR, pin=Pin("A/full", 0, 2, is_running=True))
     ),
+    "running, done before its pin ends, and paid later": _at(
+        (10.0, 90.0, 90.0, -80.0, 90.0, 90.0, 90.0, 90.0),
+        job(
+            work=1.5,
+            points=CAPS,
+            is_elastic=True,
+            pausing=DEAR,
+            pin=Pin("A/full", 0, 2, is_running=True),
+        ),
+    ),
     "start frozen at a dear hour": _at(
         ALTERNATING,
         job("a", 3, pausing=FREE, pin=Pin("A/full", 1, 2)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from optimizer.checks import Series
 from optimizer.horizon import Horizon
-from optimizer.jobs import Job, OperatingPoint
+from optimizer.jobs import Job, OperatingPoint, Pin
 from optimizer.pieces import (
     Links,
     Transfer,
@@ -116,10 +116,12 @@ def _way(job: Job, points: tuple[OperatingPoint, ...], around: Surroundings) -> 
         raise AssertionError("a usable point lies at a site its data can reach")
     first = job.release_slot + transfer.n_slots
     pinned = range(0)
+    end = min(job.deadline_slot, around.horizon.n_slots)
     if job.pin is not None:
         pinned = _pinned_slots(job, around)
         first = max(first, job.pin.start_slot)
-    end = min(job.deadline_slot, around.horizon.n_slots)
+        if _needed_from_pin(job, job.pin, around) <= job.pin.n_slots:
+            end = min(end, pinned.stop)  # finished within its pin: no slot after it
     return Way(site, points, first, end, transfer, pinned)
 
 
@@ -127,9 +129,13 @@ def _pinned_slots(job: Job, around: Surroundings) -> range:
     """Slots of the pin, cut where the job is finished."""
     if job.pin is None:
         return range(0)
-    point = job.point(job.pin.point)
-    n_slots = min(job.pin.n_slots, slots_needed(job, point, 0, around.links, _hours(around)))
+    n_slots = min(job.pin.n_slots, _needed_from_pin(job, job.pin, around))
     return range(job.pin.start_slot, job.pin.start_slot + n_slots)
+
+
+def _needed_from_pin(job: Job, pin: Pin, around: Surroundings) -> int:
+    """Slots the job takes if it stays at its pinned point."""
+    return slots_needed(job, job.point(pin.point), 0, around.links, _hours(around))
 
 
 def _is_possible(job: Job, way: Way, around: Surroundings) -> bool:
