@@ -24,7 +24,7 @@ from scheduler.db.outage import DATABASE_AWAY
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services.assemble import Assembled
 from scheduler.services.carry_over import carry_over
-from scheduler.services.planning import LeaseLost, make_document, store_result
+from scheduler.services.planning import LeaseLost, make_document, review, store_result
 from scheduler.services.planning_inputs import Inputs, read_inputs
 from scheduler.services.planning_queue import (
     Lease,
@@ -34,6 +34,7 @@ from scheduler.services.planning_queue import (
     give_up_hopeless,
     renew_lease,
 )
+from scheduler.services.plans import read_in_force
 from scheduler.services.runs import get_run
 from scheduler.solving import (
     ChildFailed,
@@ -209,10 +210,20 @@ class Worker:
             raise LeaseLost(f"planning run {lease.run_id} was cancelled or taken")
         return True
 
+    def _hold(self, lease: Lease) -> None:
+        """Renew the lease, with the patience of ``_persist``."""
+        lease_s = self._timing.lease_s
+        if not self._persist(lambda session: renew_lease(session, lease, system_now(), lease_s)):
+            raise LeaseLost(f"planning run {lease.run_id} was cancelled or taken")
+
     def _store(self, lease: Lease, inputs: Inputs, assembled: Assembled, solved: Solved) -> None:
         document = make_document(inputs, assembled, solved.plan, solved.baseline, self._now())
+        # What takes long is done between transactions, with the lease renewed before and after.
+        self._hold(lease)
+        reviewed = review(document, self._persist(read_in_force))
+        self._hold(lease)
         version = inputs.fleet_version
         stored = self._persist(
-            lambda session: store_result(session, lease, document, version, self._now())
+            lambda session: store_result(session, lease, document, reviewed, version, self._now())
         )
         log.info("run %s: plan %s is %s", lease.run_id, stored.id, stored.status.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -10,45 +11,60 @@ from scheduler.db.models import StoredPlan
 from scheduler.services.carry_over import Relation, carry_over, relation
 from scheduler.services.errors import Conflict
 from scheduler.services.plan_document import PlanDocument
-from scheduler.services.plans import approve_plan, find_in_force, read_document
+from scheduler.services.plans import InForce, approve_plan
 from scheduler.specs.fleet import ApprovalPolicy
 
 # Two settlements of one plan differ by less than this part of its cost.
 _SAME_COST = 1e-6
 
 
-def approve_by_policy(
-    session: Session, stored: StoredPlan, document: PlanDocument, now: datetime
-) -> bool:
-    """Approve a proposed plan where the policy of its fleet allows it without a person.
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Why the policy approves a plan, and what was in force when it did."""
+
+    policy: ApprovalPolicy
+    reason: str
+    compared_with: InForce | None
+
+
+def approval_by_policy(document: PlanDocument, in_force: InForce) -> Approval | None:
+    """Say whether the policy of its fleet approves a plan without a person; ``None``: it does not.
 
     Under ``if_not_worse`` the plan in force is carried over to the new problem and both are
     compared by their objective. Where it is over, can no longer be followed, or none is in force,
     the new one is not worse. Where the two cannot be compared, a person decides.
     """
-    reason = _reason_to_approve(session, document)
-    if reason is None:
-        return False
     policy = document.fleet.planning.approval
-    try:
-        approve_plan(session, stored.id, f"policy {policy.value}", now, reason)
-    except Conflict:
-        # A person put another plan in force just now, or its window is over: theirs to decide.
-        return False
-    return True
-
-
-def _reason_to_approve(session: Session, document: PlanDocument) -> str | None:
-    match document.fleet.planning.approval:
+    match policy:
         case ApprovalPolicy.MANUAL:
             return None
         case ApprovalPolicy.ALWAYS:
-            return "every verified plan is approved"
+            return Approval(policy, "every verified plan is approved", None)
         case ApprovalPolicy.IF_NOT_WORSE:
-            in_force = find_in_force(session)
-            if in_force is None:
-                return "no plan was in force"
-            return compare(read_document(session, in_force.id), document)
+            reason: str | None = "no plan was in force"
+            if in_force.document is not None:
+                reason = compare(in_force.document, document)
+            return None if reason is None else Approval(policy, reason, in_force)
+
+
+def approve(session: Session, stored: StoredPlan, approval: Approval, now: datetime) -> bool:
+    """Put a plan in force that the policy approved; false where things have changed meanwhile.
+
+    A person put another plan in force, or its window is over: it is then theirs to decide.
+    """
+    by = f"policy {approval.policy.value}"
+    try:
+        approve_plan(
+            session,
+            stored.id,
+            by,
+            now,
+            approval.reason,
+            compared_with=approval.compared_with,
+        )
+    except Conflict:
+        return False
+    return True
 
 
 def compare(in_force: PlanDocument, proposed: PlanDocument) -> str | None:

@@ -11,10 +11,12 @@ import asyncio
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Hashable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_ENDS_WITHIN_S = 0.1
 
 
 class Lines:
@@ -27,7 +29,10 @@ class Lines:
 
     def is_busy(self, line: Hashable) -> bool:
         """Whether the last call has not ended."""
-        return line in self._last and not self._last[line].done()
+        if line not in self._last:
+            return False
+        # One that has just given its answer takes a moment to end.
+        return bool(wait([self._last[line]], _ENDS_WITHIN_S).not_done)
 
     def start(self, line: Hashable, call: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
         """Begin a call on a line that is not busy."""

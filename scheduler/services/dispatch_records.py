@@ -51,6 +51,7 @@ def governing_plan(session: Session, now: datetime) -> UUID | None:
         select(StoredPlan)
         .where(
             StoredPlan.status.in_((PlanStatus.IN_FORCE, PlanStatus.SUPERSEDED)),
+            StoredPlan.decided_at.is_not(None),  # others were superseded as proposals
             StoredPlan.window_start <= now,
         )
         .order_by(StoredPlan.status != PlanStatus.IN_FORCE, StoredPlan.decided_at.desc())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
@@ -9,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from optimizer import Breach, Plan, verify
 from scheduler.db.models import PlanStatus, StoredPlan
-from scheduler.services.approval import approve_by_policy
+from scheduler.services.approval import Approval, approval_by_policy, approve
 from scheduler.services.assemble import Assembled
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.planning_inputs import Inputs
 from scheduler.services.planning_queue import Lease, succeed_run
+from scheduler.services.plans import InForce
 
 
 class LeaseLost(Exception):
@@ -36,13 +38,35 @@ def make_document(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What verification found, and whether the policy approves."""
+
+    breaches: tuple[Breach, ...]
+    approval: Approval | None
+
+
+def review(document: PlanDocument, in_force: InForce) -> Review:
+    """Verify a plan and, where nothing is found, compare it with the plan in force.
+
+    It takes seconds for a large plan, so it is done while no transaction is open.
+    """
+    breaches = verify(document.problem, document.plan)
+    return Review(breaches, None if breaches else approval_by_policy(document, in_force))
+
+
 def store_result(
-    session: Session, lease: Lease, document: PlanDocument, fleet_version: int, now: datetime
+    session: Session,
+    lease: Lease,
+    document: PlanDocument,
+    reviewed: Review,
+    fleet_version: int,
+    now: datetime,
 ) -> StoredPlan:
-    """Verify a plan, store it, end its run and approve it as the fleet's policy says.
+    """Store a plan, end its run and approve it where the review says so.
 
     All in the caller's transaction: either the run has ended with its plan, or nothing happened.
-    A plan that verification refuses is stored as refused, with what was found.
+    A plan that verification refused is stored as refused, with what was found.
 
     Raises
     ------
@@ -52,13 +76,12 @@ def store_result(
     plan_id = uuid4()
     if not succeed_run(session, lease, now, plan_id):
         raise LeaseLost(f"planning run {lease.run_id} is no longer held by {lease.owner}")
-    breaches = verify(document.problem, document.plan)
-    stored = _stored(document, breaches)
+    stored = _stored(document, reviewed.breaches)
     stored.id, stored.run_id, stored.fleet_version = plan_id, lease.run_id, fleet_version
     session.add(stored)
     session.flush()
-    if not breaches:
-        approve_by_policy(session, stored, document, now)
+    if reviewed.approval is not None:
+        approve(session, stored, reviewed.approval, now)
     return stored
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -54,16 +55,44 @@ def read_document(session: Session, plan_id: UUID) -> PlanDocument:
     return PlanDocument.from_record(plan.document)
 
 
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A plan in force, as it was read; without a document where none was."""
+
+    plan_id: UUID | None = None
+    document: PlanDocument | None = None
+
+
+def read_in_force(session: Session) -> InForce:
+    """Return the whole of the plan in force."""
+    stored = find_in_force(session)
+    return InForce() if stored is None else InForce(stored.id, read_document(session, stored.id))
+
+
 def approve_plan(
-    session: Session, plan_id: UUID, by: str, now: datetime, note: str = ""
+    session: Session,
+    plan_id: UUID,
+    by: str,
+    now: datetime,
+    note: str = "",
+    *,
+    compared_with: InForce | None = None,
 ) -> StoredPlan:
     """Put a proposed plan in force and supersede the one that was, in the caller's transaction.
+
+    Proposals older than the plan are superseded with it: they know less. Of those ``decided_at``
+    stays empty, because they never were in force.
+
+    Parameters
+    ----------
+    compared_with
+        What was in force when this was decided; it must be so still. ``None``: whatever is.
 
     Raises
     ------
     Conflict
-        It is not proposed any more, verification refused it, its window is over, or another plan
-        was put in force at the same time.
+        It is not proposed any more, verification refused it, its window is over, another plan was
+        put in force at the same time or since it was compared.
     """
     plan = get_plan(session, plan_id)
     _require_open(plan, "approved")
@@ -71,7 +100,7 @@ def approve_plan(
     try:
         # The partial unique index lets only one of several approvals at once through.
         with session.begin_nested():
-            _move(session, StoredPlan.status == PlanStatus.IN_FORCE, PlanStatus.SUPERSEDED)
+            _supersede(session, plan, compared_with)
             approved = _move(
                 session,
                 (StoredPlan.id == plan_id) & (StoredPlan.status == PlanStatus.PROPOSED),
@@ -106,6 +135,21 @@ def reject_plan(
         raise Conflict(f"plan {plan_id} was decided on by somebody else meanwhile")
     session.refresh(plan)
     return plan
+
+
+def _supersede(session: Session, plan: StoredPlan, compared_with: InForce | None) -> None:
+    in_force = StoredPlan.status == PlanStatus.IN_FORCE
+    if compared_with is None:
+        _move(session, in_force, PlanStatus.SUPERSEDED)
+    elif compared_with.plan_id is not None:
+        same = in_force & (StoredPlan.id == compared_with.plan_id)
+        if not _move(session, same, PlanStatus.SUPERSEDED):
+            raise Conflict(
+                f"plan {plan.id} was compared with plan {compared_with.plan_id},"
+                " which is not in force any more"
+            )
+    older = (StoredPlan.status == PlanStatus.PROPOSED) & (StoredPlan.created_at < plan.created_at)
+    _move(session, older, PlanStatus.SUPERSEDED)
 
 
 def _require_open(plan: StoredPlan, what: str) -> None:

@@ -21,9 +21,10 @@ from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet, jobs, keys, runs
 from scheduler.services.outside import Outside
 from scheduler.services.plan_document import PlanDocument
-from scheduler.services.planning import make_document, store_result
+from scheduler.services.planning import make_document, review, store_result
 from scheduler.services.planning_inputs import read_inputs
 from scheduler.services.planning_queue import Lease, claim_run
+from scheduler.services.plans import read_in_force
 from scheduler.services.signals import SignalPoint, insert_values
 from scheduler.specs import FleetSpec, JobSpec
 from tests.api.client import Client
@@ -122,7 +123,9 @@ class World:
         run_now = baselines.run_now(assembled.problem)
         document = make_document(inputs, assembled, run_now, run_now, self.now)
         with transaction(self.sessions) as session:
-            return store_result(session, lease, document, inputs.fleet_version, self.now).id
+            reviewed = review(document, read_in_force(session))
+            version = inputs.fleet_version
+            return store_result(session, lease, document, reviewed, version, self.now).id
 
     def refused_plan(self) -> UUID:
         """A plan in which verification found a broken limit."""

@@ -15,10 +15,10 @@ from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet as fleets
 from scheduler.services.jobs import submit_job
 from scheduler.services.plan_document import PlanDocument
-from scheduler.services.planning import make_document, store_result
+from scheduler.services.planning import make_document, review, store_result
 from scheduler.services.planning_inputs import read_inputs
 from scheduler.services.planning_queue import Lease
-from scheduler.services.plans import approve_plan, read_document
+from scheduler.services.plans import approve_plan, read_document, read_in_force
 from scheduler.services.runs import RunRequest, queue_run
 from scheduler.services.signals import SignalPoint, insert_values
 from scheduler.specs import FleetSpec, JobSpec
@@ -119,7 +119,8 @@ def propose(scene: Scene, *placements: Placement, start_h: float = 0, key: str =
     document = make_document(inputs, made, plan, plan, scene.at)
     with transaction(scene.sessions) as session:
         lease = Lease(run_id, "test")
-        stored = store_result(session, lease, document, inputs.fleet_version, scene.at)
+        reviewed = review(document, read_in_force(session))
+        stored = store_result(session, lease, document, reviewed, inputs.fleet_version, scene.at)
         assert stored.breaches == []
     return stored.id
 

@@ -11,9 +11,11 @@ from optimizer import Placement, Run
 from scheduler.db.models import Job, JobStatus, PlanningRun, PlanStatus, RunStatus, StoredPlan
 from scheduler.db.session import SessionFactory, make_engine, make_session_factory, transaction
 from scheduler.services.carry_over import carry_over
+from scheduler.services.dispatch_records import governing_plan
+from scheduler.services.errors import Conflict
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.planning_inputs import Inputs, read_inputs
-from scheduler.services.plans import find_in_force
+from scheduler.services.plans import InForce, approve_plan, find_in_force, read_in_force
 from scheduler.specs import FleetSpec
 from tests.services.builders import START, fleet_spec, site_spec
 from tests.services.scene import Scene, propose, put_in_force
@@ -122,6 +124,35 @@ def test_a_plan_that_is_over_is_replaced(sessions: SessionFactory) -> None:
     following = propose(scene, at(0, 2, "other"), start_h=24, key="following")
     assert in_force(scene) == following
     assert scene.plan(following).decision_note == "the plan in force is over"
+
+
+def test_a_comparison_that_is_out_of_date_approves_nothing(sessions: SessionFactory) -> None:
+    """Cheaper than the plan in force it was compared with, dearer than the one put in its place."""
+    scene = scene_with(sessions, "manual")
+    put_in_force(scene, at(0, 2), key="dear")
+    with transaction(sessions) as session:
+        compared_with = read_in_force(session)
+    middling = propose(scene, at(5, 7), key="middling")
+    put_in_force(scene, at(6, 8), key="cheap")
+    before = in_force(scene)
+    for seen in (compared_with, InForce()):
+        with pytest.raises(Conflict), transaction(sessions) as session:
+            approve_plan(session, middling, "policy", scene.at, compared_with=seen)
+    assert in_force(scene) == before
+    assert scene.plan(middling).status is PlanStatus.PROPOSED
+
+
+def test_a_plan_in_force_supersedes_older_proposals(sessions: SessionFactory) -> None:
+    """They know less, and cannot be approved any more; they never come to govern anything."""
+    scene = scene_with(sessions, "manual")
+    older = propose(scene, at(6, 8), key="older")
+    scene.wait(minutes=5)
+    put_in_force(scene, at(0, 2), start_h=2, key="newer")
+    assert scene.plan(older).status is PlanStatus.SUPERSEDED
+    with transaction(sessions) as session:
+        assert governing_plan(session, START + timedelta(hours=1)) is None
+    with pytest.raises(Conflict, match="it is superseded"):
+        scene.approve(older)
 
 
 def newer(scene: Scene, start_h: float) -> Inputs:

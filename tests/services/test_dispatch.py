@@ -19,9 +19,10 @@ from scheduler.db.models import (
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services.dispatch import Dispatcher
 from scheduler.services.outside import Outside
-from scheduler.services.planning import make_document, store_result
+from scheduler.services.planning import make_document, review, store_result
 from scheduler.services.planning_inputs import read_inputs
 from scheduler.services.planning_queue import Lease
+from scheduler.services.plans import read_in_force
 from scheduler.services.work import work_done_hours
 from tests.services.builders import START, fleet_spec, job_spec, site_spec
 from tests.services.fakes import FakeBattery, FakeCluster
@@ -347,7 +348,8 @@ def test_batteries_are_told_once_a_slot(sessions: SessionFactory) -> None:
     plan = solve(made.problem, SolveLimits(10))
     document = make_document(inputs, made, plan, plan, scene.now())
     with transaction(sessions) as session:
-        stored = store_result(session, Lease(run_id, "test"), document, 1, scene.now())
+        reviewed = review(document, read_in_force(session))
+        stored = store_result(session, Lease(run_id, "test"), document, reviewed, 1, scene.now())
     scene.approve(stored.id)
     for hour in range(24):
         play.at(hour)

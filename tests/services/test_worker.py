@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import create_engine, text, update
+from sqlalchemy.orm import Session
 
-from optimizer import OnProgress, Plan, Progress, greedy
+from optimizer import Breach, OnProgress, Plan, Problem, Progress, greedy, verify
 from scheduler.db.models import PlanningRun, PlanStatus, RunStatus
 from scheduler.db.session import SessionFactory, make_engine, make_session_factory, transaction
+from scheduler.services.planning_queue import Lease, succeed_run
 from scheduler.services.runs import cancel_run
 from scheduler.solving import Method, SolveTask, solve_exactly
 from scheduler.worker import Worker, WorkerTiming
@@ -171,6 +173,34 @@ def test_a_plan_that_verification_refuses_is_kept_but_never_in_force(
     stored = scene.plan(done.plan_id)
     assert stored.status is PlanStatus.REFUSED
     assert any("objective" in breach for breach in stored.breaches)
+
+
+def test_others_write_while_a_plan_is_verified(
+    scene: Scene, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes seconds for a large plan; the lease is renewed before and after."""
+    run = scene.queue()
+    impatient = create_engine(sqlite_url, connect_args={"timeout": 0})
+    leases = []
+
+    def verify_slowly(problem: Problem, plan: Plan) -> tuple[Breach, ...]:
+        with impatient.begin() as connection:
+            connection.execute(text("UPDATE job SET reason = 'written meanwhile'"))
+        leases.append(scene.run(run).lease_expires_at)
+        time.sleep(0.05)
+        return verify(problem, plan)
+
+    def remember(session: Session, lease: Lease, *_: object, **__: object) -> bool:
+        leases.append(scene.run(run).lease_expires_at)
+        return succeed_run(session, lease, *_, **__)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("scheduler.services.planning.verify", verify_slowly)
+    monkeypatch.setattr("scheduler.services.planning.succeed_run", remember)
+    worker(scene).work_once()
+    impatient.dispose()
+    assert scene.run(run).status is RunStatus.SUCCEEDED, scene.run(run).error
+    before, after = leases
+    assert after > before
 
 
 def in_the_middle(

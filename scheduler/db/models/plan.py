@@ -20,7 +20,7 @@ class PlanStatus(StrEnum):
     PROPOSED = "proposed"
     IN_FORCE = "in_force"
     REJECTED = "rejected"
-    SUPERSEDED = "superseded"
+    SUPERSEDED = "superseded"  # by a newer one; undecided where it was only proposed
     REFUSED = "refused"  # verify found a broken limit; kept for a person to look at
 
 
