@@ -117,7 +117,8 @@ def _battery(settings: Settings, site: SiteSpec, spec: BatterySpec, now: Now) ->
         discharge_efficiency=spec.discharge_efficiency,
         soc_floor_kwh=spec.soc_floor_kwh,
     )
-    folder = settings.state_dir / "batteries"
+    # A folder per site: joined names of two sites' batteries could be the same.
+    folder = settings.state_dir / "batteries" / site.name
     folder.mkdir(parents=True, exist_ok=True)
-    state_file = folder / f"{site.name}-{spec.name}.json"
+    state_file = folder / f"{spec.name}.json"
     return SimulatedBattery(spec.name, rating, spec.soc_initial_kwh, now, state_file)

@@ -59,6 +59,20 @@ async def test_each_site_gets_its_cluster_and_batteries(tmp_path: Path) -> None:
     assert (await outside.batteries["DE", "battery"].telemetry()).soc_kwh == 1
 
 
+async def test_batteries_with_names_that_join_alike_are_apart(tmp_path: Path) -> None:
+    """DE-A's B is not DE's A-B."""
+    unit = {"power_kw": 2, "capacity_kwh": 4}
+    fleet = fleet_spec(
+        site_spec("DE-A", batteries=[unit | {"name": "B", "soc_initial_kwh": 1}]),
+        site_spec("DE", batteries=[unit | {"name": "A-B", "soc_initial_kwh": 3}]),
+    )
+    batteries = connect(Settings(state_dir=tmp_path), fleet, lambda: START).batteries
+    for battery in batteries.values():
+        await battery.set_power(0.0)
+    assert (await batteries["DE-A", "B"].telemetry()).soc_kwh == 1
+    assert (await batteries["DE", "A-B"].telemetry()).soc_kwh == 3
+
+
 def test_connections_are_made_anew_only_for_another_fleet(tmp_path: Path) -> None:
     """A battery told to charge must be the one that is read next."""
     outside = outside_of(Settings(state_dir=tmp_path), lambda: START)
