@@ -72,7 +72,8 @@ def peak_so_far(
     """Highest import of the billing month before ``window``, by site [kW].
 
     Taken from the plan in force: what it began with, and what it imported in slots that are over,
-    as far as they lie in the month that ``window`` begins in. Without a plan the spec holds.
+    as far as they lie in the month that ``window`` begins in. Where somebody entered another peak
+    since that plan was made, it is at least that. Without a plan the spec holds.
     """
     if in_force is None:
         return {}
@@ -102,4 +103,12 @@ def _site_peak(spec: SiteSpec, in_force: PlanDocument, window: PlanWindow) -> fl
         counts = peak is None or peak.counts[slot] > 0.0
         if counts and month(old.instant(slot)) == this_month:
             highest = max(highest, imports[slot])
-    return highest
+    return max(highest, _newly_entered_kw(spec, in_force.fleet))
+
+
+def _newly_entered_kw(spec: SiteSpec, before: FleetSpec) -> float:
+    """Peak the spec states now where it stated another one, or none, before [kW]; else 0."""
+    stated = [site.peak.so_far_kw for site in before.sites if site.name == spec.name and site.peak]
+    if spec.peak is None or stated == [spec.peak.so_far_kw]:
+        return 0.0
+    return spec.peak.so_far_kw

@@ -96,6 +96,18 @@ def test_the_peak_so_far_is_what_was_imported_in_slots_that_are_over() -> None:
     assert peak_so_far(plan.fleet, None, later) == {}
 
 
+def test_a_peak_somebody_entered_since_counts() -> None:
+    """The meter said 9 kW. One that is lower than what was imported since changes nothing."""
+    plan = charging()
+    later = PlanWindow(START + 5 * HOUR, 60, 24)
+    for entered_kw, peak_kw in ((9.0, 9.0), (3.0, 6.0)):
+        (site,) = plan.fleet.sites
+        assert site.peak is not None
+        peak = site.peak.model_copy(update={"so_far_kw": entered_kw})
+        fleet = plan.fleet.model_copy(update={"sites": (site.model_copy(update={"peak": peak}),)})
+        assert peak_so_far(fleet, plan, later) == {"DE": pytest.approx(peak_kw)}
+
+
 def test_a_new_month_begins_at_zero_in_local_time() -> None:
     """On 31 July 22:00 UTC it is August in Berlin: what was imported before counts no more."""
     start = datetime(2021, 7, 31, 20, tzinfo=UTC)
