@@ -162,14 +162,14 @@ def _energy(stand: Stand) -> EnergyAtPrices:
 def free_offer(stand: Stand) -> Offer:
     """Return GPUs and power as the other jobs leave them."""
     energy = WhereCarried(stand.room, _energy(stand))
-    return Offer(energy, stand.gpu_eur_per_gpu_hour, stand.room.free_gpus)
+    return replace(stand.room.offer(energy), gpu_eur_per_gpu_hour=stand.gpu_eur_per_gpu_hour)
 
 
 def open_offer(stand: Stand) -> Offer:
     """Return any GPUs and any power: what the job would do if it were alone."""
     anything = np.full(stand.room.problem.horizon.n_slots, np.inf)
     unlimited = dict.fromkeys(stand.room.free_gpus, anything)
-    return Offer(_energy(stand), stand.gpu_eur_per_gpu_hour, unlimited)
+    return Offer(_energy(stand), stand.gpu_eur_per_gpu_hour, unlimited, stand.room.links)
 
 
 def earliest(stand: Stand, window: Window, *, is_alone: bool) -> Placement | None:

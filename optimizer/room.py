@@ -114,7 +114,8 @@ class Room:
     def offer(self, energy: EnergyCost) -> Offer:
         """Return what is free, with this cost of energy and GPUs for nothing."""
         free_of_charge = np.zeros(self.problem.horizon.n_slots)
-        return Offer(energy, dict.fromkeys(self.free_gpus, free_of_charge), self.free_gpus)
+        gpus = dict.fromkeys(self.free_gpus, free_of_charge)
+        return Offer(energy, gpus, self.free_gpus, self.links)
 
 
 @dataclass(frozen=True, slots=True)

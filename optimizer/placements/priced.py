@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.jobs import Job, OperatingPoint
-from optimizer.pieces import links_of, usable_points
+from optimizer.pieces import usable_points
 from optimizer.placements.pausing import cheapest_pieces, costs_to_go
 from optimizer.placements.slot_costs import (
     EnergyAtPrices,
@@ -54,7 +54,7 @@ def cheapest(
 
     Ties go to the point listed first, then to the earliest start.
     """
-    points = usable_points(job, links_of(problem), problem.horizon.slot_hours)
+    points = usable_points(job, offer.links, problem.horizon.slot_hours)
     found = [cheapest_at(problem, job, point, offer, window) for point in points]
     return min((priced for priced in found if priced), key=lambda p: p.cost_eur, default=None)
 

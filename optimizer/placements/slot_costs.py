@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from optimizer.jobs import Job, OperatingPoint
 from optimizer.pieces import (
+    Links,
     begins_with_restart,
-    links_of,
     min_run_slots,
     slots_needed,
     transfer_to,
@@ -54,11 +54,12 @@ class EnergyAtPrices:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Energy and GPUs as one job finds them; arrays are [slot], by (site, pool)."""
+    """Energy, GPUs and links as one job finds them; arrays are [slot], by (site, pool)."""
 
     energy: EnergyCost
     gpu_eur_per_gpu_hour: Mapping[tuple[str, str], Floats]
     free_gpus: Mapping[tuple[str, str], Floats]
+    links: Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def way_to_run(
     lo, hi = job.release_slot, min(job.deadline_slot, n_horizon)
     if window is not None:
         lo, hi = max(lo, window.start_slot), min(hi, window.end_slot)
-    n_slots = _slots_by_pauses(problem, job, point, hi - lo)
+    n_slots = _slots_by_pauses(problem, job, point, hi - lo, offer.links)
     if n_slots[0] > hi - lo:
         return None
     run, restart = _running_costs(problem, job, point, offer)
@@ -130,7 +131,7 @@ def way_to_run(
     ends = np.arange(lo, hi + 1)
     late_slots = np.zeros(len(ends)) if job.due_slot is None else np.maximum(0, ends - job.due_slot)
     late = problem.weights.lateness * job.lateness_eur_per_slot * job.priority * late_slots
-    first, piece = _least_lengths(problem, job, n_slots[0])
+    first, piece = _least_lengths(problem, job, n_slots[0], offer.links)
     pause_slots, is_limited = _pauses(job, n_slots, first, piece)
     return Way(
         lo,
@@ -146,12 +147,13 @@ def way_to_run(
     )
 
 
-def _slots_by_pauses(problem: Problem, job: Job, point: OperatingPoint, n_window: int) -> list[int]:
+def _slots_by_pauses(
+    problem: Problem, job: Job, point: OperatingPoint, n_window: int, links: Links
+) -> list[int]:
     """Slots ``job`` runs in at ``point`` with 0, 1, 2 ... pauses, to the first that does not fit.
 
     That one is there so that what repeats among those before it leads to no other.
     """
-    links = links_of(problem)
     allowed = 0 if job.pausing is None else job.pausing.max_pauses
     counts: list[int] = []
     while allowed is None or len(counts) <= allowed:
@@ -176,11 +178,11 @@ def _pauses(job: Job, n_slots: list[int], first: int, piece: int) -> tuple[tuple
     return tuple(steps[: next(usable, len(steps))]), True
 
 
-def _least_lengths(problem: Problem, job: Job, n_slots: int) -> tuple[int, int]:
+def _least_lengths(problem: Problem, job: Job, n_slots: int, links: Links) -> tuple[int, int]:
     """Least length of the first and of a later piece; a pin makes the first one longer."""
     if job.pausing is None:
         return n_slots, n_slots
-    least = min_run_slots(job, links_of(problem), problem.horizon.slot_hours)
+    least = min_run_slots(job, links, problem.horizon.slot_hours)
     piece = max(least, job.pausing.restart_slots + 1)
     first = piece if begins_with_restart(job) else least
     if job.pin is not None:
@@ -215,7 +217,7 @@ def _start_costs(problem: Problem, job: Job, point: OperatingPoint, offer: Offer
     """Cost of a first start in each slot of the horizon: data transfer and churn."""
     n_horizon, hours = problem.horizon.n_slots, problem.horizon.slot_hours
     start = np.zeros(n_horizon)
-    transfer = transfer_to(job, point.site, links_of(problem), hours)
+    transfer = transfer_to(job, point.site, offer.links, hours)
     if transfer is None:
         return np.full(n_horizon, np.inf)
     start += problem.weights.data_transfer * transfer.eur

@@ -118,7 +118,8 @@ def _at_prices(costs: MarginalCost, job: Job, prices: SlotPrices) -> Priced | No
     room = costs.room
     at_prices = EnergyAtPrices(np.array(prices.it_eur_per_kwh), room.problem.horizon.slot_hours)
     energy = WhereCarried(room, at_prices)
-    offer = Offer(energy, gpu_prices_of(room.problem, prices), room.free_gpus)
+    gpu_prices = gpu_prices_of(room.problem, prices)
+    offer = replace(room.offer(energy), gpu_eur_per_gpu_hour=gpu_prices)
     found = (cheapest(room.problem, job, offer, window) for window in room.windows(job))
     return next((priced for priced in found if priced is not None), None)
 
@@ -206,17 +207,20 @@ def _replaced(
         if job.pin is not None or name in has_followers:
             continue
         room.put(job, placement, sign=-1)
-        priced = _cheapest_now(costs.with_peaks_of_now(), job)
+        costs.repay_peak(room.row(placement.site))
+        priced = _cheapest_now(costs, job)
         placed[name] = priced.placement if priced is not None else placement
         room.put(job, placed[name])
+        costs.pay_peak(room.row(placed[name].site))
     values = _values(problem)
     for job in by_precedence(problem.jobs, lambda _: ()):
         if job.name in placed:
             continue
-        priced = _cheapest_now(costs.with_peaks_of_now(), job)
+        priced = _cheapest_now(costs, job)
         if priced is not None and priced.cost_eur <= values[job.name]:
             placed[job.name] = priced.placement
             room.put(job, priced.placement)
+            costs.pay_peak(room.row(priced.placement.site))
     return tuple(placed.values())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,14 +52,11 @@ class MarginalCost:
         imported = np.clip(net, 0.0, tariff.import_limit_kw) * (tariff.peak_counts > 0.0)
         self.peak_kw[site] = max(self.peak_kw[site], float(imported.max()))
 
-    def with_peaks_of_now(self) -> MarginalCost:
-        """Return these costs with no import paid for but what there is now."""
-        sites = self.room.problem.sites
-        so_far = np.array([site.peak.so_far_kw if site.peak else 0.0 for site in sites])
-        costs = replace(self, peak_kw=so_far)
-        for row in range(len(sites)):
-            costs.pay_peak(row)
-        return costs
+    def repay_peak(self, site: int) -> None:
+        """Count as paid for what the site imports now, and no more: a job was taken out."""
+        peak = self.room.problem.sites[site].peak
+        self.peak_kw[site] = 0.0 if peak is None else peak.so_far_kw
+        self.pay_peak(site)
 
 
 def tariffs_of(problem: Problem) -> tuple[SiteTariff, ...]:
@@ -69,5 +66,7 @@ def tariffs_of(problem: Problem) -> tuple[SiteTariff, ...]:
 
 def marginal_cost(room: Room, tariffs: tuple[SiteTariff, ...], battery_kw: Floats) -> MarginalCost:
     """Return costs on top of what ``room`` holds and of the batteries' load [site, slot]."""
-    unpaid = np.zeros(len(tariffs))
-    return MarginalCost(room, tariffs, battery_kw, unpaid, peak_slots=1).with_peaks_of_now()
+    costs = MarginalCost(room, tariffs, battery_kw, np.zeros(len(tariffs)), peak_slots=1)
+    for row in range(len(tariffs)):
+        costs.repay_peak(row)
+    return costs

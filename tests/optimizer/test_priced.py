@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from optimizer.jobs import Announced, InputData, Job, Pausing, Pin
+from optimizer.pieces import links_of
 from optimizer.placements.pausing import costs_to_go
 from optimizer.placements.priced import EnergyAtPrices, Offer, Priced, Window, cheapest
 from optimizer.placements.slot_costs import Way, way_to_run
@@ -32,6 +33,7 @@ def offer_of(problem: Problem, it_prices: np.ndarray, gpu_prices: np.ndarray) ->
         EnergyAtPrices(it_prices, problem.horizon.slot_hours),
         {(site.name, "gpu"): gpu_prices[row] for row, site in rows},
         {(site.name, "gpu"): np.asarray(site.pools[0].gpus) for _, site in rows},
+        links_of(problem),
     )
 
 
