@@ -61,7 +61,7 @@ BASELINES: dict[str, Callable[[Problem], Plan]] = {
     "run_now": run_now,
     "lowest_window": lowest_window,
 }
-"""Every baseline by the name it is asked for."""
+"""Every policy to compare plans with, by name; plans themselves are told against ``run_now``."""
 
 
 _Rank = Callable[[Job, Priced, Room], tuple[float, ...]]

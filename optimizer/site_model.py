@@ -8,10 +8,10 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from optimizer.energy.commitments import CommitmentVars, add_capacity_limits
+from optimizer.energy.commitments import add_capacity_limits
 from optimizer.energy.generators import GeneratorVars, add_generators
 from optimizer.energy.grid_connection import GridVars, add_grid_connection
-from optimizer.energy.peak_demand import PeakVars, add_peak_demand
+from optimizer.energy.peak_demand import add_peak_demand
 from optimizer.energy.power_balance import BalanceVars, add_power_balance
 from optimizer.energy.renewables import RenewableVars, add_renewables
 from optimizer.energy.storage import StorageVars, add_storage
@@ -44,8 +44,6 @@ class SiteModel:
     renewables: RenewableVars
     generators: GeneratorVars
     balance: BalanceVars
-    commitments: CommitmentVars
-    peak: PeakVars | None
     terms: Mapping[str, Any]
 
     def read_flows(self) -> SiteFlows:
@@ -144,6 +142,4 @@ def add_site(block: pyo.Block, problem: Problem, site: Site) -> SiteModel:
         + penalties.shortfall_eur_per_kwh * balance.shortfall_kwh
         + penalties.soc_short_eur_per_kwh * storage.short_kwh,
     }
-    return SiteModel(
-        site, n_slots, grid, storage, renewables, generators, balance, commitments, peak, terms
-    )
+    return SiteModel(site, n_slots, grid, storage, renewables, generators, balance, terms)

@@ -100,7 +100,6 @@ def add_enumerated(
     first_starts = [start for _, start in placements]
     return JobTerms(
         job=job.name,
-        served=served,
         it_power_kw=power,
         gpus=gpus,
         costs=costs,

@@ -1,7 +1,7 @@
 """The one seam by which a job enters the master: what its variables add to which row.
 
 Whatever stands behind it (enumerated placements, slot variables, later generated ones), the master
-sees linear sums: whether the job is served, its IT power and GPUs by place and slot, its own costs
+sees linear sums: its IT power and GPUs by place and slot, its own costs
 by objective term, and how far it has started and finished by a slot, for precedence.
 """
 
@@ -67,8 +67,6 @@ class JobTerms:
     ----------
     job
         Its name.
-    served
-        1 if the job is done, 0 if it is left out.
     it_power_kw
         IT power of runs, restarts and data transfer [kW], by (site, slot).
     gpus
@@ -86,7 +84,6 @@ class JobTerms:
     """
 
     job: str
-    served: LinearSum
     it_power_kw: Mapping[SitePower, LinearSum]
     gpus: Mapping[PoolSlot, LinearSum]
     costs: Mapping[str, LinearSum]

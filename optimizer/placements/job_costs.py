@@ -49,7 +49,6 @@ def left_out(job: Job) -> JobTerms:
 
     return JobTerms(
         job=job.name,
-        served=LinearSum(),
         it_power_kw={},
         gpus={},
         costs=cost_if_left_out(job),

@@ -77,7 +77,6 @@ def add_slotwise(block: pyo.Block, job: Job, ways: Sequence[Way], around: Surrou
 
     return JobTerms(
         job=job.name,
-        served=served,
         it_power_kw=power,
         gpus=gpus,
         costs=costs,

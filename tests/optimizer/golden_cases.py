@@ -6,19 +6,17 @@ committing it.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyomo.environ as pyo
 
-import optimizer
 from optimizer.horizon import Horizon
 from optimizer.jobs import InputData, Pausing, Pin
-from optimizer.lp_text import lp_text
 from optimizer.master import build_master
 from optimizer.problem import CapacityLimit, Ceilings, Link, Problem, Weights
+from tests.mutants import planner
 from tests.optimizer.build import (
     battery,
     generator,
@@ -31,6 +29,7 @@ from tests.optimizer.build import (
     site,
     solar,
 )
+from tests.optimizer.lp_text import lp_text
 
 GOLDEN = Path(__file__).parent / "golden"
 SLOTS = Horizon(4, 1.0)
@@ -124,15 +123,8 @@ CASES = {
 
 
 def families_in_source() -> set[str]:
-    """Names that the optimiser's source gives to constraints."""
-    names = set()
-    for path in Path(optimizer.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith(
-                ("pyo.Constraint(", "pyo.Objective(")
-            ):
-                names |= {t.attr for t in node.targets if isinstance(t, ast.Attribute)}
-    return names
+    """Names that the optimiser's source gives to constraints, and to the objective."""
+    return planner.families_in_source() | {"objective"}
 
 
 def family_texts() -> dict[str, str]:
