@@ -26,19 +26,20 @@ from optimizer.placements.interface import JobTerms, LinearSum
 from optimizer.placements.job_costs import JOB_TERMS, left_out
 from optimizer.placements.slotwise import add_slotwise
 from optimizer.placements.ways import Surroundings, ways_of
-from optimizer.problem import Problem, Weights
+from optimizer.plan import MONEY_TERMS
+from optimizer.problem import Problem
+from optimizer.settlement import objective_coefficients
 from optimizer.site_model import SITE_TERMS, SiteModel, add_site
 
 
 @dataclass(frozen=True, slots=True)
 class Master:
-    """A built model and what reads it back. ``terms`` are by field of ``ObjectiveTerms``."""
+    """A built model and what reads it back."""
 
     problem: Problem
     model: pyo.ConcreteModel
     sites: tuple[SiteModel, ...]
     jobs: tuple[JobTerms, ...]
-    terms: Mapping[str, Any]
 
 
 def build_master(problem: Problem) -> Master:
@@ -52,8 +53,8 @@ def build_master(problem: Problem) -> Master:
     _link_power(model, problem, sites, jobs)
     _link_gpus(model, problem, jobs)
     _add_precedence(model, problem, jobs)
-    terms = _add_objective(model, problem, sites, jobs)
-    return Master(problem, model, sites, jobs, terms)
+    _add_objective(model, problem, sites, jobs)
+    return Master(problem, model, sites, jobs)
 
 
 def _add_job(block: pyo.Block, job: Job, around: Surroundings) -> JobTerms:
@@ -144,7 +145,7 @@ def _add_objective(
     problem: Problem,
     sites: Sequence[SiteModel],
     jobs: Sequence[JobTerms],
-) -> dict[str, Any]:
+) -> None:
     terms: dict[str, Any] = {
         name: pyo.quicksum(site.terms[name] for site in sites) for name in SITE_TERMS
     }
@@ -159,43 +160,13 @@ def _add_objective(
         problem.ceilings,
         problem.penalties,
         carbon_kg=terms["carbon_kg"],
-        money_eur=_money_eur(terms),
+        money_eur=_sum_of(terms, MONEY_TERMS),
     )
     terms["violations_eur"] += over.over_eur
     model.term = pyo.Expression(list(terms), rule=lambda _, name: terms[name])
-    model.objective = pyo.Objective(expr=_weighted(model.term, problem.weights))
-    return {name: model.term[name] for name in terms}
+    factors = objective_coefficients(problem.weights)
+    model.objective = pyo.Objective(expr=_sum_of(model.term, factors))
 
 
-def _money_eur(terms: Mapping[str, Any]) -> Any:
-    """Return the sum that ``ObjectiveTerms.money_eur`` is."""
-    return (
-        terms["energy_bought_eur"]
-        - terms["energy_sold_eur"]
-        + terms["network_eur"]
-        + terms["peak_eur"]
-        + terms["generation_eur"]
-        + terms["storage_wear_eur"]
-        + terms["restarts_eur"]
-        + terms["data_transfer_eur"]
-    )
-
-
-def _weighted(terms: Any, weights: Weights) -> Any:
-    """Return the sum that ``settlement.weighted_objective`` is."""
-    return (
-        weights.energy * (terms["energy_bought_eur"] - terms["energy_sold_eur"])
-        + weights.network * terms["network_eur"]
-        + weights.peak * terms["peak_eur"]
-        + weights.generation * terms["generation_eur"]
-        + weights.storage_wear * terms["storage_wear_eur"]
-        - weights.storage_value * terms["storage_value_eur"]
-        + weights.restarts * terms["restarts_eur"]
-        + weights.data_transfer * terms["data_transfer_eur"]
-        + weights.lateness * terms["lateness_eur"]
-        + weights.unserved * terms["unserved_eur"]
-        + terms["deferred_eur"]
-        + weights.carbon_eur_per_t / 1000.0 * terms["carbon_kg"]
-        + weights.churn_eur_per_job * terms["churned_jobs"]
-        + terms["violations_eur"]
-    )
+def _sum_of(terms: Mapping[str, Any], factors: Mapping[str, float]) -> Any:
+    return pyo.quicksum(factor * terms[term] for term, factor in factors.items())

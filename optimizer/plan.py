@@ -95,6 +95,19 @@ class SiteFlows:
     generator_kw: tuple[Series, ...]
 
 
+MONEY_TERMS: dict[str, float] = {
+    "energy_bought_eur": 1.0,
+    "energy_sold_eur": -1.0,
+    "network_eur": 1.0,
+    "peak_eur": 1.0,
+    "generation_eur": 1.0,
+    "storage_wear_eur": 1.0,
+    "restarts_eur": 1.0,
+    "data_transfer_eur": 1.0,
+}
+"""What is really paid, by field of ``ObjectiveTerms``, and what is earned."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectiveTerms:
     """Each term on its own line, in EUR before weights; carbon also in kg."""
@@ -118,16 +131,7 @@ class ObjectiveTerms:
     @property
     def money_eur(self) -> float:
         """What is really paid: energy, network, peak, generation, wear, restarts, transfers."""
-        return (
-            self.energy_bought_eur
-            - self.energy_sold_eur
-            + self.network_eur
-            + self.peak_eur
-            + self.generation_eur
-            + self.storage_wear_eur
-            + self.restarts_eur
-            + self.data_transfer_eur
-        )
+        return sum(sign * float(getattr(self, term)) for term, sign in MONEY_TERMS.items())
 
 
 @dataclass(frozen=True, slots=True)

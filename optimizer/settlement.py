@@ -66,24 +66,31 @@ def settle(
     return Settlement(terms, tuple(violations), weighted_objective(terms, problem.weights))
 
 
+def objective_coefficients(weights: Weights) -> dict[str, float]:
+    """Return what a plan minimises: EUR per unit of each field of ``ObjectiveTerms``."""
+    return {
+        "energy_bought_eur": weights.energy,
+        "energy_sold_eur": -weights.energy,
+        "network_eur": weights.network,
+        "peak_eur": weights.peak,
+        "generation_eur": weights.generation,
+        "storage_wear_eur": weights.storage_wear,
+        "storage_value_eur": -weights.storage_value,
+        "restarts_eur": weights.restarts,
+        "data_transfer_eur": weights.data_transfer,
+        "lateness_eur": weights.lateness,
+        "unserved_eur": weights.unserved,
+        "deferred_eur": 1.0,
+        "carbon_kg": weights.carbon_eur_per_t / 1000.0,
+        "churned_jobs": weights.churn_eur_per_job,
+        "violations_eur": 1.0,
+    }
+
+
 def weighted_objective(terms: ObjectiveTerms, weights: Weights) -> float:
     """Return the sum a plan minimises [EUR]: weighted terms, carbon price, churn, penalties."""
-    return (
-        weights.energy * (terms.energy_bought_eur - terms.energy_sold_eur)
-        + weights.network * terms.network_eur
-        + weights.peak * terms.peak_eur
-        + weights.generation * terms.generation_eur
-        + weights.storage_wear * terms.storage_wear_eur
-        - weights.storage_value * terms.storage_value_eur
-        + weights.restarts * terms.restarts_eur
-        + weights.data_transfer * terms.data_transfer_eur
-        + weights.lateness * terms.lateness_eur
-        + weights.unserved * terms.unserved_eur
-        + terms.deferred_eur
-        + weights.carbon_eur_per_t * terms.carbon_kg / 1000.0
-        + weights.churn_eur_per_job * terms.churned_jobs
-        + terms.violations_eur
-    )
+    per_unit = objective_coefficients(weights)
+    return sum(price * float(getattr(terms, term)) for term, price in per_unit.items())
 
 
 def gpus_used(problem: Problem, placements: Sequence[Placement]) -> dict[tuple[str, str], Floats]:

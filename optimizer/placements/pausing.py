@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer.placements.slot_costs import Way, window_sums
+from optimizer.placements.slot_costs import WayCosts, window_sums
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ class CostsToGo:
     next_to_run: NDArray[np.int64]
 
 
-def costs_to_go(way: Way) -> CostsToGo:
+def costs_to_go(way: WayCosts) -> CostsToGo:
     """Solve (D1, D2) backwards from the end of the window."""
     n_window, piece = len(way.run_eur), way.piece_slots
     added = np.array(way.pause_slots)
@@ -68,7 +68,7 @@ def costs_to_go(way: Way) -> CostsToGo:
     return CostsToGo(running, paused, next_layer, next_to_run)
 
 
-def cheapest_pieces(way: Way, table: CostsToGo, start: int) -> list[tuple[int, int]]:
+def cheapest_pieces(way: WayCosts, table: CostsToGo, start: int) -> list[tuple[int, int]]:
     """Follow ``table`` from a first start to the end: pieces as (start, end) in the window."""
     pieces = [(start, start + way.first_slots)]
     slot, layer = start + way.first_slots, 0

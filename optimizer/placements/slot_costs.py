@@ -80,7 +80,7 @@ def window_sums(values: Floats, n_slots: int) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class WayCosts:
     """One job at one point, as costs by slot of its window; infinite where it may not.
 
     Attributes
@@ -115,7 +115,7 @@ class Way:
 
 def way_to_run(
     problem: Problem, job: Job, point: OperatingPoint, offer: Offer, window: Window | None
-) -> Way | None:
+) -> WayCosts | None:
     """Put ``job`` at ``point`` into costs; ``None`` where its window is too short."""
     n_horizon = problem.horizon.n_slots
     lo, hi = job.release_slot, min(job.deadline_slot, n_horizon)
@@ -133,7 +133,7 @@ def way_to_run(
     late = problem.weights.lateness * job.lateness_eur_per_slot * job.priority * late_slots
     first, piece = _least_lengths(problem, job, n_slots[0], offer.links)
     pause_slots, is_limited = _pauses(job, n_slots, first, piece)
-    return Way(
+    return WayCosts(
         lo,
         run[lo:hi],
         start[lo:hi],

@@ -15,7 +15,7 @@ from optimizer.jobs import Announced, InputData, Job, Pausing, Pin
 from optimizer.pieces import links_of
 from optimizer.placements.pausing import costs_to_go
 from optimizer.placements.priced import EnergyAtPrices, Offer, Priced, Window, cheapest
-from optimizer.placements.slot_costs import Way, way_to_run
+from optimizer.placements.slot_costs import WayCosts, way_to_run
 from optimizer.plan import Placement, Plan, Run
 from optimizer.problem import Link, Problem, Weights
 from optimizer.settlement import it_load_kw, settle
@@ -197,7 +197,7 @@ def test_a_window_narrows_release_and_deadline() -> None:
     assert find(build.job(work=4.0), [0.0] * 8, Window(4, 7)) is None
 
 
-def long_way(work: float, max_pauses: int | None) -> tuple[Problem, Offer, Way]:
+def long_way(work: float, max_pauses: int | None) -> tuple[Problem, Offer, WayCosts]:
     """A day in slots of five minutes at prices that swing, at the slower point of two."""
     n_slots = 288
     prices = 1.0 + np.sin(np.arange(n_slots) / 5.0)
