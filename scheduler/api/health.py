@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response, status
 from pydantic import BaseModel
 
 from scheduler.api.context import ContextDep, SessionSlotDep
-from scheduler.db.outage import DATABASE_AWAY, DATABASE_BUSY
+from scheduler.db.outage import DATABASE_AWAY, DATABASE_BUSY, DatabaseBroken
 from scheduler.db.session import transaction
 from scheduler.db.upgrade import SchemaState, schema_state
 
@@ -58,5 +58,5 @@ def _schema(context: ContextDep) -> SchemaState | None:
     try:
         with transaction(context.sessions) as session:
             return schema_state(session.connection())
-    except (*DATABASE_AWAY, DATABASE_BUSY):
+    except (*DATABASE_AWAY, DATABASE_BUSY, DatabaseBroken):
         return None

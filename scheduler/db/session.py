@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session, sessionmaker
 
+from scheduler.db.outage import name_defects
+
 SessionFactory = sessionmaker[Session]
 
 POOL_SIZE = 20
@@ -21,6 +23,7 @@ def make_engine(url: str) -> Engine:
     """Open a database. SQLite gets WAL, foreign keys and a busy timeout of 30 s.
 
     Its errors do not tell the values of a statement: jobs' variables and key digests are secret.
+    Those that trying again will not help are ``DatabaseBroken``.
     """
     pool: dict[str, Any] = {
         "pool_size": POOL_SIZE,
@@ -28,10 +31,18 @@ def make_engine(url: str) -> Engine:
         "pool_timeout": _CONNECT_WITHIN_S,
         "hide_parameters": True,
     }
-    if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, **pool)
-    engine = create_engine(url, connect_args={"timeout": 30}, **pool)
+    is_sqlite = url.startswith("sqlite")
+    options: dict[str, Any] = (
+        {"connect_args": {"timeout": 30}} if is_sqlite else {"pool_pre_ping": True}
+    )
+    engine = create_engine(url, **options, **pool)
+    event.listen(engine, "handle_error", name_defects)
+    if is_sqlite:
+        _set_up_sqlite(engine)
+    return engine
 
+
+def _set_up_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _set_pragmas(connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -45,8 +56,6 @@ def make_engine(url: str) -> Engine:
         driver = connection.connection.driver_connection
         if driver is not None and not driver.in_transaction:
             driver.execute("BEGIN IMMEDIATE")
-
-    return engine
 
 
 def make_session_factory(engine: Engine) -> SessionFactory:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -151,3 +151,12 @@ def test_database_that_went_away_asks_for_a_retry(
         answer = world.operator.post("/v1/planning-runs", json={})
         problem_of(answer, 503, "database-unavailable")
         assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_database_without_a_table_does_not_ask_for_a_retry(world: World, engine: Engine) -> None:
+    """It will not come back by itself: the log has what is missing."""
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE dispatch_command"))
+    answer = world.submitter.get("/v1/dispatch-commands")
+    problem_of(answer, 500, "failed")
+    assert "Retry-After" not in answer.headers
