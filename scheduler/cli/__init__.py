@@ -27,6 +27,7 @@ COMMANDS = {
     "jobs": "scheduler.cli.jobs",
     "plans": "scheduler.cli.plans",
     "keys": "scheduler.cli.keys",
+    "clusters": "scheduler.cli.clusters",
     "db": "scheduler.cli.database",
 }
 """Module of every command; its ``register(app)`` adds the command of this name."""

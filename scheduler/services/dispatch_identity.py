@@ -42,7 +42,7 @@ def keep_known(
         if site in busy_sites:
             log.error(
                 "site %s: its jobs were given to cluster %s, but %s answers; is its state folder"
-                " mounted? Nothing is assumed of it",
+                " mounted? Nothing is assumed of it; see gridtide clusters forget",
                 site,
                 known[site],
                 report.identity,
@@ -52,6 +52,15 @@ def keep_known(
             log.warning("site %s has another cluster now: %s", site, report.identity)
             _learn(session, site, report.identity, now)
     return replace(observed, clusters=kept)
+
+
+def forget(session: Session, site: str) -> str | None:
+    """Forget the cluster of a site, so that whichever answers next is taken for it; return it."""
+    found = session.get(ClusterIdentity, site)
+    if found is None:
+        return None
+    session.delete(found)
+    return found.identity
 
 
 def _known(session: Session) -> dict[str, str]:

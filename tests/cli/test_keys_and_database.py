@@ -76,3 +76,11 @@ def test_the_first_key_is_printed_once(
     assert caller.role.value == "admin"
     print_first_key(sqlite_sessions)
     assert capsys.readouterr().out == ""
+
+
+def test_a_cluster_nobody_heard_cannot_be_forgotten(state: Path) -> None:
+    """The site is named."""
+    assert gridtide("db", "upgrade").exit_code == ExitCode.OK
+    result = gridtide("clusters", "forget", "DE")
+    assert result.exit_code == ExitCode.INVALID
+    assert "no cluster of site DE was ever heard" in result.output

@@ -18,6 +18,7 @@ from scheduler.db.models import (
 )
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services.dispatch import Dispatcher
+from scheduler.services.dispatch_identity import forget
 from scheduler.services.outside import Outside
 from scheduler.services.planning import make_document, review, store_result
 from scheduler.services.planning_inputs import read_inputs
@@ -242,6 +243,20 @@ def test_a_cluster_that_lost_its_memory_ends_no_job(play: Play) -> None:
     play.cluster.jobs, play.cluster.memory = known, "cluster DE"
     play.at(1.5)
     assert play.cluster.starts == [str(job), str(other)]
+
+
+def test_a_cluster_that_will_not_come_back_is_forgotten(play: Play) -> None:
+    """An operator says so: the one that answers is taken, and what it does not know has failed."""
+    job = play.scene.submit()
+    put_in_force(play.scene, runs("train", (0, 2)))
+    play.at(0)
+    play.cluster.jobs, play.cluster.memory = {}, "a new disk"
+    play.at(1)
+    with transaction(play.scene.sessions) as session:
+        assert forget(session, "DE") == "cluster DE"
+        assert forget(session, "FR") is None
+    play.at(1.1)
+    assert play.status(job) is JobStatus.FAILED
 
 
 def test_a_site_without_jobs_may_get_another_cluster(play: Play) -> None:
