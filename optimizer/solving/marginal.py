@@ -33,9 +33,12 @@ class MarginalCost:
         pue = np.asarray(self.room.problem.sites[site].pue)
         load = self.load_kw(site)
         price = self.tariffs[site].eur
-        with_it = price(load + pue * it_kw, self.peak_kw[site], self.peak_slots)
-        cost: Floats = with_it - price(load, self.peak_kw[site], self.peak_slots)
-        return cost
+        before = price(load, self.peak_kw[site], self.peak_slots)
+        after = price(load + pue * it_kw, self.peak_kw[site], self.peak_slots)
+        # Without a job there, batteries may feed in more than may be exported: any job is welcome.
+        is_over = ~np.isfinite(before)
+        cost: Floats = after - np.where(is_over, 0.0, before)
+        return np.where(is_over & np.isfinite(after), 0.0, cost)
 
     def load_kw(self, site: int) -> Floats:
         """Facility load so far [slot]."""

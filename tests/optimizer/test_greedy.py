@@ -12,8 +12,9 @@ from optimizer.baselines import run_now
 from optimizer.jobs import Announced, Pausing, Pin
 from optimizer.plan import Plan, Rung, SlotPrices
 from optimizer.problem import CapacityLimit, Problem, Weights
-from optimizer.room import by_precedence, latest_ends
+from optimizer.room import Room, by_precedence, latest_ends
 from optimizer.solving.greedy import greedy, latest_safe_start
+from optimizer.solving.marginal import marginal_cost, tariffs_of
 from optimizer.tariffs import tariff_of
 from optimizer.verify import verify
 from tests.optimizer import build
@@ -180,3 +181,12 @@ def test_exporting_at_the_very_limit_may_exceed_it_by_rounding() -> None:
     assert fed_in[0] < -0.3
     assert tariff.eur(fed_in, 0.0, 1) == pytest.approx(-0.3 * 0.05)
     assert np.isinf(tariff.eur(fed_in - 0.001, 0.0, 1)).all()
+
+
+def test_where_batteries_feed_in_too_much_a_job_that_takes_it_costs_nothing() -> None:
+    """2 kW are discharged and none may be exported: 3 kW of job are welcome, 1 kW does not do."""
+    problem = build.problem(sites=[build.site(grid=build.grid(export_kw=0.0))])
+    room, discharge = Room.of(problem), np.full((1, build.N_SLOTS), -2.0)
+    costs = marginal_cost(room, tariffs_of(problem), discharge)
+    assert costs.eur(0, 3.0) == pytest.approx(0.0)
+    assert np.isinf(costs.eur(0, 1.0)).all()
