@@ -51,7 +51,7 @@ def demo(
     ] = 6.0,
     seconds_per_hour: Annotated[
         float, typer.Option(min=1, help="Seconds an hour of the plan takes.")
-    ] = 3.0,
+    ] = 2.0,
     as_json: JsonOption = False,
 ) -> None:
     """Plan the example day, approve the plan, and carry out its first hours with real processes."""
