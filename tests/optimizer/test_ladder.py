@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from optimizer.baselines import run_now
 from optimizer.master import build_master
 from optimizer.solving import exact, integers
 from optimizer.solving import solve as ladder
-from optimizer.solving.highs import compile_model, run_highs
+from optimizer.solving.highs import Solution, compile_model, run_highs
 from tests.optimizer.build import job, problem, site
 from tests.optimizer.test_solving import crowded
 
@@ -136,18 +137,23 @@ def test_the_bound_of_the_relaxation_is_the_bound_without_the_one_more() -> None
 def test_a_plan_out_of_time_still_states_the_bound_of_the_relaxation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The relaxation was paid for: HiGHS alone has no bound after so little time."""
-    monkeypatch.setattr(integers, "LEAST_SECONDS", 1e-3)
-    monkeypatch.setattr(integers, "FIRST_PROOF_SHARE", 1e-6)
-    plan = solve(crowded(12), SolveLimits(2.0, 0.0))
+    """The relaxation was paid for: it stands even where no proof came to a bound."""
+    prove = integers._prove
+
+    def proves_nothing(*arguments: Any) -> Solution:
+        return replace(prove(*arguments), bound=None, is_proven=False)
+
+    monkeypatch.setattr(integers, "_prove", proves_nothing)
+    plan = solve(crowded(2), SolveLimits(4.0, 0.0))
     assert plan.bound is not None
     assert np.isfinite(plan.bound)
     assert plan.bound <= plan.objective
+    assert plan.rung is Rung.BEST_FOUND
 
 
 def test_a_gap_that_is_reached_is_exact_whoever_reached_it() -> None:
     """Rung and gap never contradict each other."""
-    plan = solve(crowded(4), SolveLimits(20.0, 0.2))
+    plan = solve(crowded(3), SolveLimits(60.0, 0.5))
     assert plan.gap is not None
-    assert plan.gap <= 0.2
+    assert plan.gap <= 0.5
     assert plan.rung is Rung.EXACT
