@@ -26,7 +26,7 @@ from optimizer.solving.greedy import greedy
 from optimizer.solving.highs import Solution, StandardForm, compile_model, run_highs
 from optimizer.solving.integers import solve_integers, watch_as
 
-BOUND_TOLERANCE = 1e-5  # relative: the tolerances of HiGHS
+BOUND_TOLERANCE = 1e-4  # relative: the tolerances of HiGHS times costs of unlike size
 LITTLE_MORE = 1e-3
 """Load [kW] and GPUs by which the relaxation asks for one more."""
 

@@ -35,6 +35,7 @@ from optimizer import (
 ZONES = ("AU-SA", "DE", "FR", "IE", "NO-NO2", "PL", "US-CAL-CISO", "US-NW-PACW", "US-NY-NYIS")
 OPTIMUM = {False: "sum_ci_contiguous_optimum", True: "sum_ci_interruptible_optimum"}
 AMPLE = 1e5
+UNSERVED_EUR = 1e4  # far above any carbon here, and no further: HiGHS tolerates in proportion
 JOBS_AT_ONCE = {False: 90, True: 30}  # where a job costs least time
 LIMITS = SolveLimits(time_limit_s=120.0, mip_gap=0.0)
 
@@ -72,7 +73,7 @@ def single_jobs(series: tuple[float, ...], rows: pd.DataFrame, pausing: Pausing 
             points=(point,),
             release_slot=int(start),
             deadline_slot=int(start + job_h + slack_h),
-            unserved_eur=1e9,
+            unserved_eur=UNSERVED_EUR,
             pausing=pausing,
         )
         for k, (job_h, slack_h, start) in enumerate(
