@@ -1,6 +1,8 @@
-"""Fixtures for every test: fresh databases."""
+"""Fixtures for every test: fresh databases. At the end, the mutants that tests killed."""
 
 from __future__ import annotations
+
+import pytest
 
 from tests.fixtures.database import (
     database_url,
@@ -21,3 +23,20 @@ __all__ = [
     "sessions",
     "sqlite_url",
 ]
+
+KILLED_BY = ("killed_by", "refused_for", "noticed_by")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List every mutant and what killed it, as ``tests/mutants`` recorded it."""
+    killed = sorted(
+        (report.nodeid.split("::")[-1], killer)
+        for report in terminalreporter.getreports("passed")
+        if report.when == "call"
+        for name, killer in report.user_properties
+        if name in KILLED_BY
+    )
+    if killed:
+        terminalreporter.section(f"{len(killed)} mutants killed")
+        for mutant, killer in killed:
+            terminalreporter.line(f"{mutant}: {killer}")

@@ -65,7 +65,7 @@ def governing_plan(session: Session, now: datetime) -> UUID | None:
 def open_jobs(session: Session) -> list[OpenJob]:
     """Read jobs that are not over, in the order they came; one that cannot be read is logged."""
     rows = session.scalars(
-        select(Job).where(Job.status.in_(_OPEN)).order_by(Job.submitted_at, Job.id)
+        select(Job).where(Job.status.in_(_OPEN)).order_by(Job.submitted_at, Job.name)
     ).all()
     return [job for job in map(_open_job, rows) if job is not None]
 

@@ -109,7 +109,7 @@ def _open_jobs(session: Session) -> Sequence[Job]:
     return session.scalars(
         select(Job)
         .where(Job.status.in_(_OPEN), Job.cancel_requested_at.is_(None))
-        .order_by(Job.submitted_at, Job.id)
+        .order_by(Job.submitted_at, Job.name)
     ).all()
 
 
