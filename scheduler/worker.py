@@ -24,7 +24,8 @@ from scheduler.db.outage import DATABASE_AWAY
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services.assemble import Assembled
 from scheduler.services.carry_over import carry_over
-from scheduler.services.planning import LeaseLost, make_document, review, store_result
+from scheduler.services.documents import make_document
+from scheduler.services.planning import LeaseLost, review, store_result
 from scheduler.services.planning_inputs import Inputs, read_inputs
 from scheduler.services.planning_queue import (
     Lease,
@@ -217,7 +218,7 @@ class Worker:
             raise LeaseLost(f"planning run {lease.run_id} was cancelled or taken")
 
     def _store(self, lease: Lease, inputs: Inputs, assembled: Assembled, solved: Solved) -> None:
-        document = make_document(inputs, assembled, solved.plan, solved.baseline, self._now())
+        document = make_document(inputs.fleet, assembled, solved.plan, solved.baseline, self._now())
         # What takes long is done between transactions, with the lease renewed before and after.
         self._hold(lease)
         reviewed = review(document, self._persist(read_in_force))

@@ -23,6 +23,7 @@ from scheduler.cli.solving import solve_watched
 from scheduler.files import read_fleet, read_jobs, write_plan_folder
 from scheduler.main import read_signal_file
 from scheduler.services.assemble import Assembled, JobToPlan, PlanWindow, assemble
+from scheduler.services.documents import make_document
 from scheduler.services.plan_document import PlanDocument
 from scheduler.specs import FleetSpec
 from scheduler.timekeeping import system_now
@@ -116,19 +117,8 @@ def make_plan(fleet: FleetSpec, assembled: Assembled, limits: SolveLimits) -> Ou
             if solved.is_interrupted
             else []
         ),
-        *solved.plan.notes,
-        *assembled.marks,
     )
-    document = PlanDocument(
-        fleet=fleet,
-        window=assembled.window,
-        problem=assembled.problem,
-        plan=solved.plan,
-        baseline=baseline,
-        marks=marks,
-        cut_jobs=assembled.cut_jobs,
-        created_at=system_now(),
-    )
+    document = make_document(fleet, assembled, solved.plan, baseline, system_now(), marks)
     return Outcome(document, breaches, solved.is_interrupted)
 
 

@@ -8,34 +8,16 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from optimizer import Breach, Plan, verify
+from optimizer import Breach, verify
 from scheduler.db.models import PlanStatus, StoredPlan
 from scheduler.services.approval import Approval, approval_by_policy, approve
-from scheduler.services.assemble import Assembled
 from scheduler.services.plan_document import PlanDocument
-from scheduler.services.planning_inputs import Inputs
 from scheduler.services.planning_queue import Lease, succeed_run
 from scheduler.services.plans import InForce
 
 
 class LeaseLost(Exception):
     """The run was cancelled or taken by another worker; its result must not be stored."""
-
-
-def make_document(
-    inputs: Inputs, assembled: Assembled, plan: Plan, baseline: Plan, now: datetime
-) -> PlanDocument:
-    """Put a plan together with all that is needed to understand it."""
-    return PlanDocument(
-        fleet=inputs.fleet,
-        window=assembled.window,
-        problem=assembled.problem,
-        plan=plan,
-        baseline=baseline,
-        marks=assembled.marks,
-        cut_jobs=assembled.cut_jobs,
-        created_at=now,
-    )
 
 
 @dataclass(frozen=True, slots=True)

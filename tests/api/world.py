@@ -19,9 +19,10 @@ from scheduler.api.context import ApiContext
 from scheduler.db.models import Job, JobStatus, PlanStatus, Role, StoredPlan
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet, jobs, keys, runs
+from scheduler.services.documents import make_document
 from scheduler.services.outside import Outside
 from scheduler.services.plan_document import PlanDocument
-from scheduler.services.planning import make_document, review, store_result
+from scheduler.services.planning import review, store_result
 from scheduler.services.planning_inputs import read_inputs
 from scheduler.services.planning_queue import Lease, claim_run
 from scheduler.services.plans import read_in_force
@@ -121,7 +122,7 @@ class World:
             inputs = read_inputs(session, runs.get_run(session, lease.run_id), self.now)
         assembled = inputs.assemble()
         run_now = baselines.run_now(assembled.problem)
-        document = make_document(inputs, assembled, run_now, run_now, self.now)
+        document = make_document(inputs.fleet, assembled, run_now, run_now, self.now)
         with transaction(self.sessions) as session:
             reviewed = review(document, read_in_force(session))
             version = inputs.fleet_version

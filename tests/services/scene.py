@@ -13,9 +13,10 @@ from optimizer import Placement, Rung, Unserved, dispatch, settled_plan
 from scheduler.db.models import Job, PlanningRun, RunStatus, StoredPlan
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet as fleets
+from scheduler.services.documents import make_document
 from scheduler.services.jobs import submit_job
 from scheduler.services.plan_document import PlanDocument
-from scheduler.services.planning import make_document, review, store_result
+from scheduler.services.planning import review, store_result
 from scheduler.services.planning_inputs import read_inputs
 from scheduler.services.planning_queue import Lease
 from scheduler.services.plans import approve_plan, read_document, read_in_force
@@ -116,7 +117,7 @@ def propose(scene: Scene, *placements: Placement, start_h: float = 0, key: str =
     unserved = [Unserved(name, "not in this test") for name in left_out]
     flows = dispatch(made.problem, placements, {})
     plan = settled_plan(made.problem, Rung.EXACT, placements, unserved, flows)
-    document = make_document(inputs, made, plan, plan, scene.at)
+    document = make_document(inputs.fleet, made, plan, plan, scene.at)
     with transaction(scene.sessions) as session:
         lease = Lease(run_id, "test")
         reviewed = review(document, read_in_force(session))

@@ -19,8 +19,9 @@ from scheduler.db.models import (
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services.dispatch import Dispatcher
 from scheduler.services.dispatch_identity import forget
+from scheduler.services.documents import make_document
 from scheduler.services.outside import Outside
-from scheduler.services.planning import make_document, review, store_result
+from scheduler.services.planning import review, store_result
 from scheduler.services.planning_inputs import read_inputs
 from scheduler.services.planning_queue import Lease
 from scheduler.services.plans import read_in_force
@@ -361,7 +362,7 @@ def test_batteries_are_told_once_a_slot(sessions: SessionFactory) -> None:
     made = inputs.assemble()
     assert made.problem.sites[0].storage[0].soc_initial_kwh == 1.0
     plan = solve(made.problem, SolveLimits(10))
-    document = make_document(inputs, made, plan, plan, scene.now())
+    document = make_document(inputs.fleet, made, plan, plan, scene.now())
     with transaction(sessions) as session:
         reviewed = review(document, read_in_force(session))
         stored = store_result(session, Lease(run_id, "test"), document, reviewed, 1, scene.now())

@@ -1,0 +1,32 @@
+"""Putting a plan together with all that is needed to understand it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from optimizer import Plan
+from scheduler.services.assemble import Assembled
+from scheduler.services.plan_document import PlanDocument
+from scheduler.specs import FleetSpec
+
+
+def make_document(
+    fleet: FleetSpec,
+    assembled: Assembled,
+    plan: Plan,
+    baseline: Plan,
+    now: datetime,
+    marks: Sequence[str] = (),
+) -> PlanDocument:
+    """Make the document of ``plan``; its marks are ``marks``, its own notes, and the inputs'."""
+    return PlanDocument(
+        fleet=fleet,
+        window=assembled.window,
+        problem=assembled.problem,
+        plan=plan,
+        baseline=baseline,
+        marks=(*marks, *plan.notes, *assembled.marks),
+        cut_jobs=assembled.cut_jobs,
+        created_at=now,
+    )
