@@ -11,7 +11,7 @@ OUT    := out
 UV      := .cache/lock/bin/uv
 UV_PIN  := 0.13.8
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
-           --generate-hashes --no-header --no-annotate
+           --generate-hashes --no-header --no-annotate --no-strip-extras
 
 MINIMUM_COVERAGE := 90
 

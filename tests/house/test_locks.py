@@ -85,3 +85,13 @@ def test_both_locks_agree() -> None:
     runtime = {str(requirement) for requirement, _ in entries(LOCKS[0])}
     development = {str(requirement) for requirement, _ in entries(LOCKS[1])}
     assert runtime <= development
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_extras_are_pinned_with_their_package(lock: str) -> None:
+    """Older pips look for the newest version of an extra whose pin does not name it, and refuse."""
+    pinned = {canonicalize_name(entry.name): entry.extras for entry, _ in entries(lock)}
+    asked = {canonicalize_name(entry.name): entry.extras for entry in wanted(lock) if entry.extras}
+    assert asked, "no dependency with an extra is left: this test has lost its case"
+    for name, extras in asked.items():
+        assert extras <= pinned[name], name
