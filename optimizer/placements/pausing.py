@@ -28,7 +28,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class CostsToGo:
-    """R and P of (D1, D2), and where a restart leads; arrays [slot + 1, layer k, slots to run]."""
+    """R and P of (D1, D2) [slot + 1, way, layer k, slots to run], and where a restart leads.
+
+    The latter are [layer k, slots to run].
+    """
 
     running: Floats
     paused: Floats
@@ -36,15 +39,17 @@ class CostsToGo:
     next_to_run: NDArray[np.int64]
 
 
-def costs_to_go(way: WayCosts) -> CostsToGo:
-    """Solve (D1, D2) backwards from the end of the window."""
-    n_window, piece = len(way.run_eur), way.piece_slots
-    added = np.array(way.pause_slots)
+def costs_to_go(ways: WayCosts) -> CostsToGo:
+    """Solve (D1, D2) backwards from the end of the window, for all ``ways`` at once."""
+    rhythm, (n_ways, n_window) = ways.rhythm, ways.run_eur.shape
+    piece = rhythm.piece_slots
+    added = np.array(rhythm.pause_slots)
     # A restart that adds more than a piece works off leaves more to run than before.
-    most = way.n_slots if added.max() <= piece else n_window
+    most = rhythm.n_slots if added.max() <= piece else n_window
     to_run = np.arange(most + 1)
-    n_layers = len(added) + way.is_limited
-    following = np.arange(1, n_layers + 1) if way.is_limited else np.roll(np.arange(n_layers), -1)
+    n_layers = len(added) + rhythm.is_limited
+    layers = np.arange(n_layers)
+    following = layers + 1 if rhythm.is_limited else np.roll(layers, -1)
     step = np.append(added, 0)[:n_layers]
     next_layer = np.broadcast_to(following[:, None], (n_layers, most + 1))
     next_to_run = to_run[None, :] + step[:, None] - piece
@@ -52,37 +57,58 @@ def costs_to_go(way: WayCosts) -> CostsToGo:
     barred = np.where(impossible, np.inf, 0.0)
     next_layer = np.minimum(next_layer, n_layers - 1)
     next_to_run = np.clip(next_to_run, 0, most)
-    begin = window_sums(way.run_eur, piece)
-    begin = begin + way.restart_eur[: len(begin)]
+    begin = window_sums(ways.run_eur, piece)
+    begin = begin + ways.restart_eur[:, : begin.shape[1]]
 
-    running = np.full((n_window + 1, n_layers, most + 1), np.inf)
+    running = np.full((n_window + 1, n_ways, n_layers, most + 1), np.inf)
     paused = np.full_like(running, np.inf)
     for slot in range(n_window, -1, -1):
-        if slot < len(begin):
-            after = running[slot + piece][next_layer, next_to_run] + barred
-            paused[slot] = np.minimum(paused[slot + 1], begin[slot] + after)
+        if slot < begin.shape[1]:
+            after = running[slot + piece][:, next_layer, next_to_run] + barred
+            paused[slot] = np.minimum(paused[slot + 1], begin[:, slot, None, None] + after)
         if slot < n_window:
-            go_on = way.run_eur[slot] + running[slot + 1, :, :-1]
-            running[slot, :, 1:] = np.minimum(go_on, paused[slot + 1, :, 1:])
-        running[slot, :, 0] = way.end_eur[slot]
+            go_on = ways.run_eur[:, slot, None, None] + running[slot + 1, :, :, :-1]
+            running[slot, :, :, 1:] = np.minimum(go_on, paused[slot + 1, :, :, 1:])
+        running[slot, :, :, 0] = ways.end_eur[:, slot, None]
     return CostsToGo(running, paused, next_layer, next_to_run)
 
 
-def cheapest_pieces(way: WayCosts, table: CostsToGo, start: int) -> list[tuple[int, int]]:
-    """Follow ``table`` from a first start to the end: pieces as (start, end) in the window."""
-    pieces = [(start, start + way.first_slots)]
-    slot, layer = start + way.first_slots, 0
-    left = way.n_slots - way.first_slots
+def cheapest_pieces(
+    ways: WayCosts, table: CostsToGo, way: int, start: int
+) -> list[tuple[int, int]]:
+    """Follow ``table`` for one way from a first start to its end: pieces in its window."""
+    rhythm = ways.rhythm
+    pieces = [(start, start + rhythm.first_slots)]
+    slot, layer = start + rhythm.first_slots, 0
+    left = rhythm.n_slots - rhythm.first_slots
     while left > 0:
-        go_on = way.run_eur[slot] + table.running[slot + 1, layer, left - 1]
-        if go_on <= table.paused[slot + 1, layer, left]:
+        go_on = ways.run_eur[way, slot] + table.running[slot + 1, way, layer, left - 1]
+        if go_on <= table.paused[slot + 1, way, layer, left]:
             slot, left = slot + 1, left - 1
             pieces[-1] = (pieces[-1][0], slot)
             continue
         begin = slot + 1
-        while table.paused[begin + 1, layer, left] <= table.paused[begin, layer, left]:
+        while table.paused[begin + 1, way, layer, left] <= table.paused[begin, way, layer, left]:
             begin += 1
-        slot = begin + way.piece_slots
+        slot = begin + rhythm.piece_slots
         pieces.append((begin, slot))
         layer, left = table.next_layer[layer, left], table.next_to_run[layer, left]
     return pieces
+
+
+def costs_by_start(ways: WayCosts) -> tuple[Floats, CostsToGo | None]:
+    """Cost of the cheapest placement by first start [way, slot], and the table that finds it.
+
+    No table where the rhythm has no pauses.
+    """
+    rhythm = ways.rhythm
+    if not rhythm.pause_slots:
+        first, table = rhythm.n_slots, None
+        rest = ways.end_eur
+    else:
+        table = costs_to_go(ways)
+        first = rhythm.first_slots
+        rest = table.running[:, :, 0, rhythm.n_slots - first].T
+    total = window_sums(ways.run_eur, first)
+    total = total + ways.start_eur[:, : total.shape[1]] + rest[:, first : first + total.shape[1]]
+    return total, table

@@ -16,14 +16,13 @@ import numpy as np
 
 from optimizer.jobs import Job, OperatingPoint
 from optimizer.pieces import usable_points
-from optimizer.placements.pausing import cheapest_pieces, costs_to_go
+from optimizer.placements.pausing import cheapest_pieces, costs_by_start
 from optimizer.placements.slot_costs import (
     EnergyAtPrices,
     EnergyCost,
     Offer,
     Window,
     way_to_run,
-    window_sums,
 )
 from optimizer.plan import Placement, Run
 from optimizer.problem import Problem
@@ -68,17 +67,12 @@ def cheapest_at(
     way = way_to_run(problem, job, point, offer, window)
     if way is None:
         return None
-    if not way.pause_slots:
-        first, rest, table = way.n_slots, way.end_eur, None
-    else:
-        table = costs_to_go(way)
-        first, rest = way.first_slots, table.running[:, 0, way.n_slots - way.first_slots]
-    total = window_sums(way.run_eur, first)
-    total += way.start_eur[: len(total)] + rest[first:]
-    best = int(np.argmin(total))
-    if not math.isfinite(total[best]):
+    total, table = costs_by_start(way)
+    best = int(np.argmin(total[0]))
+    if not math.isfinite(total[0, best]):
         return None
-    pieces = [(best, best + first)] if table is None else cheapest_pieces(way, table, best)
-    lo = way.lo_slot
+    one_piece = [(best, best + way.rhythm.n_slots)]
+    pieces = one_piece if table is None else cheapest_pieces(way, table, 0, best)
+    lo = int(way.lo_slot[0])
     runs = tuple(Run(point.name, lo + start, lo + end) for start, end in pieces)
-    return Priced(Placement(job.name, point.site, runs), float(total[best]))
+    return Priced(Placement(job.name, point.site, runs), float(total[0, best]))

@@ -71,46 +71,64 @@ class Window:
 
 
 def window_sums(values: Floats, n_slots: int) -> Floats:
-    """Return sums over every ``n_slots`` consecutive values; infinite where one of them is."""
-    if n_slots > len(values):
-        return np.zeros(0)
+    """Return sums over every ``n_slots`` consecutive values of the last axis.
+
+    Infinite where one of them is.
+    """
+    if n_slots > values.shape[-1]:
+        return np.zeros((*values.shape[:-1], 0))
     # Not by a running total: that would round equal windows apart and make ties fall anyhow.
-    sums: Floats = np.lib.stride_tricks.sliding_window_view(values, n_slots).sum(axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(values, n_slots, axis=-1)
+    sums: Floats = windows.sum(axis=-1)
     return sums
 
 
 @dataclass(frozen=True, slots=True)
-class WayCosts:
-    """One job at one point, as costs by slot of its window; infinite where it may not.
+class Rhythm:
+    """How long a job at one point runs, in how many pieces: what ways priced together share.
 
     Attributes
     ----------
-    lo_slot
-        Slot of the horizon that index 0 is.
-    run_eur, start_eur, restart_eur
-        Cost of running, of a first start and of a restart in a slot [slot].
-    end_eur
-        Cost of being done by the start of a slot [slot + 1].
     n_slots
         Slots to run in all without a pause.
     first_slots, piece_slots
         Least length of the first piece and of a later one.
     pause_slots
-        Slots that the first, second ... pause adds; after the last of them they repeat.
+        Slots that the first, second ... pause adds; after the last of them they repeat. Empty: it
+        runs in one piece.
     is_limited
         Whether there may be no more pauses than these instead.
     """
 
-    lo_slot: int
-    run_eur: Floats
-    start_eur: Floats
-    restart_eur: Floats
-    end_eur: Floats
     n_slots: int
     first_slots: int
     piece_slots: int
     pause_slots: tuple[int, ...]
     is_limited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WayCosts:
+    """Jobs at one point each, as costs by slot of their windows; infinite where they may not.
+
+    All have the same rhythm; windows shorter than the longest are filled up with infinities.
+
+    Attributes
+    ----------
+    lo_slot
+        Slot of the horizon that index 0 is [way].
+    run_eur, start_eur, restart_eur
+        Cost of running, of a first start and of a restart in a slot [way, slot].
+    end_eur
+        Cost of being done by the start of a slot [way, slot + 1].
+    """
+
+    lo_slot: NDArray[np.int64]
+    run_eur: Floats
+    start_eur: Floats
+    restart_eur: Floats
+    end_eur: Floats
+    rhythm: Rhythm
 
 
 def way_to_run(
@@ -121,8 +139,8 @@ def way_to_run(
     lo, hi = job.release_slot, min(job.deadline_slot, n_horizon)
     if window is not None:
         lo, hi = max(lo, window.start_slot), min(hi, window.end_slot)
-    n_slots = _slots_by_pauses(problem, job, point, hi - lo, offer.links)
-    if n_slots[0] > hi - lo:
+    rhythm = rhythm_of(problem, job, point, hi - lo, offer.links)
+    if rhythm is None:
         return None
     run, restart = _running_costs(problem, job, point, offer)
     start = _start_costs(problem, job, point, offer)
@@ -130,21 +148,27 @@ def way_to_run(
         start = start + restart
     ends = np.arange(lo, hi + 1)
     late_slots = np.zeros(len(ends)) if job.due_slot is None else np.maximum(0, ends - job.due_slot)
-    late = problem.weights.lateness * job.lateness_eur_per_slot * job.priority * late_slots
-    first, piece = _least_lengths(problem, job, n_slots[0], offer.links)
-    pause_slots, is_limited = _pauses(job, n_slots, first, piece)
+    late = job.lateness_eur_per_slot * job.priority * late_slots
     return WayCosts(
-        lo,
-        run[lo:hi],
-        start[lo:hi],
-        restart[lo:hi],
-        late,
-        n_slots[0],
-        first,
-        piece,
-        pause_slots,
-        is_limited,
+        np.array([lo]),
+        run[None, lo:hi],
+        start[None, lo:hi],
+        restart[None, lo:hi],
+        problem.weights.lateness * late[None],
+        rhythm,
     )
+
+
+def rhythm_of(
+    problem: Problem, job: Job, point: OperatingPoint, n_window: int, links: Links
+) -> Rhythm | None:
+    """Return how ``job`` runs at ``point``; ``None`` where ``n_window`` slots are too few."""
+    n_slots = _slots_by_pauses(problem, job, point, n_window, links)
+    if n_slots[0] > n_window:
+        return None
+    first, piece = _least_lengths(problem, job, n_slots[0], links)
+    pause_slots, is_limited = _pauses(job, n_slots, first, piece)
+    return Rhythm(n_slots[0], first, piece, pause_slots, is_limited)
 
 
 def _slots_by_pauses(

@@ -218,15 +218,15 @@ def long_way(work: float, max_pauses: int | None) -> tuple[Problem, Offer, WayCo
 def test_what_pauses_add_is_counted_by_its_period() -> None:
     """A restart loses a slot of the faster point, 4/3 of the slower: 2, 1, 1 and again."""
     _, _, way = long_way(90.0, None)
-    assert (way.pause_slots, way.is_limited) == ((2, 1, 1), False)
-    assert costs_to_go(way).running.shape[1] == 3
+    assert (way.rhythm.pause_slots, way.rhythm.is_limited) == ((2, 1, 1), False)
+    assert costs_to_go(way).running.shape[2] == 3
 
 
 def test_no_more_pauses_are_counted_than_the_work_allows() -> None:
     """Ten work are 14 slots: pieces of two, and 4/3 more for each, are at most 20."""
     _, _, way = long_way(10.0, 90)
-    assert way.is_limited
-    assert len(way.pause_slots) < 25
+    assert way.rhythm.is_limited
+    assert len(way.rhythm.pause_slots) < 25
 
 
 def test_counting_by_period_finds_what_counting_every_pause_finds() -> None:
