@@ -1,0 +1,273 @@
+"""The cheapest placement of EVERY job at given prices, all at once, and placements as columns.
+
+The question is that of ``placements.priced``, and so is the answer; but energy and GPUs are to be
+had in any quantity at their prices, as column generation asks, and jobs are rows of arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.placements.options import Bools, Floats, Integers, Options
+from optimizer.placements.pausing import cheapest_pieces, costs_by_start
+from optimizer.placements.slot_costs import Rhythm, WayCosts, window_sums
+from optimizer.plan import Placement, Run
+from optimizer.problem import Problem
+
+MOST_CELLS = 1_500_000
+"""Options times slots worked on at once: bounds memory, whatever the number of jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What one more unit costs for one slot, and what a EUR of restarts or transfer costs more.
+
+    Attributes
+    ----------
+    power_eur_per_kw
+        IT power [site, slot].
+    gpu_eur
+        A GPU [pool, slot], pools of all sites one after another.
+    money_eur_per_eur
+        What a cost ceiling charges for money, on top of the operator's weights.
+    """
+
+    power_eur_per_kw: Floats
+    gpu_eur: Floats
+    money_eur_per_eur: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Placements: the option of each [column], and its slots in ascending order.
+
+    Column k runs in ``slots[begins[k]:begins[k + 1]]``.
+    """
+
+    option: Integers
+    begins: Integers
+    slots: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.option)
+
+    @classmethod
+    def none(cls) -> Columns:
+        """Return no column."""
+        return cls(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int32))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Columns]) -> Columns:
+        """Return the columns of ``parts`` one after another."""
+        lengths = [np.diff(part.begins) for part in parts]
+        begins = np.concatenate(([0], np.cumsum(np.concatenate([np.zeros(0, int), *lengths]))))
+        none = cls.none()
+        return cls(
+            np.concatenate([none.option, *(part.option for part in parts)]),
+            begins,
+            np.concatenate([none.slots, *(part.slots for part in parts)]),
+        )
+
+    def take(self, chosen: Integers) -> Columns:
+        """Return the columns at these positions, in this order."""
+        lengths = np.diff(self.begins)[chosen]
+        begins = np.concatenate(([0], np.cumsum(lengths)))
+        at = np.repeat(self.begins[:-1][chosen] - begins[:-1], lengths) + np.arange(begins[-1])
+        return Columns(self.option[chosen], begins, self.slots[at])
+
+    def column_of_slot(self) -> Integers:
+        """Return the column each of ``slots`` belongs to."""
+        return np.repeat(np.arange(len(self)), np.diff(self.begins))
+
+
+class Pricing:
+    """Prices every option of a problem; a job that has none fits nowhere."""
+
+    def __init__(self, problem: Problem, options: Options) -> None:
+        self.problem, self.options = problem, options
+        pools = [pool for site in problem.sites for pool in site.pools]
+        n_slots = problem.horizon.n_slots
+        self._pool_gpus = np.array([pool.gpus for pool in pools]).reshape(len(pools), n_slots)
+        self._by_job = np.argsort(options.job, kind="stable")
+        self.jobs, self._first_of_job = np.unique(options.job[self._by_job], return_index=True)
+
+    def cost_by_option(self, prices: Prices) -> Floats:
+        """Cost of the cheapest placement of each option [EUR]; infinite where it fits nowhere."""
+        cost = np.full(len(self.options), np.inf)
+        for family, chunk in self._chunks(np.arange(len(self.options))):
+            cost[chunk] = self._cheapest(*family, chunk, prices)
+        return cost
+
+    def best_options(self, cost: Floats) -> tuple[Integers, Floats]:
+        """Return the cheapest option of each of ``jobs``, and its cost; ties go to the first."""
+        ordered = cost[self._by_job]
+        if not len(ordered):
+            return self._by_job, ordered
+        least: Floats = np.minimum.reduceat(ordered, self._first_of_job)
+        counts = np.diff(np.append(self._first_of_job, len(ordered)))
+        is_least = np.flatnonzero(ordered == np.repeat(least, counts))
+        first = is_least[np.searchsorted(is_least, self._first_of_job)]
+        return self._by_job[first], least
+
+    def placements(self, options: Integers, prices: Prices) -> Columns:
+        """Return the cheapest placement of each of ``options`` that fits, in no set order."""
+        parts = []
+        for family, chunk in self._chunks(options):
+            if family[1]:
+                parts.append(self._any_slots(*family, chunk, prices))
+            else:
+                parts.append(self._pieces(*family, chunk, prices))
+        return Columns.joined(parts)
+
+    def own_cost_eur(self, columns: Columns, money_eur_per_eur: float = 0.0) -> Floats:
+        """Weighted cost of each column apart from energy and GPUs [EUR]."""
+        o, weights = self.options, self.problem.weights
+        k = columns.option
+        start, end = columns.slots[columns.begins[:-1]], columns.slots[columns.begins[1:] - 1] + 1
+        late = o.late_eur[k] * np.maximum(0, end - o.due_slot[k])
+        churns = o.is_announced[k] & (start != o.kept_start[k])
+        cost = weights.lateness * late + weights.churn_eur_per_job * churns
+        cost += (weights.data_transfer + money_eur_per_eur) * o.transfer_eur[k]
+        restarts = np.bincount(columns.column_of_slot()[self.is_restart(columns)], None, len(k))
+        total: Floats = cost + (weights.restarts + money_eur_per_eur) * o.restart_eur[k] * restarts
+        return total
+
+    def money_eur(self, columns: Columns) -> Floats:
+        """Return what restarts and transfers of each column really cost [EUR]."""
+        restarts = np.bincount(
+            columns.column_of_slot()[self.is_restart(columns)], None, len(columns)
+        )
+        o, k = self.options, columns.option
+        money: Floats = o.transfer_eur[k] + o.restart_eur[k] * restarts
+        return money
+
+    def is_restart(self, columns: Columns) -> Bools:
+        """Whether a restart begins in each slot of ``columns.slots``."""
+        begins = np.ones(len(columns.slots), dtype=bool)
+        begins[1:] = np.diff(columns.slots) != 1
+        first = columns.begins[:-1]
+        begins[first] = self.options.is_resumed[columns.option]
+        return begins
+
+    def placement(self, columns: Columns, k: int) -> Placement:
+        """Return column ``k`` as a placement."""
+        option = columns.option[k]
+        job = self.problem.jobs[self.options.job[option]]
+        point = job.points[self.options.point[option]]
+        slots = columns.slots[columns.begins[k] : columns.begins[k + 1]]
+        breaks = np.flatnonzero(np.diff(slots) > 1) + 1
+        runs = tuple(
+            Run(point.name, int(part[0]), int(part[-1]) + 1) for part in np.split(slots, breaks)
+        )
+        return Placement(job.name, point.site, runs)
+
+    def _chunks(self, wanted: Integers) -> Iterator[tuple[tuple[Rhythm, bool], Integers]]:
+        """Cut the families of ``wanted`` options into pieces of bounded size, alike in width."""
+        o = self.options
+        is_wanted = np.zeros(len(o), dtype=bool)
+        is_wanted[wanted] = True
+        for rhythm, is_free, members in o.families:
+            chosen = members[is_wanted[members]]
+            width = o.hi_slot[chosen] - o.lo_slot[chosen]
+            chosen = chosen[np.argsort(width, kind="stable")]
+            depth = 1 if is_free or not rhythm.pause_slots else rhythm.n_slots
+            n_each = max(1, MOST_CELLS // (depth * int(width.max(initial=1))))
+            for begin in range(0, len(chosen), n_each):
+                yield (rhythm, is_free), chosen[begin : begin + n_each]
+
+    def _cheapest(self, rhythm: Rhythm, is_free: bool, chunk: Integers, prices: Prices) -> Floats:
+        if is_free:
+            run = self._run_eur(chunk, prices)
+            cheapest: Floats = np.partition(run, rhythm.n_slots - 1, axis=1)[:, : rhythm.n_slots]
+            return np.asarray(cheapest.sum(axis=1))
+        total, _ = costs_by_start(self._ways(rhythm, chunk, prices))
+        return np.asarray(total.min(axis=1))
+
+    def _any_slots(
+        self, rhythm: Rhythm, _is_free: bool, chunk: Integers, prices: Prices
+    ) -> Columns:
+        run, n = self._run_eur(chunk, prices), rhythm.n_slots
+        cheapest = np.argpartition(run, n - 1, axis=1)[:, :n]
+        fits = np.isfinite(np.take_along_axis(run, cheapest, axis=1)).all(axis=1)
+        slots = np.sort(cheapest[fits], axis=1) + self.options.lo_slot[chunk[fits], None]
+        begins = np.arange(len(slots) + 1) * n
+        return Columns(chunk[fits], begins, slots.ravel().astype(np.int32))
+
+    def _pieces(self, rhythm: Rhythm, _is_free: bool, chunk: Integers, prices: Prices) -> Columns:
+        ways = self._ways(rhythm, chunk, prices)
+        total, table = costs_by_start(ways)
+        best = total.argmin(axis=1)
+        fits = np.flatnonzero(np.isfinite(total[np.arange(len(best)), best]))
+        if table is None:
+            n = rhythm.n_slots
+            slots = (ways.lo_slot[fits] + best[fits])[:, None] + np.arange(n)
+            return Columns(
+                chunk[fits], np.arange(len(fits) + 1) * n, slots.ravel().astype(np.int32)
+            )
+        held = []
+        for way in fits.tolist():
+            pieces = cheapest_pieces(ways, table, way, int(best[way]))
+            held.append(np.concatenate([np.arange(*piece) for piece in pieces]) + ways.lo_slot[way])
+        begins = np.concatenate(([0], np.cumsum([len(slots) for slots in held]))).astype(np.int64)
+        slots = np.concatenate([np.zeros(0, int), *held]).astype(np.int32)
+        return Columns(chunk[fits], begins, slots)
+
+    def _slots(self, chunk: Integers) -> tuple[Integers, Bools]:
+        """Slots of the windows [way, slot], and which of them are in it."""
+        o = self.options
+        width = int((o.hi_slot[chunk] - o.lo_slot[chunk]).max(initial=1))
+        slots = o.lo_slot[chunk, None] + np.arange(width)
+        return np.minimum(slots, self.problem.horizon.n_slots - 1), slots < o.hi_slot[chunk, None]
+
+    def _run_eur(self, chunk: Integers, prices: Prices) -> Floats:
+        o = self.options
+        slots, is_inside = self._slots(chunk)
+        site, pool = o.site[chunk, None], o.pool[chunk, None]
+        gpus = o.gpus[chunk, None]
+        run = o.net_kw[chunk, None] * prices.power_eur_per_kw[site, slots]
+        run += gpus * prices.gpu_eur[pool, slots]
+        run[~is_inside | (self._pool_gpus[pool, slots] < gpus - 1e-9)] = np.inf
+        return run
+
+    def _ways(self, rhythm: Rhythm, chunk: Integers, prices: Prices) -> WayCosts:
+        o, weights = self.options, self.problem.weights
+        money = prices.money_eur_per_eur
+        slots, is_inside = self._slots(chunk)
+        power_eur = prices.power_eur_per_kw[o.site[chunk, None], slots]
+        restart = o.restart_kw[chunk, None] * power_eur
+        restart += (weights.restarts + money) * o.restart_eur[chunk, None]
+        start = np.where(o.is_resumed[chunk, None], restart, 0.0)
+        start += (weights.data_transfer + money) * o.transfer_eur[chunk, None]
+        churns = o.is_announced[chunk, None] & (slots != o.kept_start[chunk, None])
+        start += weights.churn_eur_per_job * churns
+        is_early = slots < o.first_start[chunk, None]
+        start[~is_inside | is_early | (slots > o.last_start[chunk, None])] = np.inf
+        self._add_transfer(start, chunk, prices)
+        ends = o.lo_slot[chunk, None] + np.arange(slots.shape[1] + 1)
+        late = np.maximum(0, ends - o.due_slot[chunk, None])
+        end = weights.lateness * o.late_eur[chunk, None] * late
+        end[ends > o.hi_slot[chunk, None]] = np.inf
+        return WayCosts(o.lo_slot[chunk], self._run_eur(chunk, prices), start, restart, end, rhythm)
+
+    def _add_transfer(self, start: Floats, chunk: Integers, prices: Prices) -> None:
+        """Add what moving the data draws before each start [way, slot]."""
+        o = self.options
+        for n_slots in np.unique(o.transfer_slots[chunk]):
+            if n_slots == 0:
+                continue
+            before = np.full_like(prices.power_eur_per_kw, np.inf)
+            sums = window_sums(prices.power_eur_per_kw, int(n_slots))
+            before[:, n_slots:] = sums[:, : before.shape[1] - n_slots]
+            rows = np.flatnonzero(o.transfer_slots[chunk] == n_slots)
+            some = chunk[rows]
+            slots = np.minimum(
+                o.lo_slot[some, None] + np.arange(start.shape[1]), before.shape[1] - 1
+            )
+            moving = before[o.site[some, None], slots]
+            # Before it can be ready a start is barred already.
+            moving[slots < o.first_start[some, None]] = 0.0
+            start[rows] += o.transfer_kw[some, None] * moving
