@@ -42,19 +42,23 @@ class Master:
     jobs: tuple[JobTerms, ...]
 
 
-def build_master(problem: Problem) -> Master:
-    """Build the MILP of ``problem``."""
+def build_master(problem: Problem, jobs: Sequence[Job] | None = None) -> Master:
+    """Build the MILP of ``problem``; with ``jobs``, of these jobs only.
+
+    The others are then for the caller to add, as columns of (M1) and (M2).
+    """
+    own = problem.jobs if jobs is None else jobs
     model = pyo.ConcreteModel()
     model.site = pyo.Block([site.name for site in problem.sites])
     sites = tuple(add_site(model.site[site.name], problem, site) for site in problem.sites)
     around = Surroundings.of(problem)
-    model.job = pyo.Block([job.name for job in problem.jobs])
-    jobs = tuple(_add_job(model.job[job.name], job, around) for job in problem.jobs)
-    _link_power(model, problem, sites, jobs)
-    _link_gpus(model, problem, jobs)
-    _add_precedence(model, problem, jobs)
-    _add_objective(model, problem, sites, jobs)
-    return Master(problem, model, sites, jobs)
+    model.job = pyo.Block([job.name for job in own])
+    terms = tuple(_add_job(model.job[job.name], job, around) for job in own)
+    _link_power(model, problem, sites, terms)
+    _link_gpus(model, problem, terms)
+    _add_precedence(model, own, terms)
+    _add_objective(model, problem, sites, terms)
+    return Master(problem, model, sites, terms)
 
 
 def _add_job(block: pyo.Block, job: Job, around: Surroundings) -> JobTerms:
@@ -120,12 +124,14 @@ def _link_gpus(model: pyo.ConcreteModel, problem: Problem, jobs: Sequence[JobTer
     model.pool_gpus = pyo.Constraint(sorted(held), rule=pool_gpus)  # (M2)
 
 
-def _add_precedence(model: pyo.ConcreteModel, problem: Problem, jobs: Sequence[JobTerms]) -> None:
+def _add_precedence(
+    model: pyo.ConcreteModel, jobs: Sequence[Job], job_terms: Sequence[JobTerms]
+) -> None:
     """Add (M3): in every slot a job may start in, it has started only if the other is done."""
-    terms = {job.job: job for job in jobs}
+    terms = {job.job: job for job in job_terms}
     index = [
         (before, job.name, t)
-        for job in problem.jobs
+        for job in jobs
         for before in job.after
         for t in terms[job.name].start_slots
     ]
