@@ -1,0 +1,57 @@
+"""Column generation: its bound is below every plan, and meets the LP of its columns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from optimizer.placements.batch import Columns
+from optimizer.problem import Problem
+from optimizer.progress import SolveLimits
+from optimizer.solving.column_master import ColumnMaster
+from optimizer.solving.exact import solve_exact
+from optimizer.solving.generation import Relaxation, generate
+from tests.optimizer import build
+from tests.strategies import problems
+
+
+def generated(problem: Problem, gap: float = 1e-6) -> Relaxation:
+    """The relaxation of ``problem``, from no column at all."""
+    core = ColumnMaster.of(problem)
+    return generate(core, Columns.none(), gap=gap, goes_on=lambda _lp, _bound: True)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(problems(n_jobs=(1, 4), max_slots=6, has_plant=True))
+def test_the_bound_is_below_the_optimum(problem: Problem) -> None:
+    """Whatever a problem holds; the optimum is the exact solver's."""
+    best = solve_exact(problem, SolveLimits(60.0, 0.0), None, None)
+    relaxation = generated(problem)
+    slack = 1e-5 * max(1.0, abs(best.objective))
+    assert relaxation.bound_eur <= best.objective + slack
+    assert relaxation.bound_eur <= relaxation.lp_eur + slack
+
+
+def test_the_relaxation_is_as_tight_as_every_listed_placement() -> None:
+    """Jobs in one piece: the LP of generated columns costs what that of all columns costs."""
+    jobs = [build.job(f"j{k}", 1.0 + k % 3, deadline_slot=8) for k in range(9)]
+    problem = build.problem(*jobs)
+    relaxation = generated(problem)
+    assert relaxation.bound_eur == pytest.approx(relaxation.lp_eur, abs=1e-4)
+    exact = solve_exact(replace(problem), SolveLimits(60.0, 0.0), None, None)
+    assert relaxation.lp_eur <= exact.objective + 1e-6
+
+
+def test_it_stops_when_told() -> None:
+    """The first LP and bound are an answer."""
+    core = ColumnMaster.of(build.problem(build.job()))
+    told: list[float | None] = []
+
+    def goes_on(lp_eur: float | None, _bound: float | None) -> bool:
+        told.append(lp_eur)
+        return False
+
+    assert generate(core, Columns.none(), gap=0.0, goes_on=goes_on).rounds == 1
+    assert len(told) == 1
