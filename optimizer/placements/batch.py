@@ -84,6 +84,36 @@ class Columns:
         return np.repeat(np.arange(len(self)), np.diff(self.begins))
 
 
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """What a slot costs at the same ratio of power to GPUs: most options share a few such rows.
+
+    A slot of option o costs ``scale[o]`` times row ``row[o]`` of ``at`` some prices.
+    """
+
+    site: Integers
+    pool: Integers
+    kw: Floats
+    gpus: Floats
+    row: Integers
+    scale: Floats
+
+    @classmethod
+    def of(cls, o: Options) -> _Rates:
+        holds = o.gpus > 0
+        scale = np.where(holds, o.gpus, 1.0)
+        shares = np.stack([o.site, o.pool, o.net_kw / scale, holds.astype(np.float64)], axis=1)
+        rows, row = np.unique(shares, axis=0, return_inverse=True)
+        site, pool = rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64)
+        return cls(site, pool, rows[:, 2], rows[:, 3], row.reshape(-1), scale)
+
+    def at(self, prices: Prices) -> Floats:
+        """Cost of a slot [row, slot]."""
+        power = self.kw[:, None] * prices.power_eur_per_kw[self.site]
+        cost: Floats = power + self.gpus[:, None] * prices.gpu_eur[self.pool]
+        return cost
+
+
 class Pricing:
     """Prices every option of a problem; a job that has none fits nowhere."""
 
@@ -92,6 +122,9 @@ class Pricing:
         pools = [pool for site in problem.sites for pool in site.pools]
         n_slots = problem.horizon.n_slots
         self._pool_gpus = np.array([pool.gpus for pool in pools]).reshape(len(pools), n_slots)
+        least_gpus = self._pool_gpus.min(axis=1, initial=np.inf)
+        self._is_scarce = least_gpus[options.pool] < options.gpus - 1e-9
+        self._rates = _Rates.of(options)
         self._by_job = np.argsort(options.job, kind="stable")
         self.jobs, self._first_of_job = np.unique(options.job[self._by_job], return_index=True)
 
@@ -116,11 +149,12 @@ class Pricing:
     def placements(self, options: Integers, prices: Prices) -> Columns:
         """Return the cheapest placement of each of ``options`` that fits, in no set order."""
         parts = []
-        for family, chunk in self._chunks(options):
-            if family[1]:
-                parts.append(self._any_slots(*family, chunk, prices))
+        for (rhythm, is_free), chunk in self._chunks(options):
+            if not is_free:
+                find = self._pieces
             else:
-                parts.append(self._pieces(*family, chunk, prices))
+                find = self._any_slots if rhythm.pause_slots else self._any_window
+            parts.append(find(rhythm, chunk, prices))
         return Columns.joined(parts)
 
     def own_cost_eur(self, columns: Columns, money_eur_per_eur: float = 0.0) -> Floats:
@@ -180,16 +214,27 @@ class Pricing:
                 yield (rhythm, is_free), chosen[begin : begin + n_each]
 
     def _cheapest(self, rhythm: Rhythm, is_free: bool, chunk: Integers, prices: Prices) -> Floats:
-        if is_free:
+        if is_free and rhythm.pause_slots:
             run = self._run_eur(chunk, prices)
             cheapest: Floats = np.partition(run, rhythm.n_slots - 1, axis=1)[:, : rhythm.n_slots]
             return np.asarray(cheapest.sum(axis=1))
+        if is_free:
+            return np.asarray(self._window_eur(rhythm, chunk, prices).min(axis=1))
         total, _ = costs_by_start(self._ways(rhythm, chunk, prices))
         return np.asarray(total.min(axis=1))
 
-    def _any_slots(
-        self, rhythm: Rhythm, _is_free: bool, chunk: Integers, prices: Prices
-    ) -> Columns:
+    def _window_eur(self, rhythm: Rhythm, chunk: Integers, prices: Prices) -> Floats:
+        """Cost by start [way, slot after the first start] of running in one piece."""
+        o, rates = self.options, self._rates
+        sums = window_sums(rates.at(prices), rhythm.n_slots)
+        n_starts = o.hi_slot[chunk] - o.lo_slot[chunk] - rhythm.n_slots + 1
+        after = np.arange(int(n_starts.max(initial=1)))
+        at = (rates.row[chunk] * sums.shape[1] + o.lo_slot[chunk])[:, None] + after
+        cost: Floats = sums.ravel().take(at, mode="clip") * rates.scale[chunk, None]
+        np.putmask(cost, after >= n_starts[:, None], np.inf)
+        return cost
+
+    def _any_slots(self, rhythm: Rhythm, chunk: Integers, prices: Prices) -> Columns:
         run, n = self._run_eur(chunk, prices), rhythm.n_slots
         cheapest = np.argpartition(run, n - 1, axis=1)[:, :n]
         fits = np.isfinite(np.take_along_axis(run, cheapest, axis=1)).all(axis=1)
@@ -197,17 +242,18 @@ class Pricing:
         begins = np.arange(len(slots) + 1) * n
         return Columns(chunk[fits], begins, slots.ravel().astype(np.int32))
 
-    def _pieces(self, rhythm: Rhythm, _is_free: bool, chunk: Integers, prices: Prices) -> Columns:
+    def _any_window(self, rhythm: Rhythm, chunk: Integers, prices: Prices) -> Columns:
+        start = self._window_eur(rhythm, chunk, prices).argmin(axis=1)
+        return _in_one_piece(chunk, start + self.options.lo_slot[chunk], rhythm.n_slots)
+
+    def _pieces(self, rhythm: Rhythm, chunk: Integers, prices: Prices) -> Columns:
         ways = self._ways(rhythm, chunk, prices)
         total, table = costs_by_start(ways)
         best = total.argmin(axis=1)
         fits = np.flatnonzero(np.isfinite(total[np.arange(len(best)), best]))
         if table is None:
-            n = rhythm.n_slots
-            slots = (ways.lo_slot[fits] + best[fits])[:, None] + np.arange(n)
-            return Columns(
-                chunk[fits], np.arange(len(fits) + 1) * n, slots.ravel().astype(np.int32)
-            )
+            start = ways.lo_slot[fits] + best[fits]
+            return _in_one_piece(chunk[fits], start, rhythm.n_slots)
         held = []
         for way in fits.tolist():
             pieces = cheapest_pieces(ways, table, way, int(best[way]))
@@ -224,13 +270,18 @@ class Pricing:
         return np.minimum(slots, self.problem.horizon.n_slots - 1), slots < o.hi_slot[chunk, None]
 
     def _run_eur(self, chunk: Integers, prices: Prices) -> Floats:
-        o = self.options
-        slots, is_inside = self._slots(chunk)
-        site, pool = o.site[chunk, None], o.pool[chunk, None]
-        gpus = o.gpus[chunk, None]
-        run = o.net_kw[chunk, None] * prices.power_eur_per_kw[site, slots]
-        run += gpus * prices.gpu_eur[pool, slots]
-        run[~is_inside | (self._pool_gpus[pool, slots] < gpus - 1e-9)] = np.inf
+        """Cost of running in each slot of the windows [way, slot]."""
+        o, rates, n_slots = self.options, self._rates, self.problem.horizon.n_slots
+        width = o.hi_slot[chunk] - o.lo_slot[chunk]
+        after = np.arange(int(width.max(initial=1)))
+        at = (rates.row[chunk] * n_slots + o.lo_slot[chunk])[:, None] + after
+        run: Floats = rates.at(prices).ravel().take(at, mode="clip") * rates.scale[chunk, None]
+        np.putmask(run, after >= width[:, None], np.inf)
+        scarce = np.flatnonzero(self._is_scarce[chunk])
+        if len(scarce):
+            some = chunk[scarce]
+            gpus = self._pool_gpus[o.pool[some, None], self._slots(chunk)[0][scarce]]
+            run[scarce] = np.where(gpus < o.gpus[some, None] - 1e-9, np.inf, run[scarce])
         return run
 
     def _ways(self, rhythm: Rhythm, chunk: Integers, prices: Prices) -> WayCosts:
@@ -271,3 +322,9 @@ class Pricing:
             # Before it can be ready a start is barred already.
             moving[slots < o.first_start[some, None]] = 0.0
             start[rows] += o.transfer_kw[some, None] * moving
+
+
+def _in_one_piece(options: Integers, start: Integers, n_slots: int) -> Columns:
+    slots = start[:, None] + np.arange(n_slots)
+    begins = np.arange(len(options) + 1) * n_slots
+    return Columns(options, begins, slots.ravel().astype(np.int32))

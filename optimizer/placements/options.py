@@ -63,7 +63,8 @@ class Options:
     kept_start, is_announced
         The start that keeps what was announced (``NEVER``: none here), and whether others churn.
     is_free
-        Whether any choice of slots will do: nothing but running costs anything.
+        Whether nothing but running costs anything, and any slots of its window will do, or any in
+        a row.
     families
         Options by rhythm and ``is_free``.
     """
@@ -116,6 +117,7 @@ class _Places:
     site_row: Mapping[str, int]
     pool_row: Mapping[tuple[str, str], int]
     idle_kw: Mapping[tuple[str, str], float]
+    least_gpus: Mapping[tuple[str, str], float]
 
     @classmethod
     def of(cls, problem: Problem) -> _Places:
@@ -126,6 +128,7 @@ class _Places:
             {site.name: row for row, site in enumerate(problem.sites)},
             {(site, pool.name): row for row, (site, pool) in enumerate(pools)},
             {(site, pool.name): pool.idle_kw_per_gpu for site, pool in pools},
+            {(site, pool.name): min(pool.gpus) for site, pool in pools},
         )
 
 
@@ -204,9 +207,12 @@ def _block(
     may_cost = problem.weights.churn_eur_per_job * is_announced + late_eur * np.array(
         [job.due_slot is not None for job in jobs]
     )
-    is_free = rhythm.pause_slots == (0,) and not rhythm.is_limited
-    is_free = is_free and rhythm.piece_slots == 1 and rhythm.first_slots == 1 and pin is None
-    is_free = is_free and restart_kw == restart_eur == 0.0 and transfer == Transfer(0, 0.0, 0.0)
+    picks_slots = rhythm.pause_slots == (0,) and not rhythm.is_limited
+    picks_slots = picks_slots and rhythm.piece_slots == 1 and rhythm.first_slots == 1
+    picks_slots = picks_slots and restart_kw == restart_eur == 0.0
+    picks_window = not rhythm.pause_slots and places.least_gpus[where] >= point.gpus
+    is_free = (picks_slots or picks_window) and pin is None and not begins_with_restart(example)
+    is_free = is_free and transfer == Transfer(0, 0.0, 0.0)
     values: dict[str, object] = {
         "job": rows,
         "site": places.site_row[point.site],
