@@ -6,7 +6,6 @@ the last step of every exact solve is an LP at fixed integers, so its flows are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 
 from optimizer.checks import Series
 from optimizer.energy.generators import has_commitment
-from optimizer.jobs import Job
 from optimizer.problem import Problem
 from optimizer.sites import Site
 from optimizer.tariffs import site_import_eur_per_kwh
@@ -93,28 +91,21 @@ def _own_supply_kw(site: Site, slot: int) -> float:
 def _import_most_kw(problem: Problem, site: Site) -> Series:
     """Bound the import of each slot by its limit, and by what could ever be drawn."""
     charge_kw = sum(unit.charge_max_kw for unit in site.storage)
-    most_it_kw = idle_kw(site) + most_job_kw(problem, site, problem.jobs)
-    drawn_kw = np.array(site.base_load_kw) + np.array(site.pue) * most_it_kw
+    drawn_kw = np.array(site.base_load_kw) + np.array(site.pue) * _most_it_kw(problem, site)
     most = np.minimum(site.grid.import_limit_kw, ROOM * (drawn_kw + charge_kw) + 1.0)
     return tuple(most.tolist())
 
 
-def idle_kw(site: Site) -> NDArray[np.float64]:
-    """Return the IT power of all GPUs of ``site`` when nothing runs [slot]."""
-    idle = np.zeros(len(site.pue))
-    for pool in site.pools:
-        idle += pool.idle_kw_per_gpu * np.array(pool.gpus)
-    return idle
-
-
-def most_job_kw(problem: Problem, site: Site, jobs: Iterable[Job]) -> NDArray[np.float64]:
-    """Bound the IT load of ``jobs`` [slot]: all that may be there, however little they share."""
+def _most_it_kw(problem: Problem, site: Site) -> NDArray[np.float64]:
+    """Bound the IT load [slot]: all jobs that may be there, however little they share."""
     hours = problem.horizon.slot_hours
     most = np.zeros(problem.horizon.n_slots)
+    for pool in site.pools:
+        most += pool.idle_kw_per_gpu * np.array(pool.gpus)
     moving_kwh_per_gb: dict[str, float] = {
         link.from_site: link.kwh_per_gb for link in problem.links if link.to_site == site.name
     }
-    for job in jobs:
+    for job in problem.jobs:
         restart_kwh = job.pausing.restart_kwh if job.pausing is not None else 0.0
         running = max((p.power_kw for p in job.points if p.site == site.name), default=0.0)
         moving = 0.0

@@ -31,7 +31,7 @@ class Prices:
     power_eur_per_kw
         IT power [site, slot].
     gpu_eur
-        A GPU [pool, slot], pools of all sites one after another.
+        A GPU at work, and the power it draws beyond idling, by rate [rate, slot].
     money_eur_per_eur
         What a cost ceiling charges for money, on top of the operator's weights.
     """
@@ -39,6 +39,19 @@ class Prices:
     power_eur_per_kw: Floats
     gpu_eur: Floats
     money_eur_per_eur: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Prices that differ a little from job to job, so that jobs do not all do the same.
+
+    A job sees, on top of a price of slot t of rate r, entry ``offset + r * n_slots + t`` of
+    ``eur``, per GPU; ``offset`` is [job of the problem]. Where the table ends it repeats its last
+    entry.
+    """
+
+    eur: Floats
+    offset: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,33 +98,33 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rates:
-    """What a slot costs at the same ratio of power to GPUs: most options share a few such rows.
+class _SlotCosts:
+    """What running in a slot costs, in the few rows that most options share.
 
-    A slot of option o costs ``scale[o]`` times row ``row[o]`` of ``at`` some prices.
+    A slot of option o costs ``scale[o]`` times row ``row[o]`` of ``at`` some prices: that of its
+    rate, and ``kw`` per unit of scale of its site's power.
     """
 
-    site: Integers
-    pool: Integers
-    kw: Floats
+    rate: Integers
     gpus: Floats
+    site: Integers
+    kw: Floats
     row: Integers
     scale: Floats
 
     @classmethod
-    def of(cls, o: Options) -> _Rates:
+    def of(cls, o: Options) -> _SlotCosts:
         holds = o.gpus > 0
         scale = np.where(holds, o.gpus, 1.0)
-        shares = np.stack([o.site, o.pool, o.net_kw / scale, holds.astype(np.float64)], axis=1)
+        shares = np.stack([o.rate, holds, o.site, o.rest_kw / scale], axis=1)
         rows, row = np.unique(shares, axis=0, return_inverse=True)
-        site, pool = rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64)
-        return cls(site, pool, rows[:, 2], rows[:, 3], row.reshape(-1), scale)
+        rate, site = rows[:, 0].astype(np.int64), rows[:, 2].astype(np.int64)
+        return cls(rate, rows[:, 1], site, rows[:, 3], row.reshape(-1), scale)
 
     def at(self, prices: Prices) -> Floats:
         """Cost of a slot [row, slot]."""
-        power = self.kw[:, None] * prices.power_eur_per_kw[self.site]
-        cost: Floats = power + self.gpus[:, None] * prices.gpu_eur[self.pool]
-        return cost
+        cost: Floats = self.gpus[:, None] * prices.gpu_eur[self.rate]
+        return cost + self.kw[:, None] * prices.power_eur_per_kw[self.site]
 
 
 class Pricing:
@@ -124,15 +137,15 @@ class Pricing:
         self._pool_gpus = np.array([pool.gpus for pool in pools]).reshape(len(pools), n_slots)
         least_gpus = self._pool_gpus.min(axis=1, initial=np.inf)
         self._is_scarce = least_gpus[options.pool] < options.gpus - 1e-9
-        self._rates = _Rates.of(options)
+        self._slot_costs = _SlotCosts.of(options)
         self._by_job = np.argsort(options.job, kind="stable")
         self.jobs, self._first_of_job = np.unique(options.job[self._by_job], return_index=True)
 
-    def cost_by_option(self, prices: Prices) -> Floats:
+    def cost_by_option(self, prices: Prices, noise: Noise | None = None) -> Floats:
         """Cost of the cheapest placement of each option [EUR]; infinite where it fits nowhere."""
         cost = np.full(len(self.options), np.inf)
         for family, chunk in self._chunks(np.arange(len(self.options))):
-            cost[chunk] = self._cheapest(*family, chunk, prices)
+            cost[chunk] = self._cheapest(*family, chunk, prices, noise)
         return cost
 
     def best_options(self, cost: Floats) -> tuple[Integers, Floats]:
@@ -146,7 +159,7 @@ class Pricing:
         first = is_least[np.searchsorted(is_least, self._first_of_job)]
         return self._by_job[first], least
 
-    def placements(self, options: Integers, prices: Prices) -> Columns:
+    def placements(self, options: Integers, prices: Prices, noise: Noise | None = None) -> Columns:
         """Return the cheapest placement of each of ``options`` that fits, in no set order."""
         parts = []
         for (rhythm, is_free), chunk in self._chunks(options):
@@ -154,7 +167,7 @@ class Pricing:
                 find = self._pieces
             else:
                 find = self._any_slots if rhythm.pause_slots else self._any_window
-            parts.append(find(rhythm, chunk, prices))
+            parts.append(find(rhythm, chunk, prices, noise))
         return Columns.joined(parts)
 
     def own_cost_eur(self, columns: Columns, money_eur_per_eur: float = 0.0) -> Floats:
@@ -213,41 +226,55 @@ class Pricing:
             for begin in range(0, len(chosen), n_each):
                 yield (rhythm, is_free), chosen[begin : begin + n_each]
 
-    def _cheapest(self, rhythm: Rhythm, is_free: bool, chunk: Integers, prices: Prices) -> Floats:
+    def _cheapest(
+        self, rhythm: Rhythm, is_free: bool, chunk: Integers, prices: Prices, noise: Noise | None
+    ) -> Floats:
         if is_free and rhythm.pause_slots:
-            run = self._run_eur(chunk, prices)
+            run = self._run_eur(chunk, prices, noise)
             cheapest: Floats = np.partition(run, rhythm.n_slots - 1, axis=1)[:, : rhythm.n_slots]
             return np.asarray(cheapest.sum(axis=1))
         if is_free:
-            return np.asarray(self._window_eur(rhythm, chunk, prices).min(axis=1))
-        total, _ = costs_by_start(self._ways(rhythm, chunk, prices))
+            return np.asarray(self._window_eur(rhythm, chunk, prices, noise).min(axis=1))
+        total, _ = costs_by_start(self._ways(rhythm, chunk, prices, noise))
         return np.asarray(total.min(axis=1))
 
-    def _window_eur(self, rhythm: Rhythm, chunk: Integers, prices: Prices) -> Floats:
+    def _window_eur(
+        self, rhythm: Rhythm, chunk: Integers, prices: Prices, noise: Noise | None
+    ) -> Floats:
         """Cost by start [way, slot after the first start] of running in one piece."""
-        o, rates = self.options, self._rates
-        sums = window_sums(rates.at(prices), rhythm.n_slots)
+        o, costs = self.options, self._slot_costs
+        sums = window_sums(costs.at(prices), rhythm.n_slots)
         n_starts = o.hi_slot[chunk] - o.lo_slot[chunk] - rhythm.n_slots + 1
         after = np.arange(int(n_starts.max(initial=1)))
-        at = (rates.row[chunk] * sums.shape[1] + o.lo_slot[chunk])[:, None] + after
-        cost: Floats = sums.ravel().take(at, mode="clip") * rates.scale[chunk, None]
+        at = (costs.row[chunk] * sums.shape[1] + o.lo_slot[chunk])[:, None] + after
+        cost: Floats = sums.ravel().take(at, mode="clip")
+        if noise is not None:
+            seen = self._noise_at(noise, chunk)[:, None] + after
+            cost += window_sums(noise.eur, rhythm.n_slots).take(seen, mode="clip")
+        cost *= costs.scale[chunk, None]
         np.putmask(cost, after >= n_starts[:, None], np.inf)
         return cost
 
-    def _any_slots(self, rhythm: Rhythm, chunk: Integers, prices: Prices) -> Columns:
-        run, n = self._run_eur(chunk, prices), rhythm.n_slots
+    def _any_slots(
+        self, rhythm: Rhythm, chunk: Integers, prices: Prices, noise: Noise | None
+    ) -> Columns:
+        run, n = self._run_eur(chunk, prices, noise), rhythm.n_slots
         cheapest = np.argpartition(run, n - 1, axis=1)[:, :n]
         fits = np.isfinite(np.take_along_axis(run, cheapest, axis=1)).all(axis=1)
         slots = np.sort(cheapest[fits], axis=1) + self.options.lo_slot[chunk[fits], None]
         begins = np.arange(len(slots) + 1) * n
         return Columns(chunk[fits], begins, slots.ravel().astype(np.int32))
 
-    def _any_window(self, rhythm: Rhythm, chunk: Integers, prices: Prices) -> Columns:
-        start = self._window_eur(rhythm, chunk, prices).argmin(axis=1)
+    def _any_window(
+        self, rhythm: Rhythm, chunk: Integers, prices: Prices, noise: Noise | None
+    ) -> Columns:
+        start = self._window_eur(rhythm, chunk, prices, noise).argmin(axis=1)
         return _in_one_piece(chunk, start + self.options.lo_slot[chunk], rhythm.n_slots)
 
-    def _pieces(self, rhythm: Rhythm, chunk: Integers, prices: Prices) -> Columns:
-        ways = self._ways(rhythm, chunk, prices)
+    def _pieces(
+        self, rhythm: Rhythm, chunk: Integers, prices: Prices, noise: Noise | None
+    ) -> Columns:
+        ways = self._ways(rhythm, chunk, prices, noise)
         total, table = costs_by_start(ways)
         best = total.argmin(axis=1)
         fits = np.flatnonzero(np.isfinite(total[np.arange(len(best)), best]))
@@ -269,13 +296,16 @@ class Pricing:
         slots = o.lo_slot[chunk, None] + np.arange(width)
         return np.minimum(slots, self.problem.horizon.n_slots - 1), slots < o.hi_slot[chunk, None]
 
-    def _run_eur(self, chunk: Integers, prices: Prices) -> Floats:
+    def _run_eur(self, chunk: Integers, prices: Prices, noise: Noise | None) -> Floats:
         """Cost of running in each slot of the windows [way, slot]."""
-        o, rates, n_slots = self.options, self._rates, self.problem.horizon.n_slots
+        o, costs, n_slots = self.options, self._slot_costs, self.problem.horizon.n_slots
         width = o.hi_slot[chunk] - o.lo_slot[chunk]
         after = np.arange(int(width.max(initial=1)))
-        at = (rates.row[chunk] * n_slots + o.lo_slot[chunk])[:, None] + after
-        run: Floats = rates.at(prices).ravel().take(at, mode="clip") * rates.scale[chunk, None]
+        at = (costs.row[chunk] * n_slots + o.lo_slot[chunk])[:, None] + after
+        run: Floats = costs.at(prices).ravel().take(at, mode="clip")
+        if noise is not None:
+            run += noise.eur.take(self._noise_at(noise, chunk)[:, None] + after, mode="clip")
+        run *= costs.scale[chunk, None]
         np.putmask(run, after >= width[:, None], np.inf)
         scarce = np.flatnonzero(self._is_scarce[chunk])
         if len(scarce):
@@ -284,7 +314,14 @@ class Pricing:
             run[scarce] = np.where(gpus < o.gpus[some, None] - 1e-9, np.inf, run[scarce])
         return run
 
-    def _ways(self, rhythm: Rhythm, chunk: Integers, prices: Prices) -> WayCosts:
+    def _noise_at(self, noise: Noise, chunk: Integers) -> Integers:
+        """Return where in the noise the window of each option begins."""
+        o, n_slots = self.options, self.problem.horizon.n_slots
+        return noise.offset[o.job[chunk]] + o.rate[chunk] * n_slots + o.lo_slot[chunk]
+
+    def _ways(
+        self, rhythm: Rhythm, chunk: Integers, prices: Prices, noise: Noise | None
+    ) -> WayCosts:
         o, weights = self.options, self.problem.weights
         money = prices.money_eur_per_eur
         slots, is_inside = self._slots(chunk)
@@ -302,7 +339,9 @@ class Pricing:
         late = np.maximum(0, ends - o.due_slot[chunk, None])
         end = weights.lateness * o.late_eur[chunk, None] * late
         end[ends > o.hi_slot[chunk, None]] = np.inf
-        return WayCosts(o.lo_slot[chunk], self._run_eur(chunk, prices), start, restart, end, rhythm)
+        return WayCosts(
+            o.lo_slot[chunk], self._run_eur(chunk, prices, noise), start, restart, end, rhythm
+        )
 
     def _add_transfer(self, start: Floats, chunk: Integers, prices: Prices) -> None:
         """Add what moving the data draws before each start [way, slot]."""

@@ -32,8 +32,23 @@ Bools = NDArray[np.bool_]
 Arrays = NDArray[Any]
 Block = dict[str, Arrays]
 
+MOST_RATES = 4
+"""Rates of one pool; more ratios than these are sorted into as many bands."""
 NEVER = -1
 """Stands for a slot that no start can be in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Ratios of power to GPUs: what a GPU at work draws more than an idle one; arrays [rate].
+
+    GPUs at one rate are one resource with one price, energy included. A pool has a few rates at
+    most; what an option draws beyond that of its rate is its ``rest_kw``.
+    """
+
+    site: Integers
+    pool: Integers
+    kw_per_gpu: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +61,10 @@ class Options:
         Position of the job in the problem, and of the point among the job's points.
     site, pool
         Position of the site in the problem, and of the pool among all pools, site by site.
-    gpus, net_kw
-        GPUs held, and IT power beyond what they would draw idle [kW].
+    gpus, rest_kw
+        GPUs held, and IT power beyond what GPUs of its rate draw more than idle ones [kW].
+    rate
+        Its row of ``rates``.
     lo_slot, hi_slot
         It may run in [lo_slot, hi_slot).
     first_start, last_start
@@ -67,6 +84,8 @@ class Options:
         a row.
     families
         Options by rhythm and ``is_free``.
+    rates
+        What a GPU at work draws, in the few ratios that most options have.
     """
 
     job: Integers
@@ -74,7 +93,8 @@ class Options:
     site: Integers
     pool: Integers
     gpus: Floats
-    net_kw: Floats
+    rest_kw: Floats
+    rate: Integers
     lo_slot: Integers
     hi_slot: Integers
     first_start: Integers
@@ -91,6 +111,7 @@ class Options:
     is_announced: Bools
     is_free: Bools
     families: tuple[tuple[Rhythm, bool, Integers], ...]
+    rates: Rates
 
     def __len__(self) -> int:
         return len(self.job)
@@ -100,14 +121,22 @@ class Options:
         """Return the options of the ``jobs``, given by their position in ``problem``."""
         places = _Places.of(problem)
         made = [block for shape in _shapes(problem, jobs) for block in _blocks(places, *shape)]
-        columns = [field.name for field in fields(cls) if field.name != "families"]
+        names = [field.name for field in fields(cls) if field.name not in _DERIVED]
         arrays = {
             name: np.concatenate([np.zeros(0, int), *(block[name] for _, block in made)])
-            for name in columns
+            for name in [*names, "net_kw"]
         }
         for name in ("is_resumed", "is_announced", "is_free"):
             arrays[name] = arrays[name].astype(bool)
-        return cls(**arrays, families=_families([r for r, _ in made], arrays, made))
+        families = _families([rhythm for rhythm, _ in made], arrays, made)
+        gpus, net_kw = arrays["gpus"].astype(float), arrays.pop("net_kw").astype(float)
+        rates, rate = _rates(places, arrays["pool"].astype(int), gpus, net_kw)
+        rest_kw = net_kw - gpus * rates.kw_per_gpu[rate]
+        rest_kw[np.abs(rest_kw) < 1e-12 * np.maximum(1.0, np.abs(net_kw))] = 0.0
+        return cls(**arrays, rest_kw=rest_kw, rate=rate, families=families, rates=rates)
+
+
+_DERIVED = ("rest_kw", "rate", "families", "rates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,3 +282,25 @@ def _families(
             if len(chosen):
                 members.setdefault((rhythm, is_free), []).append(chosen)
     return tuple((*key, np.concatenate(rows)) for key, rows in members.items())
+
+
+def _rates(places: _Places, pool: Integers, gpus: Floats, net_kw: Floats) -> tuple[Rates, Integers]:
+    """Find the rates of every pool, and the one each option is closest to."""
+    ratio = np.round(net_kw / np.where(gpus > 0, gpus, 1.0), 12)
+    sites = {number: places.site_row[key[0]] for key, number in places.pool_row.items()}
+    rows: list[tuple[int, int, float]] = []
+    rate = np.zeros(len(pool), dtype=np.int64)
+    for number, site in sites.items():
+        here = np.flatnonzero(pool == number)
+        if not len(here):
+            continue
+        seen = np.unique(ratio[here[gpus[here] > 0]])
+        if len(seen) > MOST_RATES:
+            shares = (np.arange(MOST_RATES) + 0.5) / MOST_RATES
+            seen = np.unique(np.quantile(ratio[here[gpus[here] > 0]], shares))
+        seen = seen if len(seen) else np.zeros(1)
+        closest = np.abs(ratio[here, None] - seen[None, :]).argmin(axis=1)
+        rate[here] = len(rows) + closest
+        rows += [(site, number, float(kw)) for kw in seen]
+    table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+    return Rates(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]), rate

@@ -1,18 +1,22 @@
 r"""The master with generated columns: the compiled energy blocks, and jobs as arrays.
 
 The energy blocks, and the jobs whose placements are not generated, are the Pyomo model of
-``optimizer.master``, compiled once. A generated placement is a column of its rows (M1), (M2) and,
-if there is one, of the cost ceiling; here are added
+``optimizer.master``, compiled once. Added to it are G, the GPUs at work at each rate r, and z, what
+jobs draw beyond their rates, which carry the generated jobs into (M1) and (M2):
 
 .. math::
-    \sum_k x_{jk} + u_j = 1                                                    \tag{K1}
+    \sum_{jk} g_{jk,rt} x_{jk} - G_{rt} = 0                                    \tag{K1} \\
+    \sum_{jk} p'_{jk,st} x_{jk} - z_{st} = 0                                   \tag{K2} \\
+    \sum_k x_{jk} + u_j = 1                                                    \tag{K3}
 
-for each generated job, and u, the share of it that is left out. For any prices of the linking rows,
+A generated placement is a column of (K1) to (K3) and, if there is one, of the cost ceiling; u is
+the share of a job that is left out. For any prices of (K1), (K2) and the ceiling,
 
 .. math::
-    L = \min_{\text{blocks}} + \sum_j \min\{\min_k \text{cost}_{jk}, \text{left out}_j\}  \tag{K2}
+    L = \min_{\text{blocks}} + \sum_j \min\{\min_k \text{cost}_{jk}, \text{left out}_j\}  \tag{K4}
 
-is a lower bound of every plan.
+is a lower bound of every plan. A price of (K1) has all that a GPU at work needs: most fleets have
+no z at all, and what energy costs is settled within the blocks, where it has its kinks.
 """
 
 from __future__ import annotations
@@ -24,7 +28,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from optimizer.exclusivity import idle_kw, most_job_kw
 from optimizer.jobs import Job
 from optimizer.master import Master, build_master
 from optimizer.placements.batch import Columns, Prices, Pricing
@@ -52,15 +55,17 @@ class ColumnMaster:
     Attributes
     ----------
     form
-        Blocks, rows (K1) and columns u; no generated column yet.
-    most_kw
-        No IT load can be higher [site, slot].
-    power_row, gpu_row
-        Rows of (M1) [site, slot] and of (M2) [pool, slot].
+        Blocks, G, z, rows (K1) to (K3) and columns u; no generated column yet.
+    power_row
+        Rows of (M1) [site, slot].
+    gpu_row, gpu_column
+        Rows (K1) and columns G [rate, slot].
+    rest_row
+        Rows (K2) [site, slot]; no site where nothing draws more than its rate.
     ceiling_row
         Row of the cost ceiling, or ``ABSENT``.
     job_row
-        Row of (K1) [job of the problem], ``ABSENT`` for jobs that are not generated.
+        Row of (K3) [job of the problem], ``ABSENT`` for jobs that are not generated.
     left_out_eur
         What leaving a job out costs [job of the problem].
     """
@@ -68,9 +73,10 @@ class ColumnMaster:
     master: Master
     form: StandardForm
     pricing: Pricing
-    most_kw: Floats
     power_row: Integers
     gpu_row: Integers
+    gpu_column: Integers
+    rest_row: Integers
     ceiling_row: int
     job_row: Integers
     left_out_eur: Floats
@@ -87,53 +93,44 @@ class ColumnMaster:
         generated = [k for k, job in enumerate(problem.jobs) if is_generated(job, awaited)]
         kept = [job for job in problem.jobs if not is_generated(job, awaited)]
         master = build_master(problem, kept)
-        blocks = compile_model(master.model)
         pricing = Pricing(problem, Options.of(problem, generated))
         left_out = np.array([left_out_eur(job, problem.weights) for job in problem.jobs])
+        blocks = compile_model(master.model)
         power_row = _power_rows(master, blocks)
-        most_kw = _most_kw(pricing, master)
-        form, gpu_row = _with_pool_rows(master, _bounded(master, blocks, most_kw))
-        form, job_row = _with_job_rows(form, problem, generated, left_out)
+        form, gpu_row, gpu_column = _with_gpus(master, blocks, pricing.options, power_row)
+        form, rest_row = _with_rest(problem, form, pricing.options, power_row)
+        form, job_row = _with_shares(form, problem, generated, left_out)
         ceiling = getattr(master.model.ceilings, "cost_ceiling", None)
-        ceiling_row = None if ceiling is None else form.row(ceiling)
+        ceiling_row = None if ceiling is None else blocks.row(ceiling)
         return cls(
             master=master,
             form=form,
             pricing=pricing,
-            most_kw=most_kw,
             power_row=power_row,
             gpu_row=gpu_row,
+            gpu_column=gpu_column,
+            rest_row=rest_row,
             ceiling_row=ABSENT if ceiling_row is None else ceiling_row,
             job_row=job_row,
             left_out_eur=left_out,
         )
 
     def with_columns(self, columns: Columns) -> StandardForm:
-        """Return the LP of the blocks and ``columns``, which stand last."""
-        matrix = sp.hstack([self.form.matrix, self.coefficients(columns)], format="csc")
+        """Return the MILP of the blocks and ``columns``, which stand last."""
         n = len(columns)
-        return replace(
+        return _with_columns(
             self.form,
-            cost=np.concatenate([self.form.cost, self.pricing.own_cost_eur(columns)]),
-            matrix=matrix,
-            lower=np.concatenate([self.form.lower, np.zeros(n)]),
-            upper=np.concatenate([self.form.upper, np.ones(n)]),
-            is_integer=np.concatenate([self.form.is_integer, np.ones(n, dtype=bool)]),
+            self.coefficients(columns),
+            cost=self.pricing.own_cost_eur(columns),
+            lower=np.zeros(n),
+            upper=np.ones(n),
+            is_integer=True,
         )
 
     def coefficients(self, columns: Columns) -> Any:
         """Return the coefficients of ``columns`` [row, column] as a SciPy matrix."""
-        o, k, slots = self.pricing.options, columns.column_of_slot(), columns.slots
-        option = columns.option[k]
-        parts = [(self.power_row[o.site[option], slots], k, -o.net_kw[option])]
-        parts.append((self.gpu_row[o.pool[option], slots], k, o.gpus[option]))
-        restart = np.flatnonzero(self.pricing.is_restart(columns))
-        again = option[restart]
-        parts.append(
-            (self.power_row[o.site[again], slots[restart]], k[restart], -o.restart_kw[again])
-        )
-        parts.append(self._transfer_entries(columns))
-        every = np.arange(len(columns))
+        o, every = self.pricing.options, np.arange(len(columns))
+        parts = [*self._linking(columns)]
         parts.append((self.job_row[o.job[columns.option]], every, np.ones(len(columns))))
         if self.ceiling_row != ABSENT:
             row = np.full(len(columns), self.ceiling_row)
@@ -144,69 +141,72 @@ class ColumnMaster:
         matrix.eliminate_zeros()
         return matrix
 
-    def _transfer_entries(self, columns: Columns) -> tuple[Integers, Integers, Floats]:
-        o, option = self.pricing.options, columns.option
-        n_slots = o.transfer_slots[option]
-        start = columns.slots[columns.begins[:-1]]
+    def use(self, columns: Columns) -> Floats:
+        """Return what ``columns`` together use of each row of (K1) and (K2) [row]."""
+        parts = self._linking(columns)
+        rows, values = np.concatenate([p[0] for p in parts]), np.concatenate([p[2] for p in parts])
+        return np.bincount(rows, values, self.form.matrix.shape[0]).astype(np.float64)
+
+    def _linking(self, columns: Columns) -> list[tuple[Integers, Integers, Floats]]:
+        """Entries of (K1) and (K2): row, column and value."""
+        o, k, slots = self.pricing.options, columns.column_of_slot(), columns.slots
+        option = columns.option[k]
+        parts = [(self.gpu_row[o.rate[option], slots], k, o.gpus[option])]
+        if not len(self.rest_row):
+            return parts
+        parts.append((self.rest_row[o.site[option], slots], k, o.rest_kw[option]))
+        restart = np.flatnonzero(self.pricing.is_restart(columns))
+        again = option[restart]
+        rows = self.rest_row[o.site[again], slots[restart]]
+        parts.append((rows, k[restart], o.restart_kw[again]))
+        n_slots = o.transfer_slots[columns.option]
         k = np.repeat(np.arange(len(columns)), n_slots)
         before = np.arange(len(k)) - np.repeat(np.cumsum(n_slots) - n_slots, n_slots)
-        slots = start[k] - 1 - before
-        return self.power_row[o.site[option[k]], slots], k, -o.transfer_kw[option[k]]
+        start, moved = columns.slots[columns.begins[:-1]], columns.option[k]
+        rows = self.rest_row[o.site[moved], start[k] - 1 - before]
+        parts.append((rows, k, o.transfer_kw[moved]))
+        return parts
 
     def prices_of(self, row_duals: Floats) -> Prices:
-        """Read the prices of the linking rows from the duals of all rows."""
+        """Read prices from the duals of all rows."""
         ceiling = 0.0 if self.ceiling_row == ABSENT else -row_duals[self.ceiling_row]
-        return Prices(
-            row_duals[self.power_row],
-            np.maximum(0.0, -row_duals[self.gpu_row]),
-            max(0.0, float(ceiling)),
-        )
+        power = -row_duals[self.rest_row] if len(self.rest_row) else row_duals[self.power_row]
+        return Prices(power, -row_duals[self.gpu_row], max(0.0, float(ceiling)))
 
     def blocks_at(self, prices: Prices) -> Solution:
-        """Solve the blocks alone, linking rows priced: the first term of (K2) is its objective.
+        """Solve the LP of the blocks with the linking rows priced: the first term of (K4).
 
-        Its values are the blocks' own; rows that are priced have no dual.
+        Its values are the blocks' answer to the prices; priced rows have no dual.
         """
         duals = np.zeros(self.form.matrix.shape[0])
-        duals[self.power_row] = prices.power_eur_per_kw
         duals[self.gpu_row] = -prices.gpu_eur
-        linking = [self.power_row.ravel(), self.gpu_row.ravel()]
+        priced = [self.gpu_row.ravel(), self.rest_row.ravel()]
+        if len(self.rest_row):
+            duals[self.rest_row] = -prices.power_eur_per_kw
         if self.ceiling_row != ABSENT:
             duals[self.ceiling_row] = -prices.money_eur_per_eur
-            linking.append(np.array([self.ceiling_row]))
-        free = np.concatenate(linking)
+            priced.append(np.array([self.ceiling_row]))
         limits = np.where(np.isfinite(self.form.row_upper), self.form.row_upper, 0.0)
-        constant = float(duals[free] @ limits[free])
-        cost = self.form.cost - self.form.matrix.T @ duals
-        blocks = replace(self._blocks(free), cost=self._without_shares(cost))
-        return run_highs(replace(blocks, offset=blocks.offset + constant), {})
-
-    def blocks_under(self, load_kw: Floats) -> Solution:
-        """Solve the blocks with generated jobs drawing ``load_kw`` [site, slot] beyond idle GPUs.
-
-        The duals of (M1) are what one more kW would cost for a slot.
-        """
-        rows = self.power_row
-        blocks = replace(
-            self._blocks(np.zeros(0, np.int64)), cost=self._without_shares(self.form.cost)
-        )
-        level = np.minimum(blocks.row_upper[rows] + np.maximum(0.0, load_kw), self.most_kw)
-        lower, upper = blocks.row_lower.copy(), blocks.row_upper.copy()
-        lower[rows] = upper[rows] = level
-        return run_highs(replace(blocks, row_lower=lower, row_upper=upper), {})
-
-    def _blocks(self, free: Integers) -> StandardForm:
-        """Return the LP of the blocks without (K1) and the rows in ``free``."""
+        freed = np.concatenate([*priced, self.job_row[self.job_row != ABSENT]]).astype(np.int64)
         row_lower, row_upper = self.form.row_lower.copy(), self.form.row_upper.copy()
-        freed = np.concatenate([free, self.job_row[self.job_row != ABSENT]])
         row_lower[freed], row_upper[freed] = -np.inf, np.inf
-        return replace(self.form.relaxed(), row_lower=row_lower, row_upper=row_upper)
+        cost = self.form.cost - self.form.matrix.T @ duals
+        cost[len(cost) - self.n_shares :] = 0.0  # u is in the second term
+        return run_highs(
+            replace(
+                self.form.relaxed(),
+                cost=cost,
+                offset=self.form.offset + float(duals @ limits),
+                row_lower=row_lower,
+                row_upper=row_upper,
+            ),
+            {},
+        )
 
-    def _without_shares(self, cost: Floats) -> Floats:
-        """Return ``cost`` [column] with nothing for jobs left out: they are not the blocks'."""
-        own = cost.copy()
-        own[len(self.form.variables) :] = 0.0
-        return own
+    @property
+    def n_shares(self) -> int:
+        """Number of columns u, which stand last."""
+        return int(np.count_nonzero(self.job_row != ABSENT))
 
 
 def _power_rows(master: Master, form: StandardForm) -> Integers:
@@ -217,43 +217,27 @@ def _power_rows(master: Master, form: StandardForm) -> Integers:
     return np.array(rows, dtype=np.int64)
 
 
-def _most_kw(pricing: Pricing, master: Master) -> Floats:
-    """Bound the IT load by what jobs could draw at most [site, slot]."""
-    problem = master.problem
-    kept = {terms.job for terms in master.jobs}
-    jobs = [job for job in problem.jobs if job.name in kept]
-    return np.array(
-        [
-            idle_kw(site) + _most_generated_kw(pricing, row) + most_job_kw(problem, site, jobs)
-            for row, site in enumerate(problem.sites)
-        ]
-    )
-
-
-def _bounded(master: Master, form: StandardForm, most_kw: Floats) -> StandardForm:
-    """Bound the IT load, so that (K2) is bounded at any price; no plan is lost by it."""
-    upper = form.upper.copy()
-    number = {id(variable): k for k, variable in enumerate(form.variables)}
-    for row, site in enumerate(master.sites):
-        for t, variable in site.balance.it_load_kw.items():
-            upper[number[id(variable)]] = most_kw[row, t]
-    return replace(form, upper=upper)
-
-
-def _most_generated_kw(pricing: Pricing, site_row: int) -> Floats:
-    """Bound what generated jobs draw beyond idle GPUs at a site [slot]."""
-    problem, o = pricing.problem, pricing.options
-    pools = [(row, pool) for row, site in enumerate(problem.sites) for pool in site.pools]
-    most = np.zeros(problem.horizon.n_slots)
-    for number, (row, pool) in enumerate(pools):
-        if row == site_row:
-            holds = (o.pool == number) & (o.gpus > 0)
-            per_gpu = (o.net_kw[holds] + o.restart_kw[holds]) / o.gpus[holds]
-            most += np.array(pool.gpus) * per_gpu.max(initial=0.0)
-    here = o.site == site_row
-    without_gpus = np.where(o.gpus > 0, 0.0, np.maximum(0.0, o.net_kw + o.restart_kw))
-    most += float((without_gpus + o.transfer_kw)[here].sum())
-    return most
+def _with_gpus(
+    master: Master, form: StandardForm, options: Options, power_row: Integers
+) -> tuple[StandardForm, Integers, Integers]:
+    """Add (K1) and G, which draws power by its rate and holds GPUs of its pool."""
+    problem, rates = master.problem, options.rates
+    n_slots, n_rates = problem.horizon.n_slots, len(rates.pool)
+    gpus = np.array([pool.gpus for site in problem.sites for pool in site.pools])
+    most = gpus[rates.pool].reshape(n_rates, n_slots)
+    form, pool_row = _with_pool_rows(master, form)
+    n_rows, n_columns = form.matrix.shape
+    gpu_row = n_rows + np.arange(most.size).reshape(most.shape)
+    form = _with_rows(form, np.zeros(most.size), np.zeros(most.size))
+    kw = np.broadcast_to(rates.kw_per_gpu[:, None], most.shape)
+    number = np.arange(most.size)
+    rows = np.concatenate([gpu_row.ravel(), power_row[rates.site].ravel()])
+    rows = np.concatenate([rows, pool_row[rates.pool].ravel()])
+    values = np.concatenate([-np.ones(most.size), -kw.ravel(), np.ones(most.size)])
+    shape = (form.matrix.shape[0], most.size)
+    matrix = sp.csc_matrix((values, (rows, np.tile(number, 3))), shape=shape)
+    gpu_column = n_columns + number.reshape(most.shape)
+    return _with_columns(form, matrix, upper=most.ravel()), gpu_row, gpu_column
 
 
 def _with_pool_rows(master: Master, form: StandardForm) -> tuple[StandardForm, Integers]:
@@ -277,23 +261,55 @@ def _with_pool_rows(master: Master, form: StandardForm) -> tuple[StandardForm, I
     return wider, np.array(rows, dtype=np.int64).reshape(-1, len(slots))
 
 
-def _with_job_rows(
+def _with_rest(
+    problem: Problem, form: StandardForm, options: Options, power_row: Integers
+) -> tuple[StandardForm, Integers]:
+    """Add (K2) and z where a job can draw more or less than its rate, restart or move data."""
+    o = options
+    if not (o.rest_kw.any() or o.restart_kw.any() or o.transfer_kw.any()):
+        return form, np.zeros((0, problem.horizon.n_slots), dtype=np.int64)
+    least, most = _bounds_of_rest(problem, o)
+    n_rows, size = form.matrix.shape[0], power_row.size
+    rest_row = n_rows + np.arange(size).reshape(power_row.shape)
+    form = _with_rows(form, np.zeros(size), np.zeros(size))
+    rows = np.concatenate([rest_row.ravel(), power_row.ravel()])
+    matrix = sp.csc_matrix(
+        (-np.ones(2 * size), (rows, np.tile(np.arange(size), 2))), shape=(n_rows + size, size)
+    )
+    return _with_columns(form, matrix, lower=least.ravel(), upper=most.ravel()), rest_row
+
+
+def _bounds_of_rest(problem: Problem, o: Options) -> tuple[Floats, Floats]:
+    """Bound z [site, slot] by what the GPUs of the pools can draw beyond their rates."""
+    least = np.zeros((len(problem.sites), problem.horizon.n_slots))
+    most = np.zeros_like(least)
+    high = np.maximum(0.0, o.rest_kw + o.restart_kw)
+    pools = [(row, pool) for row, site in enumerate(problem.sites) for pool in site.pools]
+    for number, (row, pool) in enumerate(pools):
+        holds = (o.pool == number) & (o.gpus > 0)
+        gpus = np.array(pool.gpus)
+        most[row] += gpus * (high[holds] / o.gpus[holds]).max(initial=0.0)
+        least[row] += gpus * (o.rest_kw[holds] / o.gpus[holds]).min(initial=0.0)
+    without = o.gpus <= 0
+    for row in range(len(problem.sites)):
+        here = o.site == row
+        most[row] += high[here & without].sum() + o.transfer_kw[here].sum()
+        least[row] += np.minimum(0.0, o.rest_kw[here & without]).sum()
+    return least, most
+
+
+def _with_shares(
     form: StandardForm, problem: Problem, generated: Sequence[int], left_out: Floats
 ) -> tuple[StandardForm, Integers]:
-    """Add (K1) and u for each generated job."""
+    """Add (K3) and u for each generated job."""
     n, n_rows = len(generated), form.matrix.shape[0]
+    jobs = np.array(generated, dtype=np.int64)
     job_row = np.full(len(problem.jobs), ABSENT)
-    job_row[np.array(generated, dtype=np.int64)] = n_rows + np.arange(n)
-    wider = _with_rows(form, np.ones(n), np.ones(n))
+    job_row[jobs] = n_rows + np.arange(n)
     shares = sp.csc_matrix((np.ones(n), (n_rows + np.arange(n), np.arange(n))), (n_rows + n, n))
-    return replace(
-        wider,
-        cost=np.concatenate([wider.cost, left_out[np.array(generated, dtype=np.int64)]]),
-        matrix=sp.hstack([wider.matrix, shares], format="csc"),
-        lower=np.concatenate([wider.lower, np.zeros(n)]),
-        upper=np.concatenate([wider.upper, np.ones(n)]),
-        is_integer=np.concatenate([wider.is_integer, np.ones(n, dtype=bool)]),
-    ), job_row
+    form = _with_rows(form, np.ones(n), np.ones(n))
+    cost, upper = left_out[jobs], np.ones(n)
+    return _with_columns(form, shares, cost=cost, upper=upper, is_integer=True), job_row
 
 
 def _with_rows(form: StandardForm, lower: Floats, upper: Floats) -> StandardForm:
@@ -304,4 +320,26 @@ def _with_rows(form: StandardForm, lower: Floats, upper: Floats) -> StandardForm
         matrix=sp.vstack([form.matrix, empty], format="csc"),
         row_lower=np.concatenate([form.row_lower, lower]),
         row_upper=np.concatenate([form.row_upper, upper]),
+    )
+
+
+def _with_columns(
+    form: StandardForm,
+    matrix: Any,
+    *,
+    upper: Floats,
+    cost: Floats | None = None,
+    lower: Floats | None = None,
+    is_integer: bool = False,
+) -> StandardForm:
+    """Add columns; ``cost`` and ``lower`` are 0 where they are not given."""
+    n = matrix.shape[1]
+    nothing = np.zeros(n)
+    return replace(
+        form,
+        cost=np.concatenate([form.cost, nothing if cost is None else cost]),
+        matrix=sp.hstack([form.matrix, matrix], format="csc"),
+        lower=np.concatenate([form.lower, nothing if lower is None else lower]),
+        upper=np.concatenate([form.upper, upper]),
+        is_integer=np.concatenate([form.is_integer, np.full(n, is_integer)]),
     )

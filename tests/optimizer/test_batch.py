@@ -28,6 +28,13 @@ def crowds(draw: st.DrawFn) -> tuple[Problem, list[list[float]]]:
     return replace(problem, jobs=jobs), prices
 
 
+def prices_of(pricing: Pricing, it_prices: np.ndarray, gpu_prices: np.ndarray) -> Prices:
+    """Prices by rate: a GPU's own [pool, slot], and that of the power it draws [site, slot]."""
+    rates = pricing.options.rates
+    power = rates.kw_per_gpu[:, None] * it_prices[rates.site]
+    return Prices(it_prices, gpu_prices[rates.pool] + power)
+
+
 @settings(max_examples=150, deadline=None)
 @given(crowds())
 def test_every_job_gets_what_it_gets_alone(case: tuple[Problem, list[list[float]]]) -> None:
@@ -37,7 +44,7 @@ def test_every_job_gets_what_it_gets_alone(case: tuple[Problem, list[list[float]
     gpu_prices = 0.1 * np.abs(it_prices[::-1])
     offer = offer_of(problem, it_prices, gpu_prices)
     pricing = Pricing(problem, Options.of(problem, range(len(problem.jobs))))
-    prices = Prices(it_prices, gpu_prices)
+    prices = prices_of(pricing, it_prices, gpu_prices)
     winners, costs = pricing.best_options(pricing.cost_by_option(prices))
     found = dict(zip(pricing.jobs.tolist(), costs.tolist(), strict=True))
     columns = pricing.placements(winners, prices)
@@ -59,8 +66,8 @@ def test_every_job_gets_what_it_gets_alone(case: tuple[Problem, list[list[float]
 def priced(job: Job, prices: list[float]) -> tuple[Pricing, Columns, Prices]:
     """The cheapest placement of one job at site A, as a column."""
     problem = build.problem(job)
-    at = Prices(np.array([prices]), np.zeros((1, len(prices))))
     pricing = Pricing(problem, Options.of(problem, [0]))
+    at = prices_of(pricing, np.array([prices]), np.zeros((1, len(prices))))
     winners, _ = pricing.best_options(pricing.cost_by_option(at))
     return pricing, pricing.placements(winners, at), at
 
@@ -91,8 +98,8 @@ def test_chunks_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     rng = np.random.default_rng(0)
     jobs = [build.job(f"j{k}", 1.0 + k % 3, deadline_slot=5 + k % 4) for k in range(12)]
     problem = build.problem(*jobs)
-    prices = Prices(rng.uniform(0, 1, (1, 8)), rng.uniform(0, 1, (1, 8)))
     pricing = Pricing(problem, Options.of(problem, range(12)))
+    prices = prices_of(pricing, rng.uniform(0, 1, (1, 8)), rng.uniform(0, 1, (1, 8)))
     at_once = pricing.cost_by_option(prices)
     monkeypatch.setattr("optimizer.placements.batch.MOST_CELLS", 1)
     assert pricing.cost_by_option(prices).tolist() == at_once.tolist()

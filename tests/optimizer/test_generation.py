@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from optimizer.placements.batch import Columns
 from optimizer.problem import Problem
 from optimizer.progress import SolveLimits
+from optimizer.solving.ascent import Ascent, ascend, import_prices, price_all
 from optimizer.solving.column_master import ColumnMaster
 from optimizer.solving.exact import solve_exact
 from optimizer.solving.generation import Relaxation, generate
@@ -20,7 +21,8 @@ from tests.strategies import problems
 def generated(problem: Problem, gap: float = 1e-6) -> Relaxation:
     """The relaxation of ``problem``, from no column at all."""
     core = ColumnMaster.of(problem)
-    return generate(core, Columns.none(), gap=gap, goes_on=lambda _lp, _bound: True)
+    begun = ascend(core, goes_on=lambda _bound: True)
+    return generate(core, begun, Columns.none(), gap=gap, goes_on=lambda _lp, _bound: True)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -45,13 +47,42 @@ def test_the_relaxation_is_as_tight_as_every_listed_placement() -> None:
 
 
 def test_it_stops_when_told() -> None:
-    """The first LP and bound are an answer."""
+    """The first LP and bound are an answer, and so are the first rounds of the ascent."""
     core = ColumnMaster.of(build.problem(build.job()))
-    told: list[float | None] = []
+    told: list[float] = []
 
-    def goes_on(lp_eur: float | None, _bound: float | None) -> bool:
-        told.append(lp_eur)
+    def stop(*seen: float) -> bool:
+        told.append(seen[0])
         return False
 
-    assert generate(core, Columns.none(), gap=0.0, goes_on=goes_on).rounds == 1
-    assert len(told) == 1
+    begun = ascend(core, goes_on=stop)
+    assert len(begun.columns) == 1
+    assert generate(core, begun, Columns.none(), gap=0.0, goes_on=stop).rounds == 1
+    assert len(told) == 2
+
+
+def test_prices_from_nothing_come_close_to_the_bound() -> None:
+    """Forty jobs for a quarter of the GPUs they would like in the cheap half of the day."""
+    jobs = [build.job(f"j{k}", 1.0 + k % 3, deadline_slot=8) for k in range(40)]
+    pool = build.pool(gpus=12)
+    problem = build.problem(
+        *jobs, sites=[build.site(price=[20.0] * 4 + [200.0] * 4, pools=(pool,))]
+    )
+    core = ColumnMaster.of(problem)
+    begun = ascend(core, goes_on=lambda _bound: True)
+    best = generate(core, begun, Columns.none(), gap=1e-7, goes_on=lambda _lp, _bound: True)
+    at_first = price_all(core, import_prices(core)).bound_eur
+    assert begun.bound_eur <= best.bound_eur + 1e-6
+    assert best.bound_eur - begun.bound_eur < 0.05 * (best.bound_eur - at_first)
+
+
+def test_the_same_seed_gives_the_same_prices() -> None:
+    """Noise comes from the seed alone."""
+    core = ColumnMaster.of(build.problem(*(build.job(f"j{k}") for k in range(5))))
+
+    def prices(seed: int) -> Ascent:
+        return ascend(core, goes_on=lambda _bound: True, seed=seed)
+
+    one, same, other = prices(0), prices(0), prices(1)
+    assert (one.prices.gpu_eur == same.prices.gpu_eur).all()
+    assert (one.prices.gpu_eur != other.prices.gpu_eur).any()
