@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,6 +40,7 @@ class SiteTariff:
     their order are left out. Settlement, not this, says what a plan costs.
 
     All but the scalars are [slot]. ``caps`` are contractual import limits: kW, and EUR/kWh above.
+    Of several sites, ``stacked``, series are [site, slot] and scalars [site, 1].
     """
 
     slot_hours: float
@@ -47,28 +49,62 @@ class SiteTariff:
     export_limit_kw: Floats
     import_eur_per_kwh: Floats
     export_eur_per_kwh: Floats
-    caps: tuple[tuple[Floats, float], ...]
-    generator_kw: float
-    generator_eur_per_kwh: float
+    caps: tuple[tuple[Floats, float | Floats], ...]
+    generator_kw: float | Floats
+    generator_eur_per_kwh: float | Floats
     shortfall_eur_per_kwh: float
     peak_counts: Floats
-    peak_eur_per_kw: float
+    peak_eur_per_kw: float | Floats
+
+    @classmethod
+    def stacked(cls, tariffs: Sequence[SiteTariff]) -> SiteTariff:
+        """Return the tariff of several sites at once."""
+        n_caps = max(len(tariff.caps) for tariff in tariffs)
+        no_cap = (np.full_like(tariffs[0].renewable_kw, np.inf), 0.0)
+        caps = [[*tariff.caps, *[no_cap] * (n_caps - len(tariff.caps))] for tariff in tariffs]
+
+        def series(name: str) -> Floats:
+            return np.array([getattr(tariff, name) for tariff in tariffs])
+
+        def scalars(name: str) -> Floats:
+            return series(name)[:, None]
+
+        return cls(
+            slot_hours=tariffs[0].slot_hours,
+            renewable_kw=series("renewable_kw"),
+            import_limit_kw=series("import_limit_kw"),
+            export_limit_kw=series("export_limit_kw"),
+            import_eur_per_kwh=series("import_eur_per_kwh"),
+            export_eur_per_kwh=series("export_eur_per_kwh"),
+            caps=tuple(
+                (np.array([own[k][0] for own in caps]), np.array([[own[k][1]] for own in caps]))
+                for k in range(n_caps)
+            ),
+            generator_kw=scalars("generator_kw"),
+            generator_eur_per_kwh=scalars("generator_eur_per_kwh"),
+            shortfall_eur_per_kwh=tariffs[0].shortfall_eur_per_kwh,
+            peak_counts=series("peak_counts"),
+            peak_eur_per_kw=scalars("peak_eur_per_kw"),
+        )
 
     def at(self, slot: int) -> SiteTariff:
         """Return the tariff of this slot alone: its series have one value."""
-        only = slice(slot, slot + 1)
+        return self.during(slice(slot, slot + 1))
+
+    def during(self, slots: slice) -> SiteTariff:
+        """Return the tariff of these slots alone."""
         return replace(
             self,
-            renewable_kw=self.renewable_kw[only],
-            import_limit_kw=self.import_limit_kw[only],
-            export_limit_kw=self.export_limit_kw[only],
-            import_eur_per_kwh=self.import_eur_per_kwh[only],
-            export_eur_per_kwh=self.export_eur_per_kwh[only],
-            caps=tuple((cap_kw[only], breach) for cap_kw, breach in self.caps),
-            peak_counts=self.peak_counts[only],
+            renewable_kw=self.renewable_kw[..., slots],
+            import_limit_kw=self.import_limit_kw[..., slots],
+            export_limit_kw=self.export_limit_kw[..., slots],
+            import_eur_per_kwh=self.import_eur_per_kwh[..., slots],
+            export_eur_per_kwh=self.export_eur_per_kwh[..., slots],
+            caps=tuple((cap_kw[..., slots], breach) for cap_kw, breach in self.caps),
+            peak_counts=self.peak_counts[..., slots],
         )
 
-    def eur(self, load_kw: Floats, peak_kw: float, peak_slots: int) -> Floats:
+    def eur(self, load_kw: Floats, peak_kw: float | Floats, peak_slots: int) -> Floats:
         """Cost of ``load_kw`` [..., slot] in EUR per slot; negative load is fed into the grid.
 
         An import above ``peak_kw`` bears the peak charge, shared over ``peak_slots`` slots: each

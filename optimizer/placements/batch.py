@@ -140,6 +140,16 @@ class Pricing:
         self._slot_costs = _SlotCosts.of(options)
         self._by_job = np.argsort(options.job, kind="stable")
         self.jobs, self._first_of_job = np.unique(options.job[self._by_job], return_index=True)
+        self._parts_of_job: dict[int, list[tuple[Rhythm, bool, Integers]]] = {}
+        for rhythm, is_free, members in options.families:
+            ordered = members[np.argsort(options.job[members], kind="stable")]
+            jobs, first = np.unique(options.job[ordered], return_index=True)
+            for job, part in zip(jobs.tolist(), np.split(ordered, first[1:]), strict=True):
+                self._parts_of_job.setdefault(job, []).append((rhythm, is_free, part))
+
+    def parts_of(self, job: int) -> list[tuple[Rhythm, bool, Integers]]:
+        """Return the options of a job by family."""
+        return self._parts_of_job.get(job, [])
 
     def cost_by_option(self, prices: Prices, noise: Noise | None = None) -> Floats:
         """Cost of the cheapest placement of each option [EUR]; infinite where it fits nowhere."""
@@ -229,14 +239,45 @@ class Pricing:
     def _cheapest(
         self, rhythm: Rhythm, is_free: bool, chunk: Integers, prices: Prices, noise: Noise | None
     ) -> Floats:
-        if is_free and rhythm.pause_slots:
-            run = self._run_eur(chunk, prices, noise)
+        if is_free and not rhythm.pause_slots:
+            return np.asarray(self._window_eur(rhythm, chunk, prices, noise).min(axis=1))
+        run = self._run_eur(chunk, prices, noise)
+        if is_free:
             cheapest: Floats = np.partition(run, rhythm.n_slots - 1, axis=1)[:, : rhythm.n_slots]
             return np.asarray(cheapest.sum(axis=1))
-        if is_free:
-            return np.asarray(self._window_eur(rhythm, chunk, prices, noise).min(axis=1))
-        total, _ = costs_by_start(self._ways(rhythm, chunk, prices, noise))
+        total, _ = costs_by_start(self._ways(rhythm, chunk, prices, run))
         return np.asarray(total.min(axis=1))
+
+    def best_at(
+        self, rhythm: Rhythm, is_free: bool, chunk: Integers, prices: Prices, run_eur: Floats
+    ) -> tuple[float, Columns]:
+        """Return the cheapest placement of all options in ``chunk``, if running costs ``run_eur``.
+
+        ``run_eur`` is [option, slot of its window], infinite where it may not run; restarts and
+        transfers are at ``prices``. The columns are none where nothing fits.
+        """
+        n = rhythm.n_slots
+        if is_free and rhythm.pause_slots:
+            cost = np.partition(run_eur, n - 1, axis=1)[:, :n].sum(axis=1)
+            k = int(cost.argmin())
+            slots = np.sort(np.argpartition(run_eur[k], n - 1)[:n])
+        elif is_free:
+            total = window_sums(run_eur, n)
+            k, start = divmod(int(total.argmin()), total.shape[1])
+            cost, slots = total[:, start], np.arange(start, start + n)
+        else:
+            ways = self._ways(rhythm, chunk, prices, run_eur)
+            total, table = costs_by_start(ways)
+            k, start = divmod(int(total.argmin()), total.shape[1])
+            cost = total[:, start]
+            pieces = [(start, start + n)]
+            if table is not None and np.isfinite(cost[k]):
+                pieces = cheapest_pieces(ways, table, k, start)
+            slots = np.concatenate([np.arange(*piece) for piece in pieces])
+        if not np.isfinite(cost[k]):
+            return np.inf, Columns.none()
+        slots = (slots + self.options.lo_slot[chunk[k]]).astype(np.int32)
+        return float(cost[k]), Columns(chunk[k : k + 1], np.array([0, len(slots)]), slots)
 
     def _window_eur(
         self, rhythm: Rhythm, chunk: Integers, prices: Prices, noise: Noise | None
@@ -274,7 +315,7 @@ class Pricing:
     def _pieces(
         self, rhythm: Rhythm, chunk: Integers, prices: Prices, noise: Noise | None
     ) -> Columns:
-        ways = self._ways(rhythm, chunk, prices, noise)
+        ways = self._ways(rhythm, chunk, prices, self._run_eur(chunk, prices, noise))
         total, table = costs_by_start(ways)
         best = total.argmin(axis=1)
         fits = np.flatnonzero(np.isfinite(total[np.arange(len(best)), best]))
@@ -289,7 +330,7 @@ class Pricing:
         slots = np.concatenate([np.zeros(0, int), *held]).astype(np.int32)
         return Columns(chunk[fits], begins, slots)
 
-    def _slots(self, chunk: Integers) -> tuple[Integers, Bools]:
+    def slots_of(self, chunk: Integers) -> tuple[Integers, Bools]:
         """Slots of the windows [way, slot], and which of them are in it."""
         o = self.options
         width = int((o.hi_slot[chunk] - o.lo_slot[chunk]).max(initial=1))
@@ -310,7 +351,7 @@ class Pricing:
         scarce = np.flatnonzero(self._is_scarce[chunk])
         if len(scarce):
             some = chunk[scarce]
-            gpus = self._pool_gpus[o.pool[some, None], self._slots(chunk)[0][scarce]]
+            gpus = self._pool_gpus[o.pool[some, None], self.slots_of(chunk)[0][scarce]]
             run[scarce] = np.where(gpus < o.gpus[some, None] - 1e-9, np.inf, run[scarce])
         return run
 
@@ -319,12 +360,10 @@ class Pricing:
         o, n_slots = self.options, self.problem.horizon.n_slots
         return noise.offset[o.job[chunk]] + o.rate[chunk] * n_slots + o.lo_slot[chunk]
 
-    def _ways(
-        self, rhythm: Rhythm, chunk: Integers, prices: Prices, noise: Noise | None
-    ) -> WayCosts:
+    def _ways(self, rhythm: Rhythm, chunk: Integers, prices: Prices, run_eur: Floats) -> WayCosts:
         o, weights = self.options, self.problem.weights
         money = prices.money_eur_per_eur
-        slots, is_inside = self._slots(chunk)
+        slots, is_inside = self.slots_of(chunk)
         power_eur = prices.power_eur_per_kw[o.site[chunk, None], slots]
         restart = o.restart_kw[chunk, None] * power_eur
         restart += (weights.restarts + money) * o.restart_eur[chunk, None]
@@ -339,9 +378,7 @@ class Pricing:
         late = np.maximum(0, ends - o.due_slot[chunk, None])
         end = weights.lateness * o.late_eur[chunk, None] * late
         end[ends > o.hi_slot[chunk, None]] = np.inf
-        return WayCosts(
-            o.lo_slot[chunk], self._run_eur(chunk, prices, noise), start, restart, end, rhythm
-        )
+        return WayCosts(o.lo_slot[chunk], run_eur, start, restart, end, rhythm)
 
     def _add_transfer(self, start: Floats, chunk: Integers, prices: Prices) -> None:
         """Add what moving the data draws before each start [way, slot]."""
