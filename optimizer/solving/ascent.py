@@ -23,7 +23,7 @@ import numpy as np
 from optimizer.errors import SolverFailed
 from optimizer.placements.batch import Columns, Noise, Prices
 from optimizer.placements.options import Floats, Integers
-from optimizer.solving.column_master import ABSENT, ColumnMaster
+from optimizer.solving.column_master import ColumnMaster
 from optimizer.solving.highs import Solution
 from optimizer.solving.substitution import Metric
 from optimizer.tariffs import import_eur_per_kwh
@@ -109,7 +109,7 @@ def price_all(core: ColumnMaster, prices: Prices) -> PricedJobs:
     pricing = core.pricing
     blocks = _blocks(core, prices)
     winners, least = pricing.best_options(pricing.cost_by_option(prices))
-    nowhere = np.setdiff1d(np.flatnonzero(core.job_row != ABSENT), pricing.jobs)
+    nowhere = np.setdiff1d(np.flatnonzero(core.is_generated), pricing.jobs)
     left_out = float(core.left_out_eur[nowhere].sum())
     served = float(np.minimum(least, core.left_out_eur[pricing.jobs]).sum())
     bound = blocks.objective + served + left_out
@@ -137,7 +137,7 @@ def import_prices(core: ColumnMaster) -> Prices:
 
 def _answers(core: ColumnMaster, prices: Prices, sigma: float, rng: np.random.Generator) -> Columns:
     """Return what jobs take at ``prices`` with noise of their own, but for those best left out."""
-    pricing, n_jobs = core.pricing, len(core.job_row)
+    pricing, n_jobs = core.pricing, len(core.is_generated)
     size = max(1, prices.gpu_eur.size)
     offset: Integers = rng.integers(0, size, n_jobs)
     noise = Noise(rng.normal(0.0, sigma, 2 * size), offset)

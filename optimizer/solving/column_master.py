@@ -21,7 +21,6 @@ no z at all, and what energy costs is settled within the blocks, where it has it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +30,7 @@ import scipy.sparse as sp
 from optimizer.jobs import Job
 from optimizer.master import Master, build_master
 from optimizer.placements.batch import Columns, Prices, Pricing
-from optimizer.placements.options import Floats, Integers, Options
+from optimizer.placements.options import Bools, Floats, Integers, Options
 from optimizer.problem import Problem
 from optimizer.settlement import left_out_eur
 from optimizer.solving.highs import Solution, StandardForm, compile_model, run_highs
@@ -55,7 +54,7 @@ class ColumnMaster:
     Attributes
     ----------
     form
-        Blocks, G, z, rows (K1) to (K3) and columns u; no generated column yet.
+        Blocks, G, z, (K1) and (K2).
     power_row
         Rows of (M1) [site, slot].
     gpu_row, gpu_column
@@ -64,8 +63,8 @@ class ColumnMaster:
         Rows (K2) [site, slot]; no site where nothing draws more than its rate.
     ceiling_row
         Row of the cost ceiling, or ``ABSENT``.
-    job_row
-        Row of (K3) [job of the problem], ``ABSENT`` for jobs that are not generated.
+    is_generated
+        Whether the placements of a job are generated [job of the problem].
     left_out_eur
         What leaving a job out costs [job of the problem].
     """
@@ -78,7 +77,7 @@ class ColumnMaster:
     gpu_column: Integers
     rest_row: Integers
     ceiling_row: int
-    job_row: Integers
+    is_generated: Bools
     left_out_eur: Floats
 
     @property
@@ -90,54 +89,76 @@ class ColumnMaster:
     def of(cls, problem: Problem) -> ColumnMaster:
         """Compile the blocks of ``problem`` and add the rows its generated jobs need."""
         awaited = frozenset(name for job in problem.jobs for name in job.after)
-        generated = [k for k, job in enumerate(problem.jobs) if is_generated(job, awaited)]
-        kept = [job for job in problem.jobs if not is_generated(job, awaited)]
+        generated = np.array([is_generated(job, awaited) for job in problem.jobs], dtype=bool)
+        kept = [job for job, is_one in zip(problem.jobs, generated, strict=True) if not is_one]
         master = build_master(problem, kept)
-        pricing = Pricing(problem, Options.of(problem, generated))
-        left_out = np.array([left_out_eur(job, problem.weights) for job in problem.jobs])
+        options = Options.of(problem, np.flatnonzero(generated).tolist())
         blocks = compile_model(master.model)
         power_row = _power_rows(master, blocks)
-        form, gpu_row, gpu_column = _with_gpus(master, blocks, pricing.options, power_row)
-        form, rest_row = _with_rest(problem, form, pricing.options, power_row)
-        form, job_row = _with_shares(form, problem, generated, left_out)
+        form, gpu_row, gpu_column = _with_gpus(master, blocks, options, power_row)
+        form, rest_row = _with_rest(problem, form, options, power_row)
         ceiling = getattr(master.model.ceilings, "cost_ceiling", None)
         ceiling_row = None if ceiling is None else blocks.row(ceiling)
         return cls(
             master=master,
             form=form,
-            pricing=pricing,
+            pricing=Pricing(problem, options),
             power_row=power_row,
             gpu_row=gpu_row,
             gpu_column=gpu_column,
             rest_row=rest_row,
             ceiling_row=ABSENT if ceiling_row is None else ceiling_row,
-            job_row=job_row,
-            left_out_eur=left_out,
+            is_generated=generated,
+            left_out_eur=np.array([left_out_eur(job, problem.weights) for job in problem.jobs]),
         )
 
-    def with_columns(self, columns: Columns) -> StandardForm:
-        """Return the MILP of the blocks and ``columns``, which stand last."""
-        n = len(columns)
-        return _with_columns(
-            self.form,
-            self.coefficients(columns),
-            cost=self.pricing.own_cost_eur(columns),
-            lower=np.zeros(n),
-            upper=np.ones(n),
+    def choice(self, jobs: Integers, columns: Columns, fixed: Columns) -> StandardForm:
+        """Return the MILP in which ``jobs`` choose among ``columns`` and ``fixed`` ones stand.
+
+        Jobs in neither are left out. After the columns of ``form`` come u of each of ``jobs``, then
+        ``columns``; the rows (K3) are the last.
+        """
+        o, pricing, n_rows = self.pricing.options, self.pricing, self.form.matrix.shape[0]
+        held = np.concatenate([self.use(fixed), np.ones(len(jobs))])
+        if self.ceiling_row != ABSENT:
+            held[self.ceiling_row] += pricing.money_eur(fixed).sum()
+        held[n_rows:] = 0.0
+        is_open = self.is_generated.copy()
+        is_open[jobs] = False
+        is_open[o.job[fixed.option]] = False
+        paid = float(pricing.own_cost_eur(fixed).sum() + self.left_out_eur[is_open].sum())
+        row_of_job = np.zeros(len(self.is_generated), dtype=np.int64)
+        row_of_job[jobs] = n_rows + np.arange(len(jobs))
+        shares = sp.csc_matrix(
+            (np.ones(len(jobs)), (row_of_job[jobs], np.arange(len(jobs)))),
+            shape=(n_rows + len(jobs), len(jobs)),
+        )
+        form = _with_rows(self.form, np.ones(len(jobs)), np.ones(len(jobs)))
+        cost = np.concatenate([self.left_out_eur[jobs], pricing.own_cost_eur(columns)])
+        form = _with_columns(
+            form,
+            sp.hstack([shares, self._coefficients(columns, row_of_job, n_rows + len(jobs))]),
+            cost=cost,
+            upper=np.ones(len(cost)),
             is_integer=True,
         )
+        return replace(
+            form,
+            offset=form.offset + paid,
+            row_lower=form.row_lower - held,
+            row_upper=form.row_upper - held,
+        )
 
-    def coefficients(self, columns: Columns) -> Any:
+    def _coefficients(self, columns: Columns, row_of_job: Integers, n_rows: int) -> Any:
         """Return the coefficients of ``columns`` [row, column] as a SciPy matrix."""
         o, every = self.pricing.options, np.arange(len(columns))
         parts = [*self._linking(columns)]
-        parts.append((self.job_row[o.job[columns.option]], every, np.ones(len(columns))))
+        parts.append((row_of_job[o.job[columns.option]], every, np.ones(len(columns))))
         if self.ceiling_row != ABSENT:
             row = np.full(len(columns), self.ceiling_row)
             parts.append((row, every, self.pricing.money_eur(columns)))
         rows, number, values = (np.concatenate(part) for part in zip(*parts, strict=True))
-        shape = (self.form.matrix.shape[0], len(columns))
-        matrix = sp.csc_matrix((values, (rows, number)), shape=shape)
+        matrix = sp.csc_matrix((values, (rows, number)), shape=(n_rows, len(columns)))
         matrix.eliminate_zeros()
         return matrix
 
@@ -187,26 +208,19 @@ class ColumnMaster:
             duals[self.ceiling_row] = -prices.money_eur_per_eur
             priced.append(np.array([self.ceiling_row]))
         limits = np.where(np.isfinite(self.form.row_upper), self.form.row_upper, 0.0)
-        freed = np.concatenate([*priced, self.job_row[self.job_row != ABSENT]]).astype(np.int64)
+        freed = np.concatenate(priced).astype(np.int64)
         row_lower, row_upper = self.form.row_lower.copy(), self.form.row_upper.copy()
         row_lower[freed], row_upper[freed] = -np.inf, np.inf
-        cost = self.form.cost - self.form.matrix.T @ duals
-        cost[len(cost) - self.n_shares :] = 0.0  # u is in the second term
         return run_highs(
             replace(
                 self.form.relaxed(),
-                cost=cost,
+                cost=self.form.cost - self.form.matrix.T @ duals,
                 offset=self.form.offset + float(duals @ limits),
                 row_lower=row_lower,
                 row_upper=row_upper,
             ),
             {},
         )
-
-    @property
-    def n_shares(self) -> int:
-        """Number of columns u, which stand last."""
-        return int(np.count_nonzero(self.job_row != ABSENT))
 
 
 def _power_rows(master: Master, form: StandardForm) -> Integers:
@@ -296,20 +310,6 @@ def _bounds_of_rest(problem: Problem, o: Options) -> tuple[Floats, Floats]:
         most[row] += high[here & without].sum() + o.transfer_kw[here].sum()
         least[row] += np.minimum(0.0, o.rest_kw[here & without]).sum()
     return least, most
-
-
-def _with_shares(
-    form: StandardForm, problem: Problem, generated: Sequence[int], left_out: Floats
-) -> tuple[StandardForm, Integers]:
-    """Add (K3) and u for each generated job."""
-    n, n_rows = len(generated), form.matrix.shape[0]
-    jobs = np.array(generated, dtype=np.int64)
-    job_row = np.full(len(problem.jobs), ABSENT)
-    job_row[jobs] = n_rows + np.arange(n)
-    shares = sp.csc_matrix((np.ones(n), (n_rows + np.arange(n), np.arange(n))), (n_rows + n, n))
-    form = _with_rows(form, np.ones(n), np.ones(n))
-    cost, upper = left_out[jobs], np.ones(n)
-    return _with_columns(form, shares, cost=cost, upper=upper, is_integer=True), job_row
 
 
 def _with_rows(form: StandardForm, lower: Floats, upper: Floats) -> StandardForm:

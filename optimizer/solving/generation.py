@@ -85,14 +85,15 @@ def generate(
         is_close = lp.objective - best_eur <= gap * max(1e-9, abs(lp.objective))
         stops = not goes_on(lp.objective, best_eur) or number == most_rounds
         if is_close or stops or len(wider) == known:
-            shares = np.asarray(lp.values)[core.form.matrix.shape[1] :]
+            shares = np.asarray(lp.values)[len(np.asarray(lp.values)) - known :]
             return Relaxation(columns, shares, lp.objective, best_eur, best, number)
         columns = wider
     raise AssertionError("the last round returns")
 
 
 def _solve(core: ColumnMaster, columns: Columns) -> Solution:
-    form = core.with_columns(columns).relaxed()
+    jobs = np.flatnonzero(core.is_generated)
+    form = core.choice(jobs, columns, Columns.none()).relaxed()
     lp = run_highs(form, {"solver": "ipm", "run_crossover": "off"})
     if lp.values is None or not lp.is_proven:
         lp = run_highs(form, {})

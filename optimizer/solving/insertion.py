@@ -1,0 +1,182 @@
+"""One job after another put where it costs least, on top of all that stand already.
+
+At the prices of the relaxation jobs hardly care where they run: what is left to decide is how they
+fill up the GPUs of the cheap slots to the last. So a slot costs a job what it costs the site, and
+no less than its price, by which others would use it; and those that leave fewest choices, large and
+long ones with little slack, come first. Once all stand, each is taken out and put back at what it
+costs the site alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.placements.batch import Columns, Prices, Pricing
+from optimizer.placements.options import Floats, Integers
+from optimizer.problem import Problem
+from optimizer.tariffs import SiteTariff, tariff_of
+
+
+@dataclass(slots=True)
+class Filling:
+    """What stands where; changes as jobs are put in and taken out.
+
+    Attributes
+    ----------
+    free_gpus
+        GPUs nobody holds [pool, slot].
+    it_kw
+        IT load, idle GPUs included [site, slot].
+    battery_kw
+        Charge less discharge [site, slot].
+    peak_kw
+        Import each site pays a peak charge for already [site, 1].
+    placed
+        The one column of each job that stands.
+    """
+
+    pricing: Pricing
+    tariff: SiteTariff
+    free_gpus: Floats
+    it_kw: Floats
+    battery_kw: Floats
+    peak_kw: Floats
+    placed: dict[int, Columns]
+
+    @classmethod
+    def of(cls, pricing: Pricing, free_gpus: Floats, it_kw: Floats) -> Filling:
+        """Begin with what others leave and draw, and idle batteries."""
+        problem = pricing.problem
+        tariff = SiteTariff.stacked([tariff_of(problem, site) for site in problem.sites])
+        filling = cls(
+            pricing, tariff, free_gpus, it_kw, np.zeros_like(it_kw), np.zeros((len(it_kw), 1)), {}
+        )
+        filling.pay_peaks()
+        return filling
+
+    def put(self, job: int, column: Columns) -> None:
+        """Let ``column`` take its GPUs and power."""
+        self._change(column, 1.0)
+        self.placed[job] = column
+
+    def take_out(self, job: int) -> Columns:
+        """Give back what the column of ``job`` holds, and return it."""
+        column = self.placed.pop(job)
+        self._change(column, -1.0)
+        return column
+
+    def pay_peaks(self) -> None:
+        """Count what each site imports now as paid for."""
+        problem = self.pricing.problem
+        net = self._load_kw(slice(None)) - self.tariff.renewable_kw
+        imported = np.clip(net, 0.0, self.tariff.import_limit_kw) * (self.tariff.peak_counts > 0)
+        so_far = [0.0 if site.peak is None else site.peak.so_far_kw for site in problem.sites]
+        self.peak_kw = np.maximum(np.array(so_far), imported.max(axis=1))[:, None]
+
+    def cheapest(self, job: int, prices: Prices, guide: Prices | None) -> tuple[float, Columns]:
+        """Return the cheapest column of ``job`` on top of what stands, and its cost [EUR].
+
+        Running costs no less than at ``guide``; restarts and transfers are at ``prices``.
+        """
+        best, found = np.inf, Columns.none()
+        for rhythm, is_free, options in self.pricing.parts_of(job):
+            run = self._run_eur(options, rhythm.n_slots, guide)
+            cost, column = self.pricing.best_at(rhythm, is_free, options, prices, run)
+            if cost < best:
+                best, found = cost, column
+        return best, found
+
+    def _change(self, column: Columns, sign: float) -> None:
+        o, slots, option = self.pricing.options, column.slots, int(column.option[0])
+        site = o.site[option]
+        kw = o.rest_kw[option] + o.gpus[option] * o.rates.kw_per_gpu[o.rate[option]]
+        self.free_gpus[o.pool[option], slots] -= sign * o.gpus[option]
+        self.it_kw[site, slots] += sign * kw
+        if o.restart_kw[option]:
+            again = slots[self.pricing.is_restart(column)]
+            self.it_kw[site, again] += sign * o.restart_kw[option]
+        n_slots = o.transfer_slots[option]
+        self.it_kw[site, slots[0] - n_slots : slots[0]] += sign * o.transfer_kw[option]
+
+    def _load_kw(self, slots: slice) -> Floats:
+        """Facility load [site, slot]."""
+        sites = self.pricing.problem.sites
+        base = np.array([site.base_load_kw[slots] for site in sites])
+        load: Floats = base + np.array([site.pue[slots] for site in sites]) * self.it_kw[:, slots]
+        return load + self.battery_kw[:, slots]
+
+    def _run_eur(self, options: Integers, n_slots: int, guide: Prices | None) -> Floats:
+        """Cost of running in each slot of the windows [option, slot]."""
+        o = self.pricing.options
+        slots, is_inside = self.pricing.slots_of(options)
+        lo, hi = int(slots[0, 0]), int(slots.max()) + 1
+        lo = int(o.lo_slot[options].min())
+        kw = o.rest_kw[options] + o.gpus[options] * o.rates.kw_per_gpu[o.rate[options]]
+        site, rows = o.site[options], slots - lo
+        run = np.empty(slots.shape)
+        for one in np.unique(kw):
+            extra = self._extra_eur(slice(lo, hi), float(one), n_slots)
+            same = np.flatnonzero(kw == one)
+            run[same] = extra[site[same, None], rows[same]]
+        if guide is not None:
+            at_least = o.gpus[options, None] * guide.gpu_eur[o.rate[options, None], slots]
+            if o.rest_kw[options].any():
+                power = guide.power_eur_per_kw[site[:, None], slots]
+                at_least += o.rest_kw[options, None] * power
+            np.maximum(run, at_least, out=run)
+        free = self.free_gpus[o.pool[options, None], slots]
+        run[~is_inside | (free < o.gpus[options, None] - 1e-9)] = np.inf
+        return run
+
+    def _extra_eur(self, slots: slice, it_kw: float, n_slots: int) -> Floats:
+        """Cost of ``it_kw`` more IT load [site, slot]."""
+        tariff = self.tariff.during(slots)
+        pue = np.array([site.pue[slots] for site in self.pricing.problem.sites])
+        load = self._load_kw(slots)
+        before = tariff.eur(load, self.peak_kw, n_slots)
+        after = tariff.eur(load + pue * it_kw, self.peak_kw, n_slots)
+        # Without a job there, batteries may feed in more than may be exported: any job is welcome.
+        is_over = ~np.isfinite(before)
+        cost: Floats = after - np.where(is_over, 0.0, before)
+        return np.where(is_over & np.isfinite(after), 0.0, cost)
+
+
+def insertion_order(pricing: Pricing) -> Integers:
+    """Return jobs, those first that leave fewest choices: GPUs times slots, by slots of slack."""
+    o = pricing.options
+    n_slots = np.zeros(len(o))
+    for rhythm, _, members in o.families:
+        n_slots[members] = rhythm.n_slots
+    size = np.zeros(len(pricing.problem.jobs))
+    slack = np.zeros(len(pricing.problem.jobs))
+    np.maximum.at(size, o.job, np.maximum(o.gpus, 1e-3) * n_slots)
+    last = np.minimum(o.last_start, o.hi_slot - n_slots)
+    np.maximum.at(slack, o.job, last - o.first_start)
+    rank = -size[pricing.jobs] / (1.0 + slack[pricing.jobs])
+    order: Integers = pricing.jobs[np.argsort(rank, kind="stable")]
+    return order
+
+
+def insert(
+    filling: Filling, order: Integers, left_out_eur: Floats, prices: Prices, guide: Prices | None
+) -> None:
+    """Put each job of ``order`` where it costs least, or leave it out where that costs less.
+
+    A job that stands already is taken out first.
+    """
+    has_peak = any(site.peak is not None for site in filling.pricing.problem.sites)
+    for job in order.tolist():
+        before = filling.take_out(job) if job in filling.placed else None
+        cost, column = filling.cheapest(job, prices, guide)
+        if cost <= left_out_eur[job]:
+            filling.put(job, column)
+        if has_peak and (before is not None or cost <= left_out_eur[job]):
+            filling.pay_peaks()
+
+
+def gpus_of(problem: Problem) -> Floats:
+    """Return the GPUs of every pool, site by site [pool, slot]."""
+    pools = [pool.gpus for site in problem.sites for pool in site.pools]
+    return np.array(pools, dtype=np.float64).reshape(len(pools), problem.horizon.n_slots)
