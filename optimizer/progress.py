@@ -32,7 +32,7 @@ def relative_gap(best: float | None, bound: float | None) -> float | None:
 class Progress:
     """How far a solve has come. ``seconds`` count from the start of the solver."""
 
-    phase: str  # greedy | build | relax | prove | search
+    phase: str  # greedy | build | relax | prove | price | insert | columns | search | flows
     seconds: float
     best: float | None = None
     bound: float | None = None
@@ -45,3 +45,8 @@ class Progress:
 
 OnProgress = Callable[[Progress], bool]
 """Called now and then; returning False stops the solve with the best plan found so far."""
+
+
+Clock = Callable[[], float]
+"""Seconds on any steady clock. The optimiser has none of its own: whoever wants a time limit kept
+to the second, building and placing included, lends it one."""

@@ -34,6 +34,7 @@ from optimizer.placements.options import Bools, Floats, Integers, Options
 from optimizer.problem import Problem
 from optimizer.settlement import left_out_eur
 from optimizer.solving.highs import Solution, StandardForm, compile_model, run_highs
+from optimizer.solving.integers import columns_by_job
 
 ABSENT = -1
 """Stands for a row that is not there."""
@@ -119,10 +120,9 @@ class ColumnMaster:
         ``columns``; the rows (K3) are the last.
         """
         o, pricing, n_rows = self.pricing.options, self.pricing, self.form.matrix.shape[0]
-        held = np.concatenate([self.use(fixed), np.ones(len(jobs))])
+        held = np.concatenate([self.use(fixed), np.zeros(len(jobs))])
         if self.ceiling_row != ABSENT:
             held[self.ceiling_row] += pricing.money_eur(fixed).sum()
-        held[n_rows:] = 0.0
         is_open = self.is_generated.copy()
         is_open[jobs] = False
         is_open[o.job[fixed.option]] = False
@@ -161,6 +161,23 @@ class ColumnMaster:
         matrix = sp.csc_matrix((values, (rows, number)), shape=(n_rows, len(columns)))
         matrix.eliminate_zeros()
         return matrix
+
+    def battery_kw(self, values: Floats) -> Floats:
+        """Read charge less discharge of every site [site, slot] from ``values`` of the columns."""
+        number = {id(variable): k for k, variable in enumerate(self.form.variables)}
+        load = np.zeros(self.power_row.shape)
+        for row, site in enumerate(self.master.sites):
+            for (_, t), variable in site.storage.charge_kw.items():
+                load[row, t] += values[number[id(variable)]]
+            for (_, t), variable in site.storage.discharge_kw.items():
+                load[row, t] -= values[number[id(variable)]]
+        return load
+
+    def kept_columns(self) -> Integers:
+        """Return the integer columns of jobs that are not generated."""
+        job_of_column = columns_by_job(self.master, self.form)
+        n = len(job_of_column)
+        return np.flatnonzero(self.form.is_integer[:n] & (job_of_column >= 0))
 
     def use(self, columns: Columns) -> Floats:
         """Return what ``columns`` together use of each row of (K1) and (K2) [row]."""

@@ -31,6 +31,7 @@ class StandardForm:
     """``min cost x + offset`` subject to ``row_lower <= A x <= row_upper`` and column bounds.
 
     ``matrix`` is a SciPy CSC matrix; ``variables`` and ``row_of`` lead back to the Pyomo model.
+    Columns and rows that are not the model's stand last.
     """
 
     cost: Floats
@@ -56,8 +57,9 @@ class StandardForm:
         return None if None in held else np.asarray(held, dtype=np.float64)
 
     def load(self, values: Floats) -> None:
-        """Give the Pyomo variables ``values``; integers are rounded."""
-        rounded = np.where(self.is_integer, np.round(values), values)
+        """Give the Pyomo variables their ``values`` [column]; integers are rounded."""
+        n = len(self.variables)
+        rounded = np.where(self.is_integer[:n], np.round(values[:n]), values[:n])
         for variable, value in zip(self.variables, rounded.tolist(), strict=True):
             variable.set_value(value, skip_validation=True)
 
@@ -121,7 +123,7 @@ def run_highs(
     start: Floats | None = None,
     watch: Watch | None = None,
 ) -> Solution:
-    """Minimise ``form``; ``start`` holds values of the integer columns to start from.
+    """Minimise ``form``; ``start`` holds values of the integer columns to start from, NaN unknown.
 
     Raises
     ------
@@ -136,8 +138,9 @@ def run_highs(
     if solver.passModel(_highs_lp(form)) == highspy.HighsStatus.kError:
         raise SolverFailed("HiGHS refuses the model")
     if start is not None:
-        columns = np.flatnonzero(form.is_integer).astype(np.int32)
-        solver.setSolution(len(columns), columns, start)
+        is_known = np.isfinite(start)
+        columns = np.flatnonzero(form.is_integer)[is_known].astype(np.int32)
+        solver.setSolution(len(columns), columns, start[is_known])
     errors = _subscribe(solver, watch) if watch is not None else []
     status = solver.run()
     if errors:

@@ -127,7 +127,7 @@ def _search(
 
     return improve(
         form,
-        _job_of_column(master, form),
+        columns_by_job(master, form),
         lambda values: _centre_of_job(master, form, values),
         Found(first.values, first.objective, 0.0),
         time_limit_s=left_s * SEARCH_SHARE,
@@ -137,8 +137,8 @@ def _search(
     )
 
 
-def _job_of_column(master: Master, form: StandardForm) -> Integers:
-    """Job each column belongs to [column], -1 for columns of sites."""
+def columns_by_job(master: Master, form: StandardForm) -> Integers:
+    """Return the job each column of the model belongs to [column], -1 for columns of sites."""
     number = {id(master.model.job[job.job]): k for k, job in enumerate(master.jobs)}
 
     def job_of(block: Any) -> int:
