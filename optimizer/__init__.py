@@ -19,7 +19,7 @@ from optimizer.plan import (
     Violation,
 )
 from optimizer.problem import CapacityLimit, Ceilings, Link, Penalties, Problem, Weights
-from optimizer.progress import OnProgress, Progress, SolveLimits
+from optimizer.progress import Clock, OnProgress, Progress, SolveLimits
 from optimizer.settlement import (
     Settlement,
     add_it_load,
@@ -48,6 +48,7 @@ __all__ = [
     "Breach",
     "CapacityLimit",
     "Ceilings",
+    "Clock",
     "Explainer",
     "Explanation",
     "Generator",

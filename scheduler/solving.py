@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -54,6 +55,7 @@ def solve_exactly(task: SolveTask, on_progress: OnProgress) -> Plan:
         warm_start=task.last_plan,
         last_plan=task.last_plan,
         on_progress=on_progress,
+        clock=time.monotonic,
     )
 
 

@@ -1,4 +1,7 @@
-"""Always an answer: exact, best found in time, greedy, the last plan, the latest safe start."""
+"""Always an answer: exact, best found in time, greedy, the last plan, the latest safe start.
+
+Few jobs have all their placements in one MILP; many have theirs generated.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,15 @@ from dataclasses import replace
 from optimizer.errors import OptimizerError, PlanRefused, SolverFailed
 from optimizer.plan import Plan, Rung
 from optimizer.problem import Problem
-from optimizer.progress import OnProgress, Progress, SolveLimits
+from optimizer.progress import Clock, OnProgress, Progress, SolveLimits
 from optimizer.solving.exact import solve_exact
+from optimizer.solving.generated import solve_generated
 from optimizer.solving.greedy import greedy, latest_safe_start
 from optimizer.verify import require_verified, verify
 
 DEFAULT_LIMITS = SolveLimits()
+MOST_LISTED = 30_000
+"""Points times slots of all jobs up to which every placement is listed."""
 
 
 def solve(
@@ -23,6 +29,7 @@ def solve(
     warm_start: Plan | None = None,
     last_plan: Plan | None = None,
     on_progress: OnProgress | None = None,
+    clock: Clock | None = None,
 ) -> Plan:
     """Return the best plan that can be had within ``limits``; never raises for lack of one.
 
@@ -36,7 +43,17 @@ def solve(
         The plan in force, told in the slots of this problem; used only where it still holds.
     on_progress
         See ``OnProgress``. A solve stopped before it has anything better answers its start.
+    clock
+        What the time limit is read from where placements are generated; see ``Clock``. Without one
+        only HiGHS's own time counts.
     """
+    if is_crowded(problem):
+        try:
+            plan = solve_generated(problem, limits, on_progress, clock or _standing_still)
+            require_verified(problem, plan)
+        except (SolverFailed, PlanRefused) as error:
+            return _next_rung(problem, greedy(problem), last_plan, error)
+        return plan
     begun = [greedy(problem), _unproven(warm_start)]
     start = min(
         (plan for plan in begun if plan is not None and not verify(problem, plan)),
@@ -53,6 +70,20 @@ def solve(
     except (SolverFailed, PlanRefused) as error:
         return _next_rung(problem, start, last_plan, error)
     return plan
+
+
+def is_crowded(problem: Problem) -> bool:
+    """Whether ``problem`` has too many points times slots to list every placement."""
+    n_slots = problem.horizon.n_slots
+    cells = sum(
+        len(job.points) * max(0, min(job.deadline_slot, n_slots) - job.release_slot)
+        for job in problem.jobs
+    )
+    return cells > MOST_LISTED
+
+
+def _standing_still() -> float:
+    return 0.0
 
 
 def _next_rung(

@@ -220,6 +220,10 @@ PHASE_WORDS = {
     "greedy": "placing jobs greedily",
     "build": "building the model",
     "relax": "solving the relaxation",
+    "price": "pricing GPUs and energy",
+    "insert": "putting jobs where they cost least",
+    "columns": "proving the bound",
+    "flows": "settling energy flows",
     "search": "searching for better plans",
     "prove": "solving and proving",
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -41,7 +42,9 @@ def solve_watched(problem: Problem, limits: SolveLimits) -> Solved:
         before = signal.signal(signal.SIGINT, _stop_or_leave(stop))
         try:
             with ThreadPoolExecutor(max_workers=1) as pool:
-                answer = pool.submit(solve, problem, limits, on_progress=on_progress)
+                answer = pool.submit(
+                    solve, problem, limits, on_progress=on_progress, clock=time.monotonic
+                )
                 # A wait without a timeout would hold back the signal until the solve ends.
                 while wait((answer,), timeout=POLL_S).not_done:
                     pass

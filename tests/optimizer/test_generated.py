@@ -1,0 +1,121 @@
+"""Plans of generated placements: verified, no better than the optimum, close to it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from optimizer.problem import Problem
+from optimizer.progress import Progress, SolveLimits
+from optimizer.solving.exact import solve_exact
+from optimizer.solving.generated import solve_generated
+from optimizer.verify import verify
+from tests.optimizer import build
+from tests.strategies import problems
+
+
+def no_clock() -> float:
+    """Time that never passes."""
+    return 0.0
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(problems(n_jobs=(1, 4), max_slots=6, has_plant=True))
+def test_plans_are_verified_and_bounded(problem: Problem) -> None:
+    """Whatever a problem holds: the bound is below the optimum, the optimum below the plan."""
+    best = solve_exact(problem, SolveLimits(60.0, 0.0), None, None)
+    plan = solve_generated(problem, SolveLimits(60.0, 0.0), None, no_clock)
+    slack = 1e-4 * max(1.0, abs(best.objective))
+    assert verify(problem, plan) == ()
+    assert plan.bound is not None
+    assert plan.bound - slack <= best.objective <= plan.objective + slack
+
+
+def crowd(n_jobs: int = 60) -> Problem:
+    """Jobs of all sizes at two sites, for whose GPUs they compete at swinging prices."""
+    rng = np.random.default_rng(3)
+    n_slots = 24
+    points = {
+        gpus: tuple(
+            build.point(f"{site}/{gpus}", gpus=gpus, power_kw=0.5 * gpus) for site in ("A", "B")
+        )
+        for gpus in (1, 2, 4)
+    }
+    jobs = []
+    for k in range(n_jobs):
+        release, work = int(rng.integers(0, 12)), float(rng.integers(1, 5))
+        deadline = min(n_slots, release + int(work) + int(rng.integers(3, 10)))
+        gpus = (1, 2, 4)[int(rng.integers(0, 3))]
+        jobs.append(
+            build.job(
+                f"j{k}", work, points=points[gpus], release_slot=release, deadline_slot=deadline
+            )
+        )
+    swing = 60.0 + 40.0 * np.sin(np.arange(n_slots) / 3.0)
+    sites = [
+        build.site(
+            name,
+            n_slots=n_slots,
+            grid=build.grid(np.roll(swing, 6 * k).tolist(), n_slots=n_slots),
+            pools=(build.pool(gpus=12, n_slots=n_slots),),
+        )
+        for k, name in enumerate("AB")
+    ]
+    return build.problem(*jobs, sites=sites, slots=build.horizon(n_slots))
+
+
+def test_a_crowd_is_planned_close_to_its_bound() -> None:
+    """Within three percent, with every job served."""
+    problem = crowd()
+    plan = solve_generated(problem, SolveLimits(60.0, 1e-4), None, no_clock)
+    assert verify(problem, plan) == ()
+    assert not plan.unserved
+    assert plan.gap is not None
+    assert plan.gap < 0.03
+
+
+def test_the_same_problem_gives_the_same_plan() -> None:
+    """Twice from scratch."""
+    limits = SolveLimits(60.0, 1e-4)
+    one, two = (solve_generated(crowd(), limits, None, no_clock) for _ in range(2))
+    assert one == two
+
+
+def test_progress_tells_a_plan_first_and_then_a_bound() -> None:
+    """Best and bound only ever get better; phases come in their order."""
+    told: list[Progress] = []
+
+    def tell(progress: Progress) -> bool:
+        told.append(progress)
+        return True
+
+    solve_generated(crowd(), SolveLimits(60.0, 1e-4), tell, no_clock)
+    phases = [phase for phase, _ in itertools.groupby(p.phase for p in told)]
+    assert phases[:4] == ["build", "insert", "price", "insert"]
+    assert told[1].best is not None
+    assert told[1].bound is None
+    bests = [p.best for p in told if p.best is not None]
+    bounds = [p.bound for p in told if p.bound is not None]
+    assert bests == sorted(bests, reverse=True)
+    assert bounds == sorted(bounds)
+
+
+@pytest.mark.parametrize("n_told", [1, 2, 4])
+def test_stopping_it_gives_the_best_plan_so_far(n_told: int) -> None:
+    """Whenever it is stopped."""
+    problem, count = crowd(), itertools.count(1)
+    limits = SolveLimits(60.0, 1e-4)
+    plan = solve_generated(problem, limits, lambda _: next(count) < n_told, no_clock)
+    assert verify(problem, plan) == ()
+    assert len(plan.placements) + len(plan.unserved) == len(problem.jobs)
+
+
+def test_time_that_runs_out_ends_the_search_with_a_plan() -> None:
+    """A clock on which every look takes a second leaves no time for prices."""
+    problem, seconds = crowd(), itertools.count()
+    plan = solve_generated(problem, SolveLimits(2.0, 1e-4), None, lambda: float(next(seconds)))
+    assert verify(problem, plan) == ()
+    assert plan.bound is None
