@@ -6,95 +6,21 @@ had in any quantity at their prices, as column generation asks, and jobs are row
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from optimizer.placements.columns import Columns, in_one_piece
 from optimizer.placements.options import Bools, Floats, Integers, Options
 from optimizer.placements.pausing import cheapest_pieces, costs_by_start
+from optimizer.placements.prices import Noise, Prices
 from optimizer.placements.slot_costs import Rhythm, WayCosts, window_sums
 from optimizer.plan import Placement, Run
 from optimizer.problem import Problem
 
 MOST_CELLS = 1_500_000
 """Options times slots worked on at once: bounds memory, whatever the number of jobs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What one more unit costs for one slot, and what a EUR of restarts or transfer costs more.
-
-    Attributes
-    ----------
-    power_eur_per_kw
-        IT power [site, slot].
-    gpu_eur
-        A GPU at work, and the power it draws beyond idling, by rate [rate, slot].
-    money_eur_per_eur
-        What a cost ceiling charges for money, on top of the operator's weights.
-    """
-
-    power_eur_per_kw: Floats
-    gpu_eur: Floats
-    money_eur_per_eur: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Noise:
-    """Prices that differ a little from job to job, so that jobs do not all do the same.
-
-    A job sees, on top of a price of slot t of rate r, entry ``offset + r * n_slots + t`` of
-    ``eur``, per GPU; ``offset`` is [job of the problem]. Where the table ends it repeats its last
-    entry.
-    """
-
-    eur: Floats
-    offset: Integers
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Placements: the option of each [column], and its slots in ascending order.
-
-    Column k runs in ``slots[begins[k]:begins[k + 1]]``.
-    """
-
-    option: Integers
-    begins: Integers
-    slots: NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.option)
-
-    @classmethod
-    def none(cls) -> Columns:
-        """Return no column."""
-        return cls(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int32))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Columns]) -> Columns:
-        """Return the columns of ``parts`` one after another."""
-        lengths = [np.diff(part.begins) for part in parts]
-        begins = np.concatenate(([0], np.cumsum(np.concatenate([np.zeros(0, int), *lengths]))))
-        none = cls.none()
-        return cls(
-            np.concatenate([none.option, *(part.option for part in parts)]),
-            begins,
-            np.concatenate([none.slots, *(part.slots for part in parts)]),
-        )
-
-    def take(self, chosen: Integers) -> Columns:
-        """Return the columns at these positions, in this order."""
-        lengths = np.diff(self.begins)[chosen]
-        begins = np.concatenate(([0], np.cumsum(lengths)))
-        at = np.repeat(self.begins[:-1][chosen] - begins[:-1], lengths) + np.arange(begins[-1])
-        return Columns(self.option[chosen], begins, self.slots[at])
-
-    def column_of_slot(self) -> Integers:
-        """Return the column each of ``slots`` belongs to."""
-        return np.repeat(np.arange(len(self)), np.diff(self.begins))
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +236,7 @@ class Pricing:
         self, rhythm: Rhythm, chunk: Integers, prices: Prices, noise: Noise | None
     ) -> Columns:
         start = self._window_eur(rhythm, chunk, prices, noise).argmin(axis=1)
-        return _in_one_piece(chunk, start + self.options.lo_slot[chunk], rhythm.n_slots)
+        return in_one_piece(chunk, start + self.options.lo_slot[chunk], rhythm.n_slots)
 
     def _pieces(
         self, rhythm: Rhythm, chunk: Integers, prices: Prices, noise: Noise | None
@@ -321,7 +247,7 @@ class Pricing:
         fits = np.flatnonzero(np.isfinite(total[np.arange(len(best)), best]))
         if table is None:
             start = ways.lo_slot[fits] + best[fits]
-            return _in_one_piece(chunk[fits], start, rhythm.n_slots)
+            return in_one_piece(chunk[fits], start, rhythm.n_slots)
         held = []
         for way in fits.tolist():
             pieces = cheapest_pieces(ways, table, way, int(best[way]))
@@ -398,9 +324,3 @@ class Pricing:
             # Before it can be ready a start is barred already.
             moving[slots < o.first_start[some, None]] = 0.0
             start[rows] += o.transfer_kw[some, None] * moving
-
-
-def _in_one_piece(options: Integers, start: Integers, n_slots: int) -> Columns:
-    slots = start[:, None] + np.arange(n_slots)
-    begins = np.arange(len(options) + 1) * n_slots
-    return Columns(options, begins, slots.ravel().astype(np.int32))

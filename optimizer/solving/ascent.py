@@ -21,8 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.errors import SolverFailed
-from optimizer.placements.batch import Columns, Noise, Prices
+from optimizer.placements.columns import Columns
 from optimizer.placements.options import Floats, Integers
+from optimizer.placements.prices import Noise, Prices, between
 from optimizer.solving.column_master import ColumnMaster
 from optimizer.solving.highs import Solution
 from optimizer.solving.substitution import Metric
@@ -114,16 +115,6 @@ def price_all(core: ColumnMaster, prices: Prices) -> PricedJobs:
     served = float(np.minimum(least, core.left_out_eur[pricing.jobs]).sum())
     bound = blocks.objective + served + left_out
     return PricedJobs(prices, bound, pricing.placements(winners, prices))
-
-
-def between(one: Prices, other: Prices, weight: float) -> Prices:
-    """Return ``weight`` of one and the rest of the other."""
-    rest = 1.0 - weight
-    return Prices(
-        weight * one.power_eur_per_kw + rest * other.power_eur_per_kw,
-        weight * one.gpu_eur + rest * other.gpu_eur,
-        weight * one.money_eur_per_eur + rest * other.money_eur_per_eur,
-    )
 
 
 def import_prices(core: ColumnMaster) -> Prices:

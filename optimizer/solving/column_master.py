@@ -29,10 +29,19 @@ import scipy.sparse as sp
 
 from optimizer.jobs import Job
 from optimizer.master import Master, build_master
-from optimizer.placements.batch import Columns, Prices, Pricing
+from optimizer.placements.batch import Pricing
+from optimizer.placements.columns import Columns
 from optimizer.placements.options import Bools, Floats, Integers, Options
+from optimizer.placements.prices import Prices
 from optimizer.problem import Problem
 from optimizer.settlement import left_out_eur
+from optimizer.solving.column_rows import (
+    power_rows,
+    with_columns,
+    with_gpus,
+    with_rest,
+    with_rows,
+)
 from optimizer.solving.highs import Solution, StandardForm, compile_model, run_highs
 from optimizer.solving.integers import columns_by_job
 
@@ -95,9 +104,9 @@ class ColumnMaster:
         master = build_master(problem, kept)
         options = Options.of(problem, np.flatnonzero(generated).tolist())
         blocks = compile_model(master.model)
-        power_row = _power_rows(master, blocks)
-        form, gpu_row, gpu_column = _with_gpus(master, blocks, options, power_row)
-        form, rest_row = _with_rest(problem, form, options, power_row)
+        power_row = power_rows(master, blocks)
+        form, gpu_row, gpu_column = with_gpus(master, blocks, options, power_row)
+        form, rest_row = with_rest(problem, form, options, power_row)
         ceiling = getattr(master.model.ceilings, "cost_ceiling", None)
         ceiling_row = None if ceiling is None else blocks.row(ceiling)
         return cls(
@@ -133,9 +142,9 @@ class ColumnMaster:
             (np.ones(len(jobs)), (row_of_job[jobs], np.arange(len(jobs)))),
             shape=(n_rows + len(jobs), len(jobs)),
         )
-        form = _with_rows(self.form, np.ones(len(jobs)), np.ones(len(jobs)))
+        form = with_rows(self.form, np.ones(len(jobs)), np.ones(len(jobs)))
         cost = np.concatenate([self.left_out_eur[jobs], pricing.own_cost_eur(columns)])
-        form = _with_columns(
+        form = with_columns(
             form,
             sp.hstack([shares, self._coefficients(columns, row_of_job, n_rows + len(jobs))]),
             cost=cost,
@@ -173,11 +182,52 @@ class ColumnMaster:
                 load[row, t] -= values[number[id(variable)]]
         return load
 
-    def kept_columns(self) -> Integers:
-        """Return the integer columns of jobs that are not generated."""
+    def is_kept_column(self) -> Bools:
+        """Return which columns of ``form`` are of jobs that are not generated [column]."""
         job_of_column = columns_by_job(self.master, self.form)
-        n = len(job_of_column)
-        return np.flatnonzero(self.form.is_integer[:n] & (job_of_column >= 0))
+        is_kept = np.zeros(len(self.form.cost), dtype=bool)
+        is_kept[: len(job_of_column)] = job_of_column >= 0
+        return is_kept
+
+    def kept_values(self) -> tuple[Integers, Floats]:
+        """Return the integer columns of jobs that are not generated, and the values they hold."""
+        columns = np.flatnonzero(self.form.is_integer & self.is_kept_column())
+        return columns, np.array([self.form.variables[k].value for k in columns], dtype=np.float64)
+
+    def slot_of_column(self) -> Integers:
+        """Return the slot each column of ``form`` belongs to [column], ``ABSENT`` for none."""
+        slots = np.full(len(self.form.cost), ABSENT)
+        for k, variable in enumerate(self.form.variables):
+            index = variable.index()
+            last = index[-1] if isinstance(index, tuple) else index
+            slots[k] = last if isinstance(last, int) else ABSENT
+        every = np.arange(self.power_row.shape[1])
+        slots[self.gpu_column] = every
+        n_rest = self.rest_row.size
+        slots[len(slots) - n_rest :] = np.tile(every, len(self.rest_row))
+        return slots
+
+    def settled(self, columns: Columns) -> Solution:
+        """Find the cheapest flows for generated jobs at ``columns``, the other jobs as they stand.
+
+        Binaries of the blocks are relaxed.
+        """
+        form = self.choice(np.zeros(0, np.int64), Columns.none(), columns).relaxed()
+        kept, held = self.kept_values()
+        lower, upper = form.lower.copy(), form.upper.copy()
+        lower[kept] = upper[kept] = held
+        return run_highs(replace(form, lower=lower, upper=upper), {})
+
+    def cost_eur(self, columns: Columns, prices: Prices) -> Floats:
+        """Cost of each column at ``prices``, its own cost included [EUR]."""
+        price = np.zeros(self.form.matrix.shape[0])
+        price[self.gpu_row] = prices.gpu_eur
+        if len(self.rest_row):
+            price[self.rest_row] = prices.power_eur_per_kw
+        cost = self.pricing.own_cost_eur(columns, prices.money_eur_per_eur)
+        for rows, number, values in self._linking(columns):
+            cost += np.bincount(number, values * price[rows], len(columns))
+        return cost
 
     def use(self, columns: Columns) -> Floats:
         """Return what ``columns`` together use of each row of (K1) and (K2) [row]."""
@@ -238,125 +288,3 @@ class ColumnMaster:
             ),
             {},
         )
-
-
-def _power_rows(master: Master, form: StandardForm) -> Integers:
-    problem = master.problem
-    slots = range(problem.horizon.n_slots)
-    power = master.model.job_power
-    rows = [[form.row(power[site.name, t]) for t in slots] for site in problem.sites]
-    return np.array(rows, dtype=np.int64)
-
-
-def _with_gpus(
-    master: Master, form: StandardForm, options: Options, power_row: Integers
-) -> tuple[StandardForm, Integers, Integers]:
-    """Add (K1) and G, which draws power by its rate and holds GPUs of its pool."""
-    problem, rates = master.problem, options.rates
-    n_slots, n_rates = problem.horizon.n_slots, len(rates.pool)
-    gpus = np.array([pool.gpus for site in problem.sites for pool in site.pools])
-    most = gpus[rates.pool].reshape(n_rates, n_slots)
-    form, pool_row = _with_pool_rows(master, form)
-    n_rows, n_columns = form.matrix.shape
-    gpu_row = n_rows + np.arange(most.size).reshape(most.shape)
-    form = _with_rows(form, np.zeros(most.size), np.zeros(most.size))
-    kw = np.broadcast_to(rates.kw_per_gpu[:, None], most.shape)
-    number = np.arange(most.size)
-    rows = np.concatenate([gpu_row.ravel(), power_row[rates.site].ravel()])
-    rows = np.concatenate([rows, pool_row[rates.pool].ravel()])
-    values = np.concatenate([-np.ones(most.size), -kw.ravel(), np.ones(most.size)])
-    shape = (form.matrix.shape[0], most.size)
-    matrix = sp.csc_matrix((values, (rows, np.tile(number, 3))), shape=shape)
-    gpu_column = n_columns + number.reshape(most.shape)
-    return _with_columns(form, matrix, upper=most.ravel()), gpu_row, gpu_column
-
-
-def _with_pool_rows(master: Master, form: StandardForm) -> tuple[StandardForm, Integers]:
-    """Add a row (M2) for each pool and slot that has none yet."""
-    problem, pool_gpus = master.problem, master.model.pool_gpus
-    slots = range(problem.horizon.n_slots)
-    n_rows = form.matrix.shape[0]
-    rows: list[int] = []
-    limits: list[float] = []
-    for site in problem.sites:
-        for pool in site.pools:
-            for t in slots:
-                key = (site.name, pool.name, t)
-                row = form.row(pool_gpus[key]) if key in pool_gpus else None
-                if row is None:
-                    row = n_rows + len(limits)
-                    limits.append(pool.gpus[t])
-                rows.append(row)
-    upper = np.array(limits, dtype=np.float64)
-    wider = _with_rows(form, np.full(len(upper), -np.inf), upper)
-    return wider, np.array(rows, dtype=np.int64).reshape(-1, len(slots))
-
-
-def _with_rest(
-    problem: Problem, form: StandardForm, options: Options, power_row: Integers
-) -> tuple[StandardForm, Integers]:
-    """Add (K2) and z where a job can draw more or less than its rate, restart or move data."""
-    o = options
-    if not (o.rest_kw.any() or o.restart_kw.any() or o.transfer_kw.any()):
-        return form, np.zeros((0, problem.horizon.n_slots), dtype=np.int64)
-    least, most = _bounds_of_rest(problem, o)
-    n_rows, size = form.matrix.shape[0], power_row.size
-    rest_row = n_rows + np.arange(size).reshape(power_row.shape)
-    form = _with_rows(form, np.zeros(size), np.zeros(size))
-    rows = np.concatenate([rest_row.ravel(), power_row.ravel()])
-    matrix = sp.csc_matrix(
-        (-np.ones(2 * size), (rows, np.tile(np.arange(size), 2))), shape=(n_rows + size, size)
-    )
-    return _with_columns(form, matrix, lower=least.ravel(), upper=most.ravel()), rest_row
-
-
-def _bounds_of_rest(problem: Problem, o: Options) -> tuple[Floats, Floats]:
-    """Bound z [site, slot] by what the GPUs of the pools can draw beyond their rates."""
-    least = np.zeros((len(problem.sites), problem.horizon.n_slots))
-    most = np.zeros_like(least)
-    high = np.maximum(0.0, o.rest_kw + o.restart_kw)
-    pools = [(row, pool) for row, site in enumerate(problem.sites) for pool in site.pools]
-    for number, (row, pool) in enumerate(pools):
-        holds = (o.pool == number) & (o.gpus > 0)
-        gpus = np.array(pool.gpus)
-        most[row] += gpus * (high[holds] / o.gpus[holds]).max(initial=0.0)
-        least[row] += gpus * (o.rest_kw[holds] / o.gpus[holds]).min(initial=0.0)
-    without = o.gpus <= 0
-    for row in range(len(problem.sites)):
-        here = o.site == row
-        most[row] += high[here & without].sum() + o.transfer_kw[here].sum()
-        least[row] += np.minimum(0.0, o.rest_kw[here & without]).sum()
-    return least, most
-
-
-def _with_rows(form: StandardForm, lower: Floats, upper: Floats) -> StandardForm:
-    """Add empty rows."""
-    empty = sp.csc_matrix((len(lower), form.matrix.shape[1]))
-    return replace(
-        form,
-        matrix=sp.vstack([form.matrix, empty], format="csc"),
-        row_lower=np.concatenate([form.row_lower, lower]),
-        row_upper=np.concatenate([form.row_upper, upper]),
-    )
-
-
-def _with_columns(
-    form: StandardForm,
-    matrix: Any,
-    *,
-    upper: Floats,
-    cost: Floats | None = None,
-    lower: Floats | None = None,
-    is_integer: bool = False,
-) -> StandardForm:
-    """Add columns; ``cost`` and ``lower`` are 0 where they are not given."""
-    n = matrix.shape[1]
-    nothing = np.zeros(n)
-    return replace(
-        form,
-        cost=np.concatenate([form.cost, nothing if cost is None else cost]),
-        matrix=sp.hstack([form.matrix, matrix], format="csc"),
-        lower=np.concatenate([form.lower, nothing if lower is None else lower]),
-        upper=np.concatenate([form.upper, upper]),
-        is_integer=np.concatenate([form.is_integer, np.full(n, is_integer)]),
-    )

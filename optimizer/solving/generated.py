@@ -15,8 +15,9 @@ import numpy as np
 from pyomo.common.gc_manager import PauseGC
 
 from optimizer.errors import SolverFailed
-from optimizer.placements.batch import Columns, Prices
-from optimizer.placements.options import Floats, Integers
+from optimizer.placements.columns import Columns, distinct
+from optimizer.placements.options import Floats
+from optimizer.placements.prices import Prices
 from optimizer.plan import Placement, Plan, Rung, SlotPrices
 from optimizer.problem import Problem
 from optimizer.progress import Clock, OnProgress, Progress, SolveLimits, relative_gap
@@ -24,6 +25,7 @@ from optimizer.reasons import reasons_left_out
 from optimizer.settlement import gpus_used, it_load_kw, settle
 from optimizer.solving.ascent import Ascent, ascend, import_prices
 from optimizer.solving.column_master import ColumnMaster
+from optimizer.solving.freeing import Found, SideBySide, search
 from optimizer.solving.generation import generate
 from optimizer.solving.greedy import greedy
 from optimizer.solving.highs import StandardForm, run_highs
@@ -33,11 +35,13 @@ MOST_SWEEPS = 6
 """Times that every job is taken out and put back."""
 LEAST_GAIN = 1e-4
 """Relative improvement for which one more sweep is worth it."""
+MOST_IDLE_ROUNDS = 8
+"""Rounds of the search without a gain after which it ends."""
 MOST_LP_COLUMNS = 60_000
 """The LP of the columns is solved up to this size: it lifts the bound by a few in ten thousand."""
 LEAST_FLOWS_S = 1.0
-FLOWS_SHARE = 0.2
-"""Share of the time limit that is left for the flows of the plan."""
+FLOWS_SHARE = 0.1
+"""Share of the time limit that is left for the flows of the plan, where they need binaries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class _Watch:
     def __init__(self, limits: SolveLimits, on_progress: OnProgress | None, clock: Clock) -> None:
         self._limits, self._on_progress, self._clock = limits, on_progress, clock
         self._began = clock()
+        self.flows_s = FLOWS_SHARE * limits.time_limit_s
         self.bound: float | None = None
         self.best: Standing | None = None
         self.was_stopped = False
@@ -79,19 +84,27 @@ class _Watch:
         gap = None if self.best is None else relative_gap(self.best.objective, self.bound)
         return gap is not None and gap <= self._limits.mip_gap
 
+    def is_over(self) -> bool:
+        """Whether only the time for flows is left."""
+        return self.left_s <= self.flows_s
+
     def goes_on(self, phase: str) -> bool:
         """Tell how far it is; False where it was stopped or only the time for flows is left."""
         best = None if self.best is None else self.best.objective
         if self._on_progress is not None and not self.was_stopped:
             progress = Progress(phase, self.seconds, best, self.bound)
             self.was_stopped = not self._on_progress(progress)
-        return not self.was_stopped and self.left_s > FLOWS_SHARE * self._limits.time_limit_s
+        return not self.was_stopped and not self.is_over()
 
 
 def solve_generated(
-    problem: Problem, limits: SolveLimits, on_progress: OnProgress | None, clock: Clock
+    problem: Problem,
+    limits: SolveLimits,
+    on_progress: OnProgress | None,
+    clock: Clock,
+    side_by_side: SideBySide = map,
 ) -> Plan:
-    """Solve ``problem`` to the gap or time of ``limits``.
+    """Solve ``problem`` to the gap or time of ``limits``; ``side_by_side`` see ``SideBySide``.
 
     Raises
     ------
@@ -102,6 +115,8 @@ def solve_generated(
     watch.goes_on("build")
     with PauseGC():
         core = ColumnMaster.of(problem)
+    if not core.form.is_integer.any():
+        watch.flows_s = min(watch.flows_s, LEAST_FLOWS_S)
     kept = _kept_placements(core)
     nowhere = import_prices(core)
     filling = _empty(core, kept)
@@ -115,6 +130,8 @@ def solve_generated(
         _fill(core, filling, begun.prices, watch)
     if begun is not None and not watch.is_good_enough() and watch.goes_on("columns"):
         begun = _proven(core, begun, watch)
+    if begun is not None and len(core.pricing.jobs) and not watch.is_good_enough():
+        _search(core, filling, begun, watch, limits, side_by_side)
     return _finished(core, watch, begun, limits)
 
 
@@ -165,12 +182,7 @@ def _fill(core: ColumnMaster, filling: Filling, prices: Prices, watch: _Watch) -
 def _settled(core: ColumnMaster, filling: Filling) -> Standing:
     """Find the cheapest flows for what stands."""
     columns = Columns.joined(list(filling.placed.values()))
-    form = _around(core, columns)
-    kept = core.kept_columns()
-    lower, upper = form.lower.copy(), form.upper.copy()
-    if len(kept):
-        lower[kept] = upper[kept] = _held(core, kept)
-    flows = run_highs(replace(form.relaxed(), lower=lower, upper=upper), {})
+    flows = core.settled(columns)
     if flows.values is None:
         raise SolverFailed(f"no flows for the jobs that stand: {flows.status}")
     return Standing(columns, flows.objective, flows.values)
@@ -181,8 +193,47 @@ def _around(core: ColumnMaster, columns: Columns) -> StandardForm:
     return core.choice(np.zeros(0, np.int64), Columns.none(), columns)
 
 
-def _held(core: ColumnMaster, kept: Integers) -> Floats:
-    return np.array([core.form.variables[k].value for k in kept], dtype=np.float64)
+def _search(
+    core: ColumnMaster,
+    filling: Filling,
+    begun: Ascent,
+    watch: _Watch,
+    limits: SolveLimits,
+    side_by_side: SideBySide,
+) -> None:
+    """Free jobs and choose anew, until good enough, time is up, or many rounds found nothing."""
+    if watch.best is None:
+        raise AssertionError("a search has a plan to begin with")
+    for job in list(filling.placed):
+        filling.take_out(job)
+    for k in range(len(watch.best.columns)):
+        column = watch.best.columns.take(np.array([k]))
+        filling.put(int(core.pricing.options.job[column.option[0]]), column)
+    idle_rounds, last = 0, watch.best.objective
+
+    def goes_on(found: Found) -> bool:
+        nonlocal idle_rounds, last
+        idle_rounds = 0 if found.objective < last else idle_rounds + 1
+        last = found.objective
+        watch.keep(_standing(found))
+        is_done = watch.is_good_enough() or idle_rounds > MOST_IDLE_ROUNDS
+        return not is_done and watch.goes_on("search")
+
+    search(
+        core,
+        Found(filling, watch.best.values, watch.best.objective),
+        distinct(Columns.joined(list(begun.columns))),
+        begun.prices,
+        side_by_side=side_by_side,
+        seed=limits.seed,
+        goes_on=goes_on,
+        is_over=watch.is_over,
+    )
+
+
+def _standing(found: Found) -> Standing:
+    columns = Columns.joined(list(found.filling.placed.values()))
+    return Standing(columns, found.objective, found.values)
 
 
 def _proven(core: ColumnMaster, begun: Ascent, watch: _Watch) -> Ascent:
@@ -242,9 +293,9 @@ def _flows(core: ColumnMaster, form: StandardForm, limits: SolveLimits, watch: _
         There are no flows for the jobs.
     """
     watch.goes_on("flows")
-    kept = core.kept_columns()
+    kept, held = core.kept_values()
     start = np.full(len(form.cost), np.nan)
-    start[kept] = _held(core, kept)
+    start[kept] = held
     options = {
         "time_limit": max(LEAST_FLOWS_S, watch.left_s),
         "mip_rel_gap": 0.1 * limits.mip_gap,

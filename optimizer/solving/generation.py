@@ -17,12 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from optimizer.errors import SolverFailed
-from optimizer.placements.batch import Columns, Prices
+from optimizer.placements.columns import Columns, distinct
 from optimizer.placements.options import Floats
-from optimizer.solving.ascent import Ascent, between, price_all
+from optimizer.placements.prices import Prices, between
+from optimizer.solving.ascent import Ascent, price_all
 from optimizer.solving.column_master import ColumnMaster
 from optimizer.solving.highs import Solution, run_highs
 
@@ -100,20 +100,3 @@ def _solve(core: ColumnMaster, columns: Columns) -> Solution:
     if lp.values is None or not lp.is_proven:
         raise SolverFailed(f"the LP of the columns has no solution: {lp.status}")
     return lp
-
-
-def distinct(columns: Columns) -> Columns:
-    """Leave out columns that were there before."""
-    _, first = np.unique(_keys(columns), return_index=True)
-    return columns.take(np.sort(first))
-
-
-def _keys(columns: Columns) -> NDArray[np.uint64]:
-    """Give equal columns the same number, and others different ones but for one chance in 2**64."""
-    if not len(columns):
-        return np.zeros(0, np.uint64)
-    rng = np.random.default_rng(0)
-    of_slot = rng.integers(0, 2**64, int(columns.slots.max()) + 1, dtype=np.uint64)
-    of_option = rng.integers(0, 2**64, int(columns.option.max()) + 1, dtype=np.uint64)
-    sums: NDArray[np.uint64] = np.add.reduceat(of_slot[columns.slots], columns.begins[:-1])
-    return sums ^ of_option[columns.option]

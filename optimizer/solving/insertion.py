@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.placements.batch import Columns, Prices, Pricing
+from optimizer.placements.batch import Pricing
+from optimizer.placements.columns import Columns
 from optimizer.placements.options import Floats, Integers
+from optimizer.placements.prices import Prices
 from optimizer.problem import Problem
 from optimizer.tariffs import SiteTariff, tariff_of
 

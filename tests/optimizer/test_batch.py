@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.jobs import Job, Pausing
-from optimizer.placements.batch import Columns, Prices, Pricing
+from optimizer.placements.batch import Pricing
+from optimizer.placements.columns import Columns
 from optimizer.placements.options import Options
 from optimizer.placements.priced import cheapest
+from optimizer.placements.prices import Prices
 from optimizer.problem import Problem
 from optimizer.settlement import it_load_kw
 from tests.optimizer import build

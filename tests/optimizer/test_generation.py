@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from optimizer.placements.batch import Columns
+from optimizer.placements.columns import Columns
 from optimizer.problem import Problem
 from optimizer.progress import SolveLimits
 from optimizer.solving.ascent import Ascent, ascend, import_prices, price_all
