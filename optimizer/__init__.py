@@ -38,6 +38,7 @@ from optimizer.sites import (
     Site,
     StorageUnit,
 )
+from optimizer.solving.freeing import SideBySide
 from optimizer.solving.greedy import greedy, latest_safe_start
 from optimizer.solving.solve import solve
 from optimizer.verify import Breach, require_verified, verify
@@ -77,6 +78,7 @@ __all__ = [
     "Run",
     "Rung",
     "Settlement",
+    "SideBySide",
     "Site",
     "SiteFlows",
     "SlotPrices",

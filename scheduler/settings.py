@@ -29,6 +29,10 @@ class Settings(BaseSettings):
         TOML file with the events of a simulated virtual power plant; without one there is none.
     grid_side_every_s
         Pause between two polls of the virtual power plant [s].
+    search_workers
+        Processes a worker searches with, where there are many jobs.
+    dask_scheduler
+        Address of a Dask scheduler whose workers do the search instead, e.g. ``tcp://host:8786``.
     lease_s
         How long a worker that is not heard of keeps its run [s].
     """
@@ -45,6 +49,8 @@ class Settings(BaseSettings):
     dispatch_every_s: Annotated[float, Field(gt=0)] = 10.0
     simulated_vpp: Path | None = None
     grid_side_every_s: Annotated[float, Field(gt=0)] = 30.0
+    search_workers: Annotated[int, Field(ge=1, le=256)] = 1
+    dask_scheduler: str | None = None
     lease_s: Annotated[float, Field(ge=5)] = 30.0
 
     @property

@@ -18,17 +18,22 @@ from types import TracebackType
 from typing import Self, cast
 
 from optimizer import OnProgress, Plan, Problem, Progress, SolveLimits, baselines, greedy, solve
+from scheduler.side_by_side import HERE, SearchPlace, side_by_side
 
 _KILL_WAIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class SolveTask:
-    """What a child is given. ``last_plan`` is the plan in force, carried over to the problem."""
+    """What a child is given. ``last_plan`` is the plan in force, carried over to the problem.
+
+    ``place`` is where the search is done.
+    """
 
     problem: Problem
     limits: SolveLimits
     last_plan: Plan | None = None
+    place: SearchPlace = HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +54,16 @@ class ChildFailed(Exception):
 
 def solve_exactly(task: SolveTask, on_progress: OnProgress) -> Plan:
     """Solve as well as the limits allow."""
-    return solve(
-        task.problem,
-        task.limits,
-        warm_start=task.last_plan,
-        last_plan=task.last_plan,
-        on_progress=on_progress,
-        clock=time.monotonic,
-    )
+    with side_by_side(task.place) as solved_side_by_side:
+        return solve(
+            task.problem,
+            task.limits,
+            warm_start=task.last_plan,
+            last_plan=task.last_plan,
+            on_progress=on_progress,
+            clock=time.monotonic,
+            side_by_side=solved_side_by_side,
+        )
 
 
 def solve_greedily(task: SolveTask, on_progress: OnProgress) -> Plan:

@@ -37,6 +37,7 @@ from scheduler.services.planning_queue import (
 )
 from scheduler.services.plans import read_in_force
 from scheduler.services.runs import get_run
+from scheduler.side_by_side import HERE, SearchPlace
 from scheduler.solving import (
     ChildFailed,
     Method,
@@ -92,12 +93,14 @@ class Worker:
         *,
         timing: WorkerTiming | None = None,
         method: Method = solve_exactly,
+        place: SearchPlace = HERE,
     ) -> None:
         self._sessions = sessions
         self._now = now
         self._stop = stop
         self._timing = timing or WorkerTiming()
         self._method = method
+        self._place = place
         self._owner = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
 
     def run(self) -> None:
@@ -143,7 +146,7 @@ class Worker:
         if inputs.in_force is not None:
             last_plan = carry_over(inputs.in_force, assembled.problem, assembled.window)
         limits = SolveLimits(time_limit_s, inputs.fleet.planning.mip_gap)
-        task = SolveTask(assembled.problem, limits, last_plan)
+        task = SolveTask(assembled.problem, limits, last_plan, self._place)
         allowed_s = time_limit_s * self._timing.overrun_factor + self._timing.overrun_s
         try:
             solved = self._solve(lease, task, self._method, allowed_s)

@@ -13,6 +13,7 @@ from optimizer.plan import Plan, Rung
 from optimizer.problem import Problem
 from optimizer.progress import Clock, OnProgress, Progress, SolveLimits
 from optimizer.solving.exact import solve_exact
+from optimizer.solving.freeing import SideBySide
 from optimizer.solving.generated import solve_generated
 from optimizer.solving.greedy import greedy, latest_safe_start
 from optimizer.verify import require_verified, verify
@@ -30,6 +31,7 @@ def solve(
     last_plan: Plan | None = None,
     on_progress: OnProgress | None = None,
     clock: Clock | None = None,
+    side_by_side: SideBySide = map,
 ) -> Plan:
     """Return the best plan that can be had within ``limits``; never raises for lack of one.
 
@@ -46,10 +48,14 @@ def solve(
     clock
         What the time limit is read from where placements are generated; see ``Clock``. Without one
         only HiGHS's own time counts.
+    side_by_side
+        Where the search among generated placements solves its small MILPs; see ``SideBySide``.
     """
     if is_crowded(problem):
         try:
-            plan = solve_generated(problem, limits, on_progress, clock or _standing_still)
+            plan = solve_generated(
+                problem, limits, on_progress, clock or _standing_still, side_by_side
+            )
             require_verified(problem, plan)
         except (SolverFailed, PlanRefused) as error:
             return _next_rung(problem, greedy(problem), last_plan, error)

@@ -25,6 +25,7 @@ from scheduler.main import read_signal_file
 from scheduler.services.assemble import Assembled, JobToPlan, PlanWindow, assemble
 from scheduler.services.documents import make_document
 from scheduler.services.plan_document import PlanDocument
+from scheduler.side_by_side import HERE, NoCluster, SearchPlace
 from scheduler.specs import FleetSpec
 from scheduler.timekeeping import system_now
 from scheduler.views import summary_text
@@ -81,6 +82,13 @@ def plan_files(
         typer.Option(min=0, max=1, help="Stop at this proven relative gap, e.g. 0.005."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same inputs and seed, same plan.")] = 0,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Processes to search with, for many jobs.")
+    ] = 1,
+    dask_scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Search on this Dask cluster, e.g. tcp://host:8786."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Plan jobs over a window and write the plan, its page, tables and chart to a folder.
@@ -98,15 +106,20 @@ def plan_files(
     waiting = [JobToPlan(job, job.work_hours) for job in read_jobs(jobs)]
     with working("Reading signals"):
         assembled = assemble(spec, waiting, read_signal_file(signals), (), window, now=window.start)
-    outcome = make_plan(spec, assembled, limits)
+    outcome = make_plan(spec, assembled, limits, SearchPlace(workers, dask_scheduler))
     files = write_plan_folder(out, outcome.document)
     emit(_as_data(outcome, files), _as_text(outcome, files), as_json)
     raise typer.Exit(outcome.exit_code)
 
 
-def make_plan(fleet: FleetSpec, assembled: Assembled, limits: SolveLimits) -> Outcome:
+def make_plan(
+    fleet: FleetSpec, assembled: Assembled, limits: SolveLimits, place: SearchPlace = HERE
+) -> Outcome:
     """Solve, verify and set beside the baseline; a refused or interrupted plan carries a mark."""
-    solved = solve_watched(assembled.problem, limits)
+    try:
+        solved = solve_watched(assembled.problem, limits, place)
+    except NoCluster as error:
+        raise UserError(str(error)) from error
     with working("Verifying"):
         breaches = tuple(str(breach) for breach in verify(assembled.problem, solved.plan))
         baseline = baselines.run_now(assembled.problem)

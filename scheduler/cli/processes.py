@@ -23,6 +23,7 @@ from scheduler.grid_side import run_grid_side
 from scheduler.main import make_app, outside_of, virtual_power_plant_of
 from scheduler.services.grid_side import GridSide
 from scheduler.settings import Settings
+from scheduler.side_by_side import SearchPlace
 from scheduler.timekeeping import system_now
 from scheduler.worker import Worker, WorkerTiming
 
@@ -84,7 +85,8 @@ def worker(parent: ParentOption = None) -> None:
     settings = Settings()
     sessions = ready_sessions(settings)
     timing = WorkerTiming(lease_s=settings.lease_s)
-    _run(lambda stop: Worker(sessions, system_now, stop, timing=timing).run(), parent)
+    place = SearchPlace(settings.search_workers, settings.dask_scheduler)
+    _run(lambda stop: Worker(sessions, system_now, stop, timing=timing, place=place).run(), parent)
 
 
 def clock(parent: ParentOption = None) -> None:

@@ -18,6 +18,7 @@ from types import FrameType
 
 from optimizer import Plan, Problem, Progress, SolveLimits, solve
 from scheduler.cli.console import ExitCode, solve_progress, stderr
+from scheduler.side_by_side import HERE, SearchPlace, side_by_side
 
 POLL_S = 0.1
 
@@ -30,8 +31,11 @@ class Solved:
     is_interrupted: bool
 
 
-def solve_watched(problem: Problem, limits: SolveLimits) -> Solved:
-    """Solve ``problem`` with progress on stderr; Ctrl-C ends it with the best plan found."""
+def solve_watched(problem: Problem, limits: SolveLimits, place: SearchPlace = HERE) -> Solved:
+    """Solve ``problem`` with progress on stderr; Ctrl-C ends it with the best plan found.
+
+    ``place`` is where a search is done.
+    """
     stop = threading.Event()
     with solve_progress(limits.time_limit_s) as show:
 
@@ -41,9 +45,14 @@ def solve_watched(problem: Problem, limits: SolveLimits) -> Solved:
 
         before = signal.signal(signal.SIGINT, _stop_or_leave(stop))
         try:
-            with ThreadPoolExecutor(max_workers=1) as pool:
+            with side_by_side(place) as beside, ThreadPoolExecutor(max_workers=1) as pool:
                 answer = pool.submit(
-                    solve, problem, limits, on_progress=on_progress, clock=time.monotonic
+                    solve,
+                    problem,
+                    limits,
+                    on_progress=on_progress,
+                    clock=time.monotonic,
+                    side_by_side=beside,
                 )
                 # A wait without a timeout would hold back the signal until the solve ends.
                 while wait((answer,), timeout=POLL_S).not_done:

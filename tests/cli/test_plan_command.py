@@ -208,7 +208,7 @@ def test_help_lists_commands_and_exit_codes() -> None:
 
 
 def _plan_once_stopped(
-    problem: Problem, limits: SolveLimits, *, on_progress: object, clock: object
+    problem: Problem, limits: SolveLimits, *, on_progress: object, **_: object
 ) -> Plan:
     """Stand in for a long solve: ends when it is told to, like HiGHS does."""
     from optimizer import Progress  # noqa: PLC0415 - also runs in a child process
