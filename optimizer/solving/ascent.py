@@ -32,6 +32,9 @@ from optimizer.tariffs import import_eur_per_kwh
 ROUNDS = 120
 FIRST_NOISE, LAST_NOISE = 0.02, 0.0003
 """Size of the noise, as a share of what a GPU costs for a slot."""
+WARM_ROUNDS = 50
+WARM_NOISE = 0.003
+"""The same where prices are known that were good a little while ago."""
 STEP = 0.3
 MEMORY = 0.7
 """Weight of the rounds before in the imbalance that prices follow."""
@@ -56,7 +59,8 @@ class Ascent:
 def ascend(
     core: ColumnMaster, *, goes_on: GoesOn, seed: int = 0, start: Prices | None = None
 ) -> Ascent:
-    """Move prices, from ``start`` or from what importing costs, for ``ROUNDS`` rounds."""
+    """Move prices, from ``start`` or from what importing costs, for a fixed number of rounds."""
+    rounds, noise = (ROUNDS, FIRST_NOISE) if start is None else (WARM_ROUNDS, WARM_NOISE)
     problem, rng = core.problem, np.random.default_rng(seed)
     metric = Metric.of(core.pricing.options, problem.horizon.n_slots, rng)
     prices = average = start or import_prices(core)
@@ -64,8 +68,8 @@ def ascend(
     best: tuple[float, Prices] | None = None
     imbalance: Floats | None = None
     kept: list[Columns] = []
-    for k in range(ROUNDS):
-        sigma = _typical(prices) * FIRST_NOISE * (LAST_NOISE / FIRST_NOISE) ** (k / ROUNDS)
+    for k in range(rounds):
+        sigma = _typical(prices) * noise * (LAST_NOISE / noise) ** (k / rounds)
         asked = _answers(core, prices, sigma, rng)
         given = _blocks(core, _shaken(prices, sigma, rng))
         now = core.use(asked)[core.gpu_row] - np.asarray(given.values)[core.gpu_column]
@@ -76,10 +80,10 @@ def ascend(
         gpu_eur = np.clip(gpu_eur, -most, most)
         prices = Prices(power, gpu_eur, prices.money_eur_per_eur)
         average = between(average, prices, 1.0 - max(AVERAGED, 1.0 / (k + 1)))
-        if k >= ROUNDS - KEPT_ROUNDS:
+        if k >= rounds - KEPT_ROUNDS:
             kept.append(asked)
         if (k + 1) % BOUND_EVERY == 0:
-            tried = (average,) if k + 1 < ROUNDS else (average, prices)
+            tried = (average,) if k + 1 < rounds else (average, prices)
             found = [(price_all(core, some).bound_eur, some) for some in tried]
             best = max([*found, *([] if best is None else [best])], key=lambda pair: pair[0])
             if not goes_on(best[0]):

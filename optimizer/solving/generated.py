@@ -8,8 +8,7 @@ generated, as one MILP around the jobs that stand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from pyomo.common.gc_manager import PauseGC
@@ -18,9 +17,9 @@ from optimizer.errors import SolverFailed
 from optimizer.placements.columns import Columns, distinct
 from optimizer.placements.options import Floats
 from optimizer.placements.prices import Prices
-from optimizer.plan import Placement, Plan, Rung, SlotPrices
+from optimizer.plan import Placement, Plan, Rung
 from optimizer.problem import Problem
-from optimizer.progress import Clock, OnProgress, Progress, SolveLimits, relative_gap
+from optimizer.progress import Clock, OnProgress, SolveLimits, relative_gap
 from optimizer.reasons import reasons_left_out
 from optimizer.settlement import gpus_used, it_load_kw, settle
 from optimizer.solving.ascent import Ascent, ascend, import_prices
@@ -30,11 +29,15 @@ from optimizer.solving.generation import generate
 from optimizer.solving.greedy import greedy
 from optimizer.solving.highs import StandardForm, run_highs
 from optimizer.solving.insertion import Filling, gpus_of, insert, insertion_order
+from optimizer.solving.older import columns_of, lawful_placements, prices_of, published
+from optimizer.solving.watch import Standing, Watch
 
 MOST_SWEEPS = 6
 """Times that every job is taken out and put back."""
 LEAST_GAIN = 1e-4
 """Relative improvement for which one more sweep is worth it."""
+NEAR_GAP = 0.01
+"""Gap beyond which an older plan is not only mended but set against one from scratch."""
 MOST_IDLE_ROUNDS = 8
 """Rounds of the search without a gain after which it ends."""
 MOST_LP_COLUMNS = 60_000
@@ -44,90 +47,45 @@ FLOWS_SHARE = 0.1
 """Share of the time limit that is left for the flows of the plan, where they need binaries."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A plan as columns: one of each served job, and what everything costs."""
-
-    columns: Columns
-    objective: float
-    values: Floats
-
-
-class _Watch:
-    """What is known so far, told on as progress; says whether there is time left."""
-
-    def __init__(self, limits: SolveLimits, on_progress: OnProgress | None, clock: Clock) -> None:
-        self._limits, self._on_progress, self._clock = limits, on_progress, clock
-        self._began = clock()
-        self.flows_s = FLOWS_SHARE * limits.time_limit_s
-        self.bound: float | None = None
-        self.best: Standing | None = None
-        self.was_stopped = False
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the solve began."""
-        return self._clock() - self._began
-
-    @property
-    def left_s(self) -> float:
-        """Seconds of the limit that are left."""
-        return self._limits.time_limit_s - self.seconds
-
-    def keep(self, standing: Standing) -> None:
-        """Keep ``standing`` if it is the best so far."""
-        if self.best is None or standing.objective < self.best.objective:
-            self.best = standing
-
-    def is_good_enough(self) -> bool:
-        """Whether the gap asked for is proven."""
-        gap = None if self.best is None else relative_gap(self.best.objective, self.bound)
-        return gap is not None and gap <= self._limits.mip_gap
-
-    def is_over(self) -> bool:
-        """Whether only the time for flows is left."""
-        return self.left_s <= self.flows_s
-
-    def goes_on(self, phase: str) -> bool:
-        """Tell how far it is; False where it was stopped or only the time for flows is left."""
-        best = None if self.best is None else self.best.objective
-        if self._on_progress is not None and not self.was_stopped:
-            progress = Progress(phase, self.seconds, best, self.bound)
-            self.was_stopped = not self._on_progress(progress)
-        return not self.was_stopped and not self.is_over()
-
-
 def solve_generated(
     problem: Problem,
     limits: SolveLimits,
     on_progress: OnProgress | None,
     clock: Clock,
+    *,
     side_by_side: SideBySide = map,
+    older: Plan | None = None,
 ) -> Plan:
     """Solve ``problem`` to the gap or time of ``limits``; ``side_by_side`` see ``SideBySide``.
+
+    Parameters
+    ----------
+    older
+        A plan told in the slots of this problem, to begin from: what of it breaks a limit now is
+        left out. Jobs stay where it has them unless something is gained.
 
     Raises
     ------
     SolverFailed
         HiGHS gave no flows for the jobs that stand.
     """
-    watch = _Watch(limits, on_progress, clock)
+    watch = Watch(limits, on_progress, clock, FLOWS_SHARE * limits.time_limit_s)
     watch.goes_on("build")
     with PauseGC():
         core = ColumnMaster.of(problem)
     if not core.form.is_integer.any():
         watch.flows_s = min(watch.flows_s, LEAST_FLOWS_S)
-    kept = _kept_placements(core)
-    nowhere = import_prices(core)
-    filling = _empty(core, kept)
-    insert(filling, insertion_order(core.pricing), core.left_out_eur, nowhere, None)
+    still = () if older is None else lawful_placements(problem, older)
+    known = None
+    if older is not None and older.prices is not None:
+        known = prices_of(core.pricing, older.prices)
+    kept = _kept_placements(core, still)
+    filling = _first(core, kept, still, known)
     watch.keep(_settled(core, filling))
     begun: Ascent | None = None
     if watch.goes_on("insert"):
-        begun = ascend(core, goes_on=_noting(watch, "price"), seed=limits.seed)
-        watch.bound = begun.bound_eur
-        filling = _empty(core, kept)
-        _fill(core, filling, begun.prices, watch)
+        begun = ascend(core, goes_on=watch.noting("price"), seed=limits.seed, start=known)
+        _fill(core, kept, filling if still else None, begun.prices, watch)
     if begun is not None and not watch.is_good_enough() and watch.goes_on("columns"):
         begun = _proven(core, begun, watch)
     if begun is not None and len(core.pricing.jobs) and not watch.is_good_enough():
@@ -135,25 +93,24 @@ def solve_generated(
     return _finished(core, watch, begun, limits)
 
 
-def _noting(watch: _Watch, phase: str) -> Callable[[float], bool]:
-    def goes_on(bound: float) -> bool:
-        watch.bound = bound if watch.bound is None else max(bound, watch.bound)
-        return watch.goes_on(phase)
+def _kept_placements(core: ColumnMaster, still: tuple[Placement, ...]) -> tuple[Placement, ...]:
+    """Place the jobs that are not generated as if they were alone, and note it in the model.
 
-    return goes_on
-
-
-def _kept_placements(core: ColumnMaster) -> tuple[Placement, ...]:
-    """Place the jobs that are not generated as if they were alone, and note it in the model."""
+    They stay where they ``still`` may if that can be said of all of them.
+    """
     names = {terms.job for terms in core.master.jobs}
     if not names:
         return ()
     problem = core.problem
     alone = replace(problem, jobs=tuple(job for job in problem.jobs if job.name in names))
-    plan = greedy(alone)
+    placements = tuple(placed for placed in still if placed.job in names)
+    used = np.array(list(gpus_used(problem, placements).values())).reshape(gpus_of(problem).shape)
+    if len(placements) < len(names) or (used > gpus_of(problem)).any():
+        placements = greedy(alone).placements
+    placed = {placement.job: placement for placement in placements}
     for terms in core.master.jobs:
-        terms.set_start(plan.placement(terms.job))
-    return plan.placements
+        terms.set_start(placed.get(terms.job))
+    return placements
 
 
 def _empty(core: ColumnMaster, kept: tuple[Placement, ...]) -> Filling:
@@ -162,13 +119,52 @@ def _empty(core: ColumnMaster, kept: tuple[Placement, ...]) -> Filling:
     return Filling.of(core.pricing, gpus_of(problem) - used, it_load_kw(problem, kept))
 
 
-def _fill(core: ColumnMaster, filling: Filling, prices: Prices, watch: _Watch) -> None:
-    """Put all jobs in at ``prices``, and sweep over them until little is gained or time is up."""
+def _first(
+    core: ColumnMaster,
+    kept: tuple[Placement, ...],
+    still: tuple[Placement, ...],
+    known: Prices | None,
+) -> Filling:
+    """Put in what ``still`` stands, and the others at ``known`` prices or what energy costs."""
+    filling, order = _empty(core, kept), insertion_order(core.pricing)
+    for job, column in columns_of(core.pricing, still).items():
+        if filling.fits(column):
+            filling.put(job, column)
+    filling.pay_peaks()
+    others = order[[job not in filling.placed for job in order.tolist()]]
+    insert(filling, others, core.left_out_eur, known or import_prices(core), known)
+    return filling
+
+
+def _fill(
+    core: ColumnMaster,
+    kept: tuple[Placement, ...],
+    standing: Filling | None,
+    prices: Prices,
+    watch: Watch,
+) -> None:
+    """Improve what stands at ``prices``; fill anew where nothing does, or not well enough."""
+    if standing is not None:
+        _sweep(core, standing, prices, (None,) * MOST_SWEEPS, watch)
+        if watch.gap is None or watch.gap <= NEAR_GAP or watch.is_over():
+            return
+    guides: tuple[Prices | None, ...] = (prices, prices, *[None] * (MOST_SWEEPS - 2))
+    _sweep(core, _empty(core, kept), prices, guides, watch)
+
+
+def _sweep(
+    core: ColumnMaster,
+    filling: Filling,
+    prices: Prices,
+    guides: tuple[Prices | None, ...],
+    watch: Watch,
+) -> None:
+    """Give every job its turn once for each of ``guides``, until little is gained or time is up."""
     order = insertion_order(core.pricing)
-    guides: list[Prices | None] = [prices, prices, *[None] * (MOST_SWEEPS - 2)]
     last = np.inf
     for guide in guides:
-        insert(filling, order, core.left_out_eur, prices, guide)
+        if not insert(filling, order, core.left_out_eur, prices, guide, watch.is_over):
+            return
         standing = _settled(core, filling)
         filling.battery_kw = core.battery_kw(standing.values)
         filling.pay_peaks()
@@ -185,7 +181,7 @@ def _settled(core: ColumnMaster, filling: Filling) -> Standing:
     flows = core.settled(columns)
     if flows.values is None:
         raise SolverFailed(f"no flows for the jobs that stand: {flows.status}")
-    return Standing(columns, flows.objective, flows.values)
+    return Standing(columns, flows.values, flows.objective)
 
 
 def _around(core: ColumnMaster, columns: Columns) -> StandardForm:
@@ -197,7 +193,7 @@ def _search(
     core: ColumnMaster,
     filling: Filling,
     begun: Ascent,
-    watch: _Watch,
+    watch: Watch,
     limits: SolveLimits,
     side_by_side: SideBySide,
 ) -> None:
@@ -233,10 +229,10 @@ def _search(
 
 def _standing(found: Found) -> Standing:
     columns = Columns.joined(list(found.filling.placed.values()))
-    return Standing(columns, found.objective, found.values)
+    return Standing(columns, found.values, found.objective)
 
 
-def _proven(core: ColumnMaster, begun: Ascent, watch: _Watch) -> Ascent:
+def _proven(core: ColumnMaster, begun: Ascent, watch: Watch) -> Ascent:
     """Lift the bound by the LP of the columns, if it is small enough."""
     if sum(len(columns) for columns in begun.columns) > MOST_LP_COLUMNS:
         return begun
@@ -245,13 +241,13 @@ def _proven(core: ColumnMaster, begun: Ascent, watch: _Watch) -> Ascent:
         begun,
         watch.best.columns if watch.best is not None else Columns.none(),
         gap=1e-5,
-        goes_on=lambda _lp, bound: _noting(watch, "columns")(bound),
+        goes_on=lambda _lp, bound: watch.noting("columns")(bound),
     )
-    watch.bound = max(relaxation.bound_eur, begun.bound_eur)
-    return replace(begun, prices=relaxation.prices, bound_eur=watch.bound)
+    watch.note_bound(relaxation.bound_eur)
+    return replace(begun, prices=relaxation.prices, bound_eur=relaxation.bound_eur)
 
 
-def _finished(core: ColumnMaster, watch: _Watch, begun: Ascent | None, limits: SolveLimits) -> Plan:
+def _finished(core: ColumnMaster, watch: Watch, begun: Ascent | None, limits: SolveLimits) -> Plan:
     """Solve what is around the best columns as a MILP, and read the plan."""
     if watch.best is None:
         raise AssertionError("a first plan always stands")
@@ -270,7 +266,7 @@ def _finished(core: ColumnMaster, watch: _Watch, begun: Ascent | None, limits: S
     settlement = settle(core.problem, placed, flows)
     bound = watch.bound
     gap = relative_gap(settlement.objective, bound)
-    prices = None if begun is None else _slot_prices(core, begun.prices)
+    prices = None if begun is None else published(core.pricing, begun.prices)
     return Plan(
         rung=Rung.EXACT if gap is not None and gap <= limits.mip_gap else Rung.BEST_FOUND,
         placements=placed,
@@ -284,7 +280,7 @@ def _finished(core: ColumnMaster, watch: _Watch, begun: Ascent | None, limits: S
     )
 
 
-def _flows(core: ColumnMaster, form: StandardForm, limits: SolveLimits, watch: _Watch) -> Floats:
+def _flows(core: ColumnMaster, form: StandardForm, limits: SolveLimits, watch: Watch) -> Floats:
     """Solve ``form``; if that takes too long, with the jobs that are not generated as they stand.
 
     Raises
@@ -309,19 +305,3 @@ def _flows(core: ColumnMaster, form: StandardForm, limits: SolveLimits, watch: _
     if solution.values is None:
         raise SolverFailed(f"no flows for the jobs of the plan: {solution.status}")
     return solution.values
-
-
-def _slot_prices(core: ColumnMaster, prices: Prices) -> SlotPrices:
-    """Publish prices: of IT energy, and of GPUs beyond the energy they draw."""
-    problem, rates = core.problem, core.pricing.options.rates
-    hours = problem.horizon.slot_hours
-    own = prices.gpu_eur - rates.kw_per_gpu[:, None] * prices.power_eur_per_kw[rates.site]
-    pools = np.zeros((sum(len(site.pools) for site in problem.sites), problem.horizon.n_slots))
-    np.maximum.at(pools, rates.pool, own)
-    rows = iter((pools / hours).tolist())
-    return SlotPrices(
-        it_eur_per_kwh=tuple(tuple(row) for row in (prices.power_eur_per_kw / hours).tolist()),
-        gpu_eur_per_gpu_hour=tuple(
-            tuple(tuple(next(rows)) for _ in site.pools) for site in problem.sites
-        ),
-    )

@@ -9,6 +9,7 @@ costs the site alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,11 @@ from optimizer.placements.options import Floats, Integers
 from optimizer.placements.prices import Prices
 from optimizer.problem import Problem
 from optimizer.tariffs import SiteTariff, tariff_of
+
+LEAST_GAIN_EUR = 1e-6
+"""What a job must gain to be moved from where it stands."""
+LOOK_EVERY = 100
+"""Jobs put in between two looks at the time."""
 
 
 @dataclass(slots=True)
@@ -77,17 +83,34 @@ class Filling:
         so_far = [0.0 if site.peak is None else site.peak.so_far_kw for site in problem.sites]
         self.peak_kw = np.maximum(np.array(so_far), imported.max(axis=1))[:, None]
 
-    def cheapest(self, job: int, prices: Prices, guide: Prices | None) -> tuple[float, Columns]:
+    def fits(self, column: Columns) -> bool:
+        """Whether the GPUs of ``column`` are free."""
+        o, option = self.pricing.options, int(column.option[0])
+        free = self.free_gpus[o.pool[option], column.slots]
+        return bool((free >= o.gpus[option] - 1e-9).all())
+
+    def cheapest(
+        self, job: int, prices: Prices, guide: Prices | None, stays: Columns | None = None
+    ) -> tuple[float, Columns]:
         """Return the cheapest column of ``job`` on top of what stands, and its cost [EUR].
 
         Running costs no less than at ``guide``; restarts and transfers are at ``prices``.
+        ``stays`` is the answer if it costs no more than any other.
         """
         best, found = np.inf, Columns.none()
+        kept = np.inf
         for rhythm, is_free, options in self.pricing.parts_of(job):
             run = self._run_eur(options, rhythm.n_slots, guide)
             cost, column = self.pricing.best_at(rhythm, is_free, options, prices, run)
             if cost < best:
                 best, found = cost, column
+            if stays is not None and stays.option[0] in options:
+                row = int(np.flatnonzero(options == stays.option[0])[0])
+                lo = self.pricing.options.lo_slot[stays.option[0]]
+                kept = float(run[row, stays.slots - lo].sum())
+                kept += float(self.pricing.own_cost_eur(stays)[0])
+        if stays is not None and kept <= best + LEAST_GAIN_EUR:
+            return kept, stays
         return best, found
 
     def _change(self, column: Columns, sign: float) -> None:
@@ -162,20 +185,31 @@ def insertion_order(pricing: Pricing) -> Integers:
 
 
 def insert(
-    filling: Filling, order: Integers, left_out_eur: Floats, prices: Prices, guide: Prices | None
-) -> None:
+    filling: Filling,
+    order: Integers,
+    left_out_eur: Floats,
+    prices: Prices,
+    guide: Prices | None,
+    is_over: Callable[[], bool] | None = None,
+) -> bool:
     """Put each job of ``order`` where it costs least, or leave it out where that costs less.
 
-    A job that stands already is taken out first.
+    A job that stands already is taken out first, and stays where nothing is gained. Returns
+    whether all had their turn before ``is_over``.
     """
     has_peak = any(site.peak is not None for site in filling.pricing.problem.sites)
-    for job in order.tolist():
+    for turn, job in enumerate(order.tolist()):
+        if is_over is not None and turn % LOOK_EVERY == 0 and is_over():
+            return False
         before = filling.take_out(job) if job in filling.placed else None
-        cost, column = filling.cheapest(job, prices, guide)
+        if has_peak and before is not None:
+            filling.pay_peaks()
+        cost, column = filling.cheapest(job, prices, guide, before)
         if cost <= left_out_eur[job]:
             filling.put(job, column)
-        if has_peak and (before is not None or cost <= left_out_eur[job]):
-            filling.pay_peaks()
+            if has_peak:
+                filling.pay_peaks()
+    return True
 
 
 def gpus_of(problem: Problem) -> Floats:

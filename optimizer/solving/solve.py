@@ -40,7 +40,8 @@ def solve(
     Parameters
     ----------
     warm_start
-        A plan for this problem to start from, if it is better than the greedy one.
+        A plan to start from. Among few jobs it is taken if it keeps every limit and is better than
+        the greedy one; among many, what of it can stay does.
     last_plan
         The plan in force, told in the slots of this problem; used only where it still holds.
     on_progress
@@ -54,7 +55,12 @@ def solve(
     if is_crowded(problem):
         try:
             plan = solve_generated(
-                problem, limits, on_progress, clock or _standing_still, side_by_side
+                problem,
+                limits,
+                on_progress,
+                clock or _standing_still,
+                side_by_side=side_by_side,
+                older=warm_start,
             )
             require_verified(problem, plan)
         except (SolverFailed, PlanRefused) as error:
