@@ -26,6 +26,8 @@ GROUPS = 8
 FREED = 15
 """Jobs in a group. Small groups are solved to the end in a tenth of a second, and many of them gain
 more than few large ones in the same time."""
+SPREAD_SLOTS = 6.0
+"""How much farther than others a job may stand and be freed with them."""
 DRAWS = 3
 """Placements drawn for each freed job, at prices with noise."""
 DRAW_NOISE = 0.03
@@ -37,6 +39,8 @@ SUB_TIME_LIMIT_S = 1.0
 SUB_GAP = 1e-6
 LEAST_GAIN = 1e-7
 """Relative to the objective."""
+MOVING = 1e-4
+"""Taken for moving a job, as a share of what a job costs: nobody is moved for nothing."""
 
 SideBySide = Callable[
     [Callable[[StandardForm], Solution], Sequence[StandardForm]], Iterable[Solution]
@@ -61,6 +65,11 @@ class _Group:
     columns: Columns
     form: StandardForm
     free: Integers
+    moving_eur: Floats
+
+    def moved_eur(self, values: Floats) -> float:
+        """Return what was taken for moving jobs, at ``values`` of the free columns [EUR]."""
+        return float(np.round(values[-len(self.columns) :]) @ self.moving_eur)
 
 
 def solve_group(form: StandardForm) -> Solution:
@@ -144,7 +153,7 @@ class _Near:
 def _groups(
     core: ColumnMaster, best: Found, near: _Near, prices: Prices, rng: np.random.Generator
 ) -> Iterator[_Group]:
-    """Free groups of jobs that share no job."""
+    """Free groups of jobs that share no job; around jobs that are left out, first of all."""
     pricing, filling = core.pricing, best.filling
     o, jobs = pricing.options, pricing.jobs
     lo = np.full(len(core.is_generated), np.iinfo(np.int64).max)
@@ -153,9 +162,11 @@ def _groups(
     np.maximum.at(hi, o.job, o.hi_slot)
     stands = np.array([_middle(filling, job, lo[job], hi[job]) for job in jobs.tolist()])
     is_left = np.ones(len(jobs), dtype=bool)
-    for _ in range(GROUPS):
-        centre = rng.choice(stands)
-        distance = np.abs(stands - centre) + rng.uniform(0.0, 6.0, len(jobs))
+    out = [k for k, job in enumerate(jobs.tolist()) if job not in filling.placed]
+    centres = [*rng.permutation(out).tolist(), *rng.integers(0, len(jobs), GROUPS).tolist()]
+    for centre in centres[:GROUPS]:
+        distance = np.abs(stands - stands[centre]) + rng.uniform(0.0, SPREAD_SLOTS, len(jobs))
+        distance[centre] = -1.0
         distance[~is_left] = np.inf
         chosen = np.argsort(distance, kind="stable")[:FREED]
         chosen = chosen[np.isfinite(distance[chosen])]
@@ -184,6 +195,7 @@ def _group(
     filling = best.filling
     held = {job: filling.take_out(job) for job in freed.tolist() if job in filling.placed}
     drawn = [*held.values()]
+    n_held = len(drawn)
     for _ in range(DRAWS):
         sigma = DRAW_NOISE * float(np.abs(prices.gpu_eur).mean())
         shaken = prices.gpu_eur + rng.normal(0.0, sigma, prices.gpu_eur.shape)
@@ -200,7 +212,11 @@ def _group(
     is_free[:n_blocks] = is_near & ~near.is_kept
     form = replace(form, is_integer=form.is_integer & (np.arange(len(form.cost)) >= n_blocks))
     values = np.concatenate([best.values[:n_blocks], np.zeros(len(form.cost) - n_blocks)])
-    return _Group(freed, columns, _restricted(form, is_free, values), np.flatnonzero(is_free))
+    moving = np.full(len(columns), MOVING * abs(best.objective) / max(1, len(filling.placed)))
+    moving[:n_held] = 0.0  # where they stand comes first, and is distinct
+    form.cost[len(form.cost) - len(columns) :] += moving
+    restricted = _restricted(form, is_free, values)
+    return _Group(freed, columns, restricted, np.flatnonzero(is_free), moving)
 
 
 def _restricted(form: StandardForm, is_free: Bools, values: Floats) -> StandardForm:
@@ -239,7 +255,8 @@ def _take(
         values = best.values.copy()
         inside = group.free < n_blocks
         values[group.free[inside]] = solution.values[: np.count_nonzero(inside)]
-        best.values, best.objective = values, solution.objective
+        best.values = values
+        best.objective = solution.objective - group.moved_eur(solution.values)
         return
     settled = core.settled(Columns.joined(list(filling.placed.values())))
     if settled.values is not None and settled.objective < best.objective:

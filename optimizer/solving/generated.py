@@ -145,7 +145,7 @@ def _fill(
 ) -> None:
     """Improve what stands at ``prices``; fill anew where nothing does, or not well enough."""
     if standing is not None:
-        _sweep(core, standing, prices, (None,) * MOST_SWEEPS, watch)
+        _sweep(core, standing, prices, (prices, None, None), watch)
         if watch.gap is None or watch.gap <= NEAR_GAP or watch.is_over():
             return
     guides: tuple[Prices | None, ...] = (prices, prices, *[None] * (MOST_SWEEPS - 2))
