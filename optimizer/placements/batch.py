@@ -6,14 +6,14 @@ had in any quantity at their prices, as column generation asks, and jobs are row
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from optimizer.placements.columns import Columns, in_one_piece
 from optimizer.placements.options import Bools, Floats, Integers, Options
-from optimizer.placements.pausing import cheapest_pieces, costs_by_start
+from optimizer.placements.pausing import Pieces, cheapest_pieces, costs_by_start, pieces_within
 from optimizer.placements.prices import Noise, Prices
 from optimizer.placements.slot_costs import Rhythm, WayCosts, window_sums
 from optimizer.plan import Placement, Run
@@ -104,6 +104,28 @@ class Pricing:
             else:
                 find = self._any_slots if rhythm.pause_slots else self._any_window
             parts.append(find(rhythm, chunk, prices, noise))
+        return Columns.joined(parts)
+
+    def within(self, prices: Prices, most_eur: Floats, most_columns: int) -> Columns | None:
+        """Return every placement that costs at most ``most_eur`` [job], or ``None`` if too many."""
+        parts: list[Columns] = []
+        n_columns = 0
+        for (rhythm, _), chunk in self._chunks(np.arange(len(self.options))):
+            ways = self._ways(rhythm, chunk, prices, self._run_eur(chunk, prices, None))
+            total, table = costs_by_start(ways)
+            limit = most_eur[self.options.job[chunk]]
+            for way, start in np.argwhere(total <= limit[:, None]).tolist():
+                lo = int(ways.lo_slot[way])
+                found: Iterable[Pieces] = [((start, start + rhythm.n_slots),)]
+                if table is not None:
+                    found = pieces_within(ways, table, way, start, float(limit[way]))
+                for pieces in found:
+                    slots = np.concatenate([np.arange(*piece) for piece in pieces]) + lo
+                    begins = np.array([0, len(slots)])
+                    parts.append(Columns(chunk[way : way + 1], begins, slots.astype(np.int32)))
+                    n_columns += 1
+                    if n_columns > most_columns:
+                        return None
         return Columns.joined(parts)
 
     def own_cost_eur(self, columns: Columns, money_eur_per_eur: float = 0.0) -> Floats:

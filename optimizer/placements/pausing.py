@@ -16,6 +16,7 @@ what each pause adds repeats with a period, k counts within the period: few laye
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,8 @@ from numpy.typing import NDArray
 from optimizer.placements.slot_costs import WayCosts, window_sums
 
 Floats = NDArray[np.float64]
+Pieces = tuple[tuple[int, int], ...]
+"""Pieces in order of time: first slot, and the slot after the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +115,38 @@ def costs_by_start(ways: WayCosts) -> tuple[Floats, CostsToGo | None]:
     total = window_sums(ways.run_eur, first)
     total = total + ways.start_eur[:, : total.shape[1]] + rest[:, first : first + total.shape[1]]
     return total, table
+
+
+def pieces_within(
+    ways: WayCosts, table: CostsToGo, way: int, start: int, most_eur: float
+) -> Iterator[Pieces]:
+    """Yield every way to go on from a first start that costs ``most_eur`` at most in all.
+
+    ``table`` knows what each step leads to at best, so no branch is followed in vain.
+    """
+    rhythm, run = ways.rhythm, ways.run_eur[way]
+    first_end = start + rhythm.first_slots
+    begun = ways.start_eur[way, start] + run[start:first_end].sum()
+    to_do = rhythm.n_slots - rhythm.first_slots
+    stack: list[tuple[float, int, int, int, Pieces]] = [
+        (float(begun), first_end, 0, to_do, ((start, first_end),))
+    ]
+    while stack:
+        cost, slot, layer, left, pieces = stack.pop()
+        if left == 0:
+            if cost + ways.end_eur[way, slot] <= most_eur:
+                yield pieces
+            continue
+        if slot < len(run) and cost + run[slot] + table.running[slot + 1, way, layer, left - 1] <= (
+            most_eur
+        ):
+            longer = (*pieces[:-1], (pieces[-1][0], slot + 1))
+            stack.append((cost + run[slot], slot + 1, layer, left - 1, longer))
+        next_layer, next_left = table.next_layer[layer, left], table.next_to_run[layer, left]
+        if table.paused[min(slot + 1, len(run)), way, layer, left] + cost > most_eur:
+            continue
+        for begin in range(slot + 1, len(run) - rhythm.piece_slots + 1):
+            end = begin + rhythm.piece_slots
+            costs = cost + ways.restart_eur[way, begin] + run[begin:end].sum()
+            if costs + table.running[end, way, next_layer, next_left] <= most_eur:
+                stack.append((costs, end, next_layer, next_left, (*pieces, (begin, end))))

@@ -23,6 +23,7 @@ from optimizer.progress import Clock, OnProgress, SolveLimits, relative_gap
 from optimizer.reasons import reasons_left_out
 from optimizer.settlement import gpus_used, it_load_kw, settle
 from optimizer.solving.ascent import Ascent, ascend, import_prices
+from optimizer.solving.closing import close
 from optimizer.solving.column_master import ColumnMaster
 from optimizer.solving.freeing import Found, SideBySide, search
 from optimizer.solving.generation import generate
@@ -90,6 +91,8 @@ def solve_generated(
         begun = _proven(core, begun, watch)
     if begun is not None and len(core.pricing.jobs) and not watch.is_good_enough():
         _search(core, filling, begun, watch, limits, side_by_side)
+    if begun is not None and watch.goes_on("prove"):
+        close(core, begun.prices, watch, limits)
     return _finished(core, watch, begun, limits)
 
 
