@@ -29,12 +29,10 @@ from optimizer.solving.highs import Solution
 from optimizer.solving.substitution import Metric
 from optimizer.tariffs import import_eur_per_kwh
 
-ROUNDS = 120
+ROUNDS, WARM_ROUNDS = 120, 50
+"""Fewer where prices are known that were good a little while ago."""
 FIRST_NOISE, LAST_NOISE = 0.02, 0.0003
 """Size of the noise, as a share of what a GPU costs for a slot."""
-WARM_ROUNDS = 50
-WARM_NOISE = 0.003
-"""The same where prices are known that were good a little while ago."""
 STEP = 0.3
 MEMORY = 0.7
 """Weight of the rounds before in the imbalance that prices follow."""
@@ -60,7 +58,7 @@ def ascend(
     core: ColumnMaster, *, goes_on: GoesOn, seed: int = 0, start: Prices | None = None
 ) -> Ascent:
     """Move prices, from ``start`` or from what importing costs, for a fixed number of rounds."""
-    rounds, noise = (ROUNDS, FIRST_NOISE) if start is None else (WARM_ROUNDS, WARM_NOISE)
+    rounds = ROUNDS if start is None else WARM_ROUNDS
     problem, rng = core.problem, np.random.default_rng(seed)
     metric = Metric.of(core.pricing.options, problem.horizon.n_slots, rng)
     prices = average = start or import_prices(core)
@@ -69,7 +67,7 @@ def ascend(
     imbalance: Floats | None = None
     kept: list[Columns] = []
     for k in range(rounds):
-        sigma = _typical(prices) * noise * (LAST_NOISE / noise) ** (k / rounds)
+        sigma = _typical(prices) * FIRST_NOISE * (LAST_NOISE / FIRST_NOISE) ** (k / rounds)
         asked = _answers(core, prices, sigma, rng)
         given = _blocks(core, _shaken(prices, sigma, rng))
         now = core.use(asked)[core.gpu_row] - np.asarray(given.values)[core.gpu_column]

@@ -39,8 +39,6 @@ SUB_TIME_LIMIT_S = 1.0
 SUB_GAP = 1e-6
 LEAST_GAIN = 1e-7
 """Relative to the objective."""
-MOVING = 1e-4
-"""Taken for moving a job, as a share of what a job costs: nobody is moved for nothing."""
 
 SideBySide = Callable[
     [Callable[[StandardForm], Solution], Sequence[StandardForm]], Iterable[Solution]
@@ -89,6 +87,7 @@ def search(
     known: Columns,
     prices: Prices,
     *,
+    moving_eur: float,
     side_by_side: SideBySide,
     seed: int,
     goes_on: Callable[[Found], bool],
@@ -102,11 +101,13 @@ def search(
         Columns to choose among, besides those drawn for each group.
     prices
         Prices of the relaxation.
+    moving_eur
+        What moving a job must gain.
     """
     rng, best = np.random.default_rng(seed), start
     near = _Near.of(core, known, prices)
     while goes_on(best):
-        groups = list(_groups(core, best, near, prices, rng))
+        groups = list(_groups(core, best, near, prices, moving_eur, rng))
         solved: list[Solution] = []
         for solution in side_by_side(solve_group, [group.form for group in groups]):
             solved.append(solution)
@@ -151,7 +152,12 @@ class _Near:
 
 
 def _groups(
-    core: ColumnMaster, best: Found, near: _Near, prices: Prices, rng: np.random.Generator
+    core: ColumnMaster,
+    best: Found,
+    near: _Near,
+    prices: Prices,
+    moving_eur: float,
+    rng: np.random.Generator,
 ) -> Iterator[_Group]:
     """Free groups of jobs that share no job; around jobs that are left out, first of all."""
     pricing, filling = core.pricing, best.filling
@@ -174,7 +180,7 @@ def _groups(
         if len(chosen):
             freed = np.sort(jobs[chosen])
             window = slice(int(lo[freed].min()), int(hi[freed].max()))
-            yield _group(core, best, near, freed, window, prices, rng)
+            yield _group(core, best, near, freed, window, prices, moving_eur, rng)
 
 
 def _middle(filling: Filling, job: int, lo: int, hi: int) -> float:
@@ -189,6 +195,7 @@ def _group(
     freed: Integers,
     window: slice,
     prices: Prices,
+    moving_eur: float,
     rng: np.random.Generator,
 ) -> _Group:
     """Free jobs for a moment, see what they could take, and make their MILP."""
@@ -212,7 +219,7 @@ def _group(
     is_free[:n_blocks] = is_near & ~near.is_kept
     form = replace(form, is_integer=form.is_integer & (np.arange(len(form.cost)) >= n_blocks))
     values = np.concatenate([best.values[:n_blocks], np.zeros(len(form.cost) - n_blocks)])
-    moving = np.full(len(columns), MOVING * abs(best.objective) / max(1, len(filling.placed)))
+    moving = np.full(len(columns), moving_eur)
     moving[:n_held] = 0.0  # where they stand comes first, and is distinct
     form.cost[len(form.cost) - len(columns) :] += moving
     restricted = _restricted(form, is_free, values)

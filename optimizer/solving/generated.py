@@ -15,7 +15,7 @@ from pyomo.common.gc_manager import PauseGC
 
 from optimizer.errors import SolverFailed
 from optimizer.placements.columns import Columns, distinct
-from optimizer.placements.options import Floats
+from optimizer.placements.options import Floats, Integers
 from optimizer.placements.prices import Prices
 from optimizer.plan import Placement, Plan, Rung
 from optimizer.problem import Problem
@@ -31,14 +31,18 @@ from optimizer.solving.greedy import greedy
 from optimizer.solving.highs import StandardForm, run_highs
 from optimizer.solving.insertion import Filling, gpus_of, insert, insertion_order
 from optimizer.solving.older import columns_of, lawful_placements, prices_of, published
+from optimizer.solving.squeezing import squeeze_in
 from optimizer.solving.watch import Standing, Watch
 
 MOST_SWEEPS = 6
 """Times that every job is taken out and put back."""
 LEAST_GAIN = 1e-4
 """Relative improvement for which one more sweep is worth it."""
-NEAR_GAP = 0.01
+NEAR_GAP = 0.05
 """Gap beyond which an older plan is not only mended but set against one from scratch."""
+MOVING, MOVING_FROM_OLDER = 1e-4, 1e-2
+"""What moving a job must gain, as a share of what a job costs on average: nobody is moved for
+nothing, and nobody for little who knows of an older plan."""
 MOST_IDLE_ROUNDS = 8
 """Rounds of the search without a gain after which it ends."""
 MOST_LP_COLUMNS = 60_000
@@ -90,7 +94,8 @@ def solve_generated(
     if begun is not None and not watch.is_good_enough() and watch.goes_on("columns"):
         begun = _proven(core, begun, watch)
     if begun is not None and len(core.pricing.jobs) and not watch.is_good_enough():
-        _search(core, filling, begun, watch, limits, side_by_side)
+        moving = MOVING_FROM_OLDER if still else MOVING
+        _search(core, filling, begun, watch, limits, moving, side_by_side)
     if begun is not None and watch.goes_on("prove"):
         close(core, begun.prices, watch, limits)
     return _finished(core, watch, begun, limits)
@@ -134,9 +139,22 @@ def _first(
         if filling.fits(column):
             filling.put(job, column)
     filling.pay_peaks()
-    others = order[[job not in filling.placed for job in order.tolist()]]
-    insert(filling, others, core.left_out_eur, known or import_prices(core), known)
+    prices = known or import_prices(core)
+    insert(filling, _left_out(filling, order), core.left_out_eur, prices, known)
+    squeeze_in(filling, _left_out(filling, order), core.left_out_eur, prices, lambda: False, 0)
     return filling
+
+
+def _moving_eur(watch: Watch, share: float) -> float:
+    """Return ``share`` of what a job of the best plan costs on average [EUR]."""
+    if watch.best is None:
+        return 0.0
+    return share * abs(watch.best.objective) / max(1, len(watch.best.columns))
+
+
+def _left_out(filling: Filling, jobs: Integers) -> Integers:
+    """Return those of ``jobs`` that do not stand."""
+    return jobs[[job not in filling.placed for job in jobs.tolist()]]
 
 
 def _fill(
@@ -148,7 +166,7 @@ def _fill(
 ) -> None:
     """Improve what stands at ``prices``; fill anew where nothing does, or not well enough."""
     if standing is not None:
-        _sweep(core, standing, prices, (prices, None, None), watch)
+        _sweep(core, standing, prices, (prices,), watch, MOVING_FROM_OLDER)
         if watch.gap is None or watch.gap <= NEAR_GAP or watch.is_over():
             return
     guides: tuple[Prices | None, ...] = (prices, prices, *[None] * (MOST_SWEEPS - 2))
@@ -161,13 +179,17 @@ def _sweep(
     prices: Prices,
     guides: tuple[Prices | None, ...],
     watch: Watch,
+    moving: float = MOVING,
 ) -> None:
     """Give every job its turn once for each of ``guides``, until little is gained or time is up."""
     order = insertion_order(core.pricing)
     last = np.inf
     for guide in guides:
-        if not insert(filling, order, core.left_out_eur, prices, guide, watch.is_over):
+        moving_eur = _moving_eur(watch, moving)
+        if not insert(filling, order, core.left_out_eur, prices, guide, moving_eur, watch.is_over):
             return
+        out = _left_out(filling, order)
+        squeeze_in(filling, out, core.left_out_eur, prices, watch.is_over, 0)
         standing = _settled(core, filling)
         filling.battery_kw = core.battery_kw(standing.values)
         filling.pay_peaks()
@@ -198,6 +220,7 @@ def _search(
     begun: Ascent,
     watch: Watch,
     limits: SolveLimits,
+    moving: float,
     side_by_side: SideBySide,
 ) -> None:
     """Free jobs and choose anew, until good enough, time is up, or many rounds found nothing."""
@@ -223,6 +246,7 @@ def _search(
         Found(filling, watch.best.values, watch.best.objective),
         distinct(Columns.joined(list(begun.columns))),
         begun.prices,
+        moving_eur=_moving_eur(watch, moving),
         side_by_side=side_by_side,
         seed=limits.seed,
         goes_on=goes_on,

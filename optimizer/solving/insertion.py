@@ -21,8 +21,6 @@ from optimizer.placements.prices import Prices
 from optimizer.problem import Problem
 from optimizer.tariffs import SiteTariff, tariff_of
 
-LEAST_GAIN_EUR = 1e-6
-"""What a job must gain to be moved from where it stands."""
 LOOK_EVERY = 100
 """Jobs put in between two looks at the time."""
 
@@ -90,12 +88,17 @@ class Filling:
         return bool((free >= o.gpus[option] - 1e-9).all())
 
     def cheapest(
-        self, job: int, prices: Prices, guide: Prices | None, stays: Columns | None = None
+        self,
+        job: int,
+        prices: Prices,
+        guide: Prices | None,
+        stays: Columns | None = None,
+        moving_eur: float = 0.0,
     ) -> tuple[float, Columns]:
         """Return the cheapest column of ``job`` on top of what stands, and its cost [EUR].
 
         Running costs no less than at ``guide``; restarts and transfers are at ``prices``.
-        ``stays`` is the answer if it costs no more than any other.
+        ``stays`` is the answer unless another costs less by more than ``moving_eur``.
         """
         best, found = np.inf, Columns.none()
         kept = np.inf
@@ -105,13 +108,37 @@ class Filling:
             if cost < best:
                 best, found = cost, column
             if stays is not None and stays.option[0] in options:
-                row = int(np.flatnonzero(options == stays.option[0])[0])
-                lo = self.pricing.options.lo_slot[stays.option[0]]
-                kept = float(run[row, stays.slots - lo].sum())
-                kept += float(self.pricing.own_cost_eur(stays)[0])
-        if stays is not None and kept <= best + LEAST_GAIN_EUR:
+                kept = self._eur_within(options, run, stays)
+        if stays is not None and kept <= best + moving_eur:
             return kept, stays
         return best, found
+
+    def cost_of(self, column: Columns, guide: Prices | None) -> float:
+        """Return what one column costs on top of what stands, as ``cheapest`` does [EUR]."""
+        option = int(column.option[0])
+        for rhythm, _, options in self.pricing.parts_of(int(self.pricing.options.job[option])):
+            if option in options:
+                run = self._run_eur(options, rhythm.n_slots, guide)
+                return self._eur_within(options, run, column)
+        raise AssertionError("an option is one of its job")
+
+    def cheapest_despite(
+        self, job: int, prices: Prices, guide: Prices, missing_eur: Floats
+    ) -> Columns:
+        """Return the column that would be cheapest if missing GPUs could be had [rate, slot]."""
+        best, found = np.inf, Columns.none()
+        for rhythm, is_free, options in self.pricing.parts_of(job):
+            run = self._run_eur(options, rhythm.n_slots, guide, missing_eur)
+            cost, column = self.pricing.best_at(rhythm, is_free, options, prices, run)
+            if cost < best:
+                best, found = cost, column
+        return found
+
+    def _eur_within(self, options: Integers, run: Floats, column: Columns) -> float:
+        row = int(np.flatnonzero(options == column.option[0])[0])
+        lo = self.pricing.options.lo_slot[column.option[0]]
+        own = float(self.pricing.own_cost_eur(column)[0])
+        return float(run[row, column.slots - lo].sum()) + own
 
     def _change(self, column: Columns, sign: float) -> None:
         o, slots, option = self.pricing.options, column.slots, int(column.option[0])
@@ -132,8 +159,17 @@ class Filling:
         load: Floats = base + np.array([site.pue[slots] for site in sites]) * self.it_kw[:, slots]
         return load + self.battery_kw[:, slots]
 
-    def _run_eur(self, options: Integers, n_slots: int, guide: Prices | None) -> Floats:
-        """Cost of running in each slot of the windows [option, slot]."""
+    def _run_eur(
+        self,
+        options: Integers,
+        n_slots: int,
+        guide: Prices | None,
+        missing_eur: Floats | None = None,
+    ) -> Floats:
+        """Cost of running in each slot of the windows [option, slot].
+
+        A slot without enough free GPUs cannot be had, or for ``missing_eur`` per GPU [rate, slot].
+        """
         o = self.pricing.options
         slots, is_inside = self.pricing.slots_of(options)
         lo, hi = int(slots[0, 0]), int(slots.max()) + 1
@@ -151,8 +187,12 @@ class Filling:
                 power = guide.power_eur_per_kw[site[:, None], slots]
                 at_least += o.rest_kw[options, None] * power
             np.maximum(run, at_least, out=run)
-        free = self.free_gpus[o.pool[options, None], slots]
-        run[~is_inside | (free < o.gpus[options, None] - 1e-9)] = np.inf
+        missing = o.gpus[options, None] - self.free_gpus[o.pool[options, None], slots]
+        if missing_eur is None:
+            run[missing > 1e-9] = np.inf
+        else:
+            run += np.maximum(0.0, missing) * missing_eur[o.rate[options, None], slots]
+        run[~is_inside] = np.inf
         return run
 
     def _extra_eur(self, slots: slice, it_kw: float, n_slots: int) -> Floats:
@@ -190,12 +230,13 @@ def insert(
     left_out_eur: Floats,
     prices: Prices,
     guide: Prices | None,
+    moving_eur: float = 0.0,
     is_over: Callable[[], bool] | None = None,
 ) -> bool:
     """Put each job of ``order`` where it costs least, or leave it out where that costs less.
 
-    A job that stands already is taken out first, and stays where nothing is gained. Returns
-    whether all had their turn before ``is_over``.
+    A job that stands already is taken out first, and stays where no more than ``moving_eur`` is
+    gained. Returns whether all had their turn before ``is_over``.
     """
     has_peak = any(site.peak is not None for site in filling.pricing.problem.sites)
     for turn, job in enumerate(order.tolist()):
@@ -204,7 +245,7 @@ def insert(
         before = filling.take_out(job) if job in filling.placed else None
         if has_peak and before is not None:
             filling.pay_peaks()
-        cost, column = filling.cheapest(job, prices, guide, before)
+        cost, column = filling.cheapest(job, prices, guide, before, moving_eur)
         if cost <= left_out_eur[job]:
             filling.put(job, column)
             if has_peak:

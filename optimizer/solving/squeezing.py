@@ -1,0 +1,112 @@
+"""Room for a job that found none: what stands in its way is put elsewhere.
+
+Free GPUs are often enough for a job, but not all in one place. The job takes the place where it
+lacks fewest at their price, jobs that stand there make way, the smallest first, and are put in
+again one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from optimizer.placements.columns import Columns
+from optimizer.placements.options import Floats, Integers
+from optimizer.placements.prices import Prices
+from optimizer.solving.insertion import Filling
+
+TRIES = 8
+"""Places tried for a job."""
+MISSING = 2.0
+"""What a missing GPU costs at first, as a multiple of its price."""
+NOISE = 1.0
+"""Size of the noise on that by which one try differs from the other."""
+
+
+def squeeze_in(
+    filling: Filling,
+    jobs: Integers,
+    left_out_eur: Floats,
+    prices: Prices,
+    is_over: Callable[[], bool],
+    seed: int,
+) -> None:
+    """Put in those of ``jobs`` that can be had for less than leaving them out, others moved too."""
+    rng = np.random.default_rng(seed)
+    for job in jobs.tolist():
+        for _ in range(TRIES):
+            if is_over():
+                return
+            shape = prices.gpu_eur.shape
+            missing_eur = np.abs(prices.gpu_eur) * (MISSING + NOISE * rng.exponential(size=shape))
+            if _squeezed(filling, job, left_out_eur, prices, missing_eur):
+                break
+
+
+def _squeezed(
+    filling: Filling, job: int, left_out_eur: Floats, prices: Prices, missing_eur: Floats
+) -> bool:
+    """Put in ``job`` if it is worth what it costs with all that makes way; else change nothing."""
+    wanted = filling.cheapest_despite(job, prices, prices, missing_eur)
+    in_the_way = _in_the_way(filling, wanted) if len(wanted) else None
+    if in_the_way is None:
+        return False
+    before: dict[int, Columns] = {}
+    extra_eur = 0.0
+    for other in in_the_way:
+        before[other] = filling.take_out(other)
+        extra_eur -= filling.cost_of(before[other], prices)
+    extra_eur += filling.cost_of(wanted, prices)
+    filling.put(job, wanted)
+    for other in sorted(before, key=lambda other: -_size(filling, before[other])):
+        cost, column = filling.cheapest(other, prices, prices)
+        cost = min(cost, left_out_eur[other])
+        extra_eur += cost
+        if cost < left_out_eur[other]:
+            filling.put(other, column)
+        if extra_eur >= left_out_eur[job]:
+            break
+    if extra_eur < left_out_eur[job]:
+        return True
+    for moved in (job, *before):
+        if moved in filling.placed:
+            filling.take_out(moved)
+    for other, column in before.items():
+        filling.put(other, column)
+    return False
+
+
+def _in_the_way(filling: Filling, wanted: Columns) -> list[int] | None:
+    """Return jobs without which ``wanted`` fits, few and small; ``None`` if not even without all.
+
+    Jobs without a choice of when to run are left alone.
+    """
+    o, option = filling.pricing.options, int(wanted.option[0])
+    missing = np.zeros(filling.free_gpus.shape[1])
+    missing[wanted.slots] = o.gpus[option] - filling.free_gpus[o.pool[option], wanted.slots]
+    missing = np.maximum(missing, 0.0)
+    standing = Columns.joined(list(filling.placed.values()))
+    where = standing.option
+    can_move = (o.pool[where] == o.pool[option]) & (o.last_start[where] > o.first_start[where])
+    others = np.flatnonzero(can_move)
+    n_slots = np.diff(standing.begins)
+    size = np.maximum(1e-3, o.gpus[where] * n_slots)
+    chosen: list[int] = []
+    while (missing > 1e-9).any():
+        relief = np.zeros(len(standing))
+        lacking = np.minimum(missing[standing.slots], np.repeat(o.gpus[where], n_slots))
+        np.add.at(relief, np.repeat(np.arange(len(standing)), n_slots), lacking)
+        worth = relief[others] / size[others]
+        if not len(others) or worth.max() <= 0.0:
+            return None
+        best = int(others[np.argmax(worth)])
+        chosen.append(int(o.job[where[best]]))
+        slots = standing.slots[standing.begins[best] : standing.begins[best + 1]]
+        missing[slots] = np.maximum(0.0, missing[slots] - o.gpus[where[best]])
+        others = others[others != best]
+    return chosen
+
+
+def _size(filling: Filling, column: Columns) -> float:
+    return float(filling.pricing.options.gpus[column.option[0]] * len(column.slots))
