@@ -209,3 +209,7 @@ class Plan:
     def placement(self, job: str) -> Placement | None:
         """Placement of ``job``, or ``None`` where it is unserved."""
         return next((placed for placed in self.placements if placed.job == job), None)
+
+    def placements_by_job(self) -> dict[str, Placement]:
+        """Return every placement by its job, for whoever asks for many."""
+        return {placed.job: placed for placed in self.placements}

@@ -17,7 +17,17 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Self, cast
 
-from optimizer import OnProgress, Plan, Problem, Progress, SolveLimits, baselines, greedy, solve
+from optimizer import (
+    OnProgress,
+    Plan,
+    Problem,
+    Progress,
+    SolveLimits,
+    baselines,
+    greedy,
+    solve,
+    with_marginal_energy,
+)
 from scheduler.side_by_side import HERE, SearchPlace, side_by_side
 
 _KILL_WAIT_S = 10.0
@@ -25,9 +35,10 @@ _KILL_WAIT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class SolveTask:
-    """What a child is given. ``last_plan`` is the plan in force, carried over to the problem.
+    """What a child is given.
 
-    ``place`` is where the search is done.
+    ``last_plan`` is the plan in force told in the slots of the problem, which it need not hold for
+    any more; ``place`` is where the search is done.
     """
 
     problem: Problem
@@ -139,6 +150,7 @@ def _child_main(pipe: Connection, task: SolveTask, method: Method) -> None:
     threading.Thread(target=_exit_with_parent, args=(pipe,), daemon=True).start()
     try:
         plan = method(task, lambda progress: _report(pipe, progress))
+        plan = with_marginal_energy(task.problem, plan)
         answer: Solved | str = Solved(plan, baselines.run_now(task.problem))
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
         answer = f"the solver failed: {type(error).__name__}: {error}"

@@ -23,7 +23,7 @@ from optimizer import Progress, SolveLimits
 from scheduler.db.outage import DATABASE_AWAY
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services.assemble import Assembled
-from scheduler.services.carry_over import carry_over
+from scheduler.services.carry_over import retell
 from scheduler.services.documents import make_document
 from scheduler.services.planning import LeaseLost, review, store_result
 from scheduler.services.planning_inputs import Inputs, read_inputs
@@ -144,7 +144,7 @@ class Worker:
         assembled = inputs.assemble()
         last_plan = None
         if inputs.in_force is not None:
-            last_plan = carry_over(inputs.in_force, assembled.problem, assembled.window)
+            last_plan = retell(inputs.in_force, assembled.problem, assembled.window)
         limits = SolveLimits(time_limit_s, inputs.fleet.planning.mip_gap)
         task = SolveTask(assembled.problem, limits, last_plan, self._place)
         allowed_s = time_limit_s * self._timing.overrun_factor + self._timing.overrun_s

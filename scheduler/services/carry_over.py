@@ -7,6 +7,7 @@ batteries do what they were told for as long as their charge lasts. The rest fol
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -22,6 +23,7 @@ from optimizer import (
     Rung,
     Site,
     SiteFlows,
+    SlotPrices,
     StorageFlows,
     Unserved,
     dispatch,
@@ -55,15 +57,26 @@ def carry_over(document: PlanDocument, problem: Problem, window: PlanWindow) -> 
 
     It cannot where the windows do not go together (see ``relation``), or where verification
     finds that it would break a limit of the newer problem, for example of a job that takes longer
-    than was thought. A job the older plan does not know is unserved.
+    than was thought.
+    """
+    plan = retell(document, problem, window)
+    return None if plan is None or verify(problem, plan) else plan
+
+
+def retell(document: PlanDocument, problem: Problem, window: PlanWindow) -> Plan | None:
+    """Return the older plan in the slots of the newer problem, whether or not it still holds.
+
+    A job the older plan does not know is unserved. ``None`` where the windows do not go together
+    (see ``relation``).
     """
     if relation(document.window, window) is not Relation.OVERLAPS:
         return None
     offset = (window.start - document.window.start) // window.slot
     placements = []
     unserved = []
+    known = document.plan.placements_by_job()
     for job in problem.jobs:
-        placement = _moved(document.plan.placement(job.name), job, offset, window.n_slots)
+        placement = _moved(known.get(job.name), job, offset, window.n_slots)
         if placement is not None:
             placements.append(placement)
         else:
@@ -76,7 +89,7 @@ def carry_over(document: PlanDocument, problem: Problem, window: PlanWindow) -> 
     }
     energy = dispatch(problem, placements, storage)
     plan = settled_plan(problem, Rung.LAST_PLAN, placements, unserved, energy)
-    return None if verify(problem, plan) else plan
+    return replace(plan, prices=_prices(document, problem, offset, window.slot))
 
 
 def _moved(placement: Placement | None, job: Job, offset: int, n_slots: int) -> Placement | None:
@@ -91,6 +104,33 @@ def _moved(placement: Placement | None, job: Job, offset: int, n_slots: int) -> 
     if not runs or any(run.point not in points for run in runs):
         return None
     return Placement(placement.job, placement.site, runs)
+
+
+def _prices(
+    document: PlanDocument, problem: Problem, offset: int, slot: timedelta
+) -> SlotPrices | None:
+    """Return the prices of the older plan; past its window those of its last day go on.
+
+    ``None`` where it has none, or not of every pool.
+    """
+    old, prices = document.problem, document.plan.prices
+    rows = {site.name: row for row, site in enumerate(old.sites)}
+    pools = {site.name: [pool.name for pool in site.pools] for site in old.sites}
+    if prices is None or any(
+        pools.get(site.name) != [pool.name for pool in site.pools] for site in problem.sites
+    ):
+        return None
+    n_old, n_slots = old.horizon.n_slots, problem.horizon.n_slots
+    day = min(timedelta(days=1) // slot, n_old)
+    slots = [
+        t if t < n_old else n_old - day + (t - n_old) % day for t in range(offset, offset + n_slots)
+    ]
+    kept = [rows[site.name] for site in problem.sites]
+    power, gpus = prices.it_eur_per_kwh, prices.gpu_eur_per_gpu_hour
+    return SlotPrices(
+        tuple(tuple(power[row][t] for t in slots) for row in kept),
+        tuple(tuple(tuple(pool[t] for t in slots) for pool in gpus[row]) for row in kept),
+    )
 
 
 def _storage(site: Site, old: SiteFlows, offset: int, slot_hours: float) -> StorageFlows:

@@ -117,11 +117,12 @@ def _jobs_to_plan(
     session: Session, jobs: Sequence[Job], in_force: PlanDocument | None, now: datetime
 ) -> tuple[JobToPlan, ...]:
     begun = _last_begins(session, [job.id for job in jobs])
-    return tuple(_job_to_plan(job, begun.get(job.id), in_force, now) for job in jobs)
+    announced = {} if in_force is None else _announced(in_force)
+    return tuple(_job_to_plan(job, begun.get(job.id), announced.get(job.name), now) for job in jobs)
 
 
 def _job_to_plan(
-    job: Job, begun_at: datetime | None, in_force: PlanDocument | None, now: datetime
+    job: Job, begun_at: datetime | None, announced: AnnouncedStart | None, now: datetime
 ) -> JobToPlan:
     spec = JobSpec.model_validate(job.spec)
     is_running = job.status is JobStatus.RUNNING
@@ -134,7 +135,7 @@ def _job_to_plan(
         had_started=job.starts > 0,
         running_since=begun_at if is_running else None,
         pauses_made=max(0, job.starts - 1),
-        announced=None if in_force is None else _announced(job.name, in_force),
+        announced=announced,
     )
 
 
@@ -153,13 +154,16 @@ def _last_begins(session: Session, jobs: Sequence[UUID]) -> dict[UUID, datetime]
     return {job: at for job, at in rows if job is not None and at is not None}
 
 
-def _announced(name: str, in_force: PlanDocument) -> AnnouncedStart | None:
-    placement = in_force.plan.placement(name)
-    if placement is None:
-        return None
-    start_at = in_force.window.instant(placement.start_slot)
-    point = placement.runs[0].point.removeprefix(f"{placement.site}/")
-    return AnnouncedStart(placement.site, start_at, point)
+def _announced(in_force: PlanDocument) -> dict[str, AnnouncedStart]:
+    """Return what the plan in force promises, by job."""
+    return {
+        placed.job: AnnouncedStart(
+            placed.site,
+            in_force.window.instant(placed.start_slot),
+            placed.runs[0].point.removeprefix(f"{placed.site}/"),
+        )
+        for placed in in_force.plan.placements
+    }
 
 
 def _events(session: Session, window: PlanWindow) -> tuple[GridEventNotice, ...]:

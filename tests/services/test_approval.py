@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
-from optimizer import Placement, Run
+from optimizer import Placement, Run, SlotPrices
 from scheduler.db.models import Job, JobStatus, PlanningRun, PlanStatus, RunStatus, StoredPlan
 from scheduler.db.session import SessionFactory, make_engine, make_session_factory, transaction
-from scheduler.services.carry_over import carry_over
+from scheduler.services.carry_over import carry_over, retell
 from scheduler.services.dispatch_records import governing_plan
 from scheduler.services.errors import Conflict
 from scheduler.services.plan_document import PlanDocument
@@ -210,6 +211,40 @@ def test_batteries_go_on_as_planned_while_their_charge_lasts(sessions: SessionFa
     _, plan = carried(scene, 2)
     assert plan is not None
     assert set(plan.flows[0].soc_kwh[0]) == {1.0}  # type: ignore[attr-defined]
+
+
+def test_a_plan_that_breaks_a_limit_can_be_told_but_not_followed(
+    sessions: SessionFactory,
+) -> None:
+    """The site lost its only GPU: what was planned is a start for a better plan, no more."""
+    scene = scene_with(sessions, "manual")
+    put_in_force(scene, at(6, 8))
+    inputs = newer(scene, 2)
+    assert inputs.in_force is not None
+    made = inputs.assemble()
+    site = made.problem.sites[0]
+    gone = replace(site.pools[0], gpus=(0.0,) * made.window.n_slots)
+    problem = replace(made.problem, sites=(replace(site, pools=(gone,)),))
+    assert carry_over(inputs.in_force, problem, made.window) is None
+    told = retell(inputs.in_force, problem, made.window)
+    assert told is not None
+    assert told.placements == (at(4, 6),)
+
+
+def test_prices_move_with_the_window_and_the_last_day_goes_on(sessions: SessionFactory) -> None:
+    """Two hours later, the last two of 24 slots are hours 0 and 1 of the older window."""
+    scene = scene_with(sessions, "manual")
+    put_in_force(scene, at(6, 8))
+    inputs = newer(scene, 2)
+    made = inputs.assemble()
+    assert inputs.in_force is not None
+    hours = tuple(float(hour) for hour in range(24))
+    plan = replace(inputs.in_force.plan, prices=SlotPrices((hours,), ((hours,),)))
+    told = retell(inputs.in_force.model_copy(update={"plan": plan}), made.problem, made.window)
+    assert told is not None
+    assert told.prices is not None
+    assert told.prices.it_eur_per_kwh == ((*hours[2:], 0.0, 1.0),)
+    assert told.prices.gpu_eur_per_gpu_hour == (((*hours[2:], 0.0, 1.0),),)
 
 
 def test_windows_that_do_not_go_together_are_not_compared(sessions: SessionFactory) -> None:
