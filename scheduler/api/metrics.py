@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import NowDep, SessionDep
 from scheduler.services import observations
-from scheduler.services.observations import LastPlan, Observations
+from scheduler.services.observations import LastPlan, Observations, RunningSolve
 
 router = APIRouter(tags=["health"])
 
@@ -104,6 +104,7 @@ class _Standing:
         )
         if seen.last_plan is not None:
             yield from _of_plan(seen.last_plan)
+        yield from _of_solves(seen.solves)
 
 
 def _by_status(
@@ -128,3 +129,18 @@ def _of_plan(plan: LastPlan) -> Iterable[GaugeMetricFamily]:
         values["gap_ratio"] = ("Relative gap of the last plan.", plan.gap)
     for name, (text, value) in values.items():
         yield GaugeMetricFamily(f"gridtide_last_plan_{name}", text, value=value)
+
+
+def _of_solves(solves: Sequence[RunningSolve]) -> Iterable[GaugeMetricFamily]:
+    values: dict[str, tuple[str, Callable[[RunningSolve], float | None]]] = {
+        "seconds": ("How long the solve of a worker has run.", lambda solve: solve.seconds),
+        "best_eur": ("Objective of the best plan it has.", lambda solve: solve.best_eur),
+        "bound_eur": ("What it has proven no plan to be below.", lambda solve: solve.bound_eur),
+        "gap_ratio": ("Relative gap between the two.", lambda solve: solve.gap),
+    }
+    for name, (text, value_of) in values.items():
+        family = GaugeMetricFamily(f"gridtide_solve_{name}", text, labels=("worker",))
+        for solve in solves:
+            if (value := value_of(solve)) is not None:
+                family.add_metric((solve.worker,), value)
+        yield family

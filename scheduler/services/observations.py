@@ -39,6 +39,17 @@ class LastPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningSolve:
+    """How far the solve of a worker is; what is not known yet is ``None``."""
+
+    worker: str
+    seconds: float
+    best_eur: float | None
+    bound_eur: float | None
+    gap: float | None  # relative
+
+
+@dataclass(frozen=True, slots=True)
 class Observations:
     """What stands in the database at one instant. Every status is there, with 0 if unused."""
 
@@ -48,6 +59,7 @@ class Observations:
     commands: Mapping[CommandOutcome, int]
     oldest_queued_s: float  # age of the planning run that waits longest [s]; 0: none waits
     last_plan: LastPlan | None
+    solves: tuple[RunningSolve, ...]
 
 
 def observe(session: Session, now: datetime) -> Observations:
@@ -59,6 +71,7 @@ def observe(session: Session, now: datetime) -> Observations:
         commands=_count(session, DispatchCommand.outcome, CommandOutcome),
         oldest_queued_s=_oldest_queued_s(session, now),
         last_plan=_last_plan(session),
+        solves=_solves(session),
     )
 
 
@@ -88,4 +101,18 @@ def _last_plan(session: Session) -> LastPlan | None:
         baseline_money_eur=plan.baseline_money_eur,
         baseline_carbon_kg=plan.baseline_carbon_kg,
         n_violations=plan.n_violations,
+    )
+
+
+def _solves(session: Session) -> tuple[RunningSolve, ...]:
+    """Return the solves that have told how far they are."""
+    running = select(PlanningRun.lease_owner, PlanningRun.progress).where(
+        PlanningRun.status == RunStatus.RUNNING
+    )
+    return tuple(
+        RunningSolve(
+            owner, progress["seconds"], progress["best"], progress["bound"], progress["gap"]
+        )
+        for owner, progress in session.execute(running)
+        if owner is not None and progress is not None
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text
 
+from optimizer import Progress
 from scheduler.db.models import CommandKind, CommandOutcome, DispatchCommand
 from scheduler.db.session import make_engine, make_session_factory, transaction
+from scheduler.services.planning_queue import Lease, claim_run, fail_run, renew_lease
 from tests.api.world import NOW, World
 
 Labels = frozenset[tuple[str, str]]
@@ -113,6 +116,30 @@ def test_last_plan_is_shown_against_its_baseline(world: World) -> None:
     assert seen["gridtide_last_plan_carbon_kg", labels()] == pytest.approx(1.202)
     assert seen["gridtide_last_plan_violations", labels()] == 0
     assert ("gridtide_last_plan_gap_ratio", labels()) not in seen
+
+
+def test_a_solve_that_runs_is_shown_with_how_far_it_is(world: World) -> None:
+    """Best, bound and gap by worker; a bound only once there is one, and nothing after the end."""
+    world.operator.post("/v1/planning-runs", json={})
+    with transaction(world.sessions) as session:
+        run = claim_run(session, "host/1", NOW, NOW, 60.0)
+        assert run is not None
+        lease = Lease(run.id, "host/1")
+    progress = Progress("insert", 3.0, 200.0)
+    with transaction(world.sessions) as session:
+        assert renew_lease(session, lease, NOW, 60.0, progress)
+    seen = numbers(world)
+    assert seen["gridtide_solve_seconds", labels(worker="host/1")] == 3.0
+    assert seen["gridtide_solve_best_eur", labels(worker="host/1")] == 200.0
+    assert ("gridtide_solve_bound_eur", labels(worker="host/1")) not in seen
+    with transaction(world.sessions) as session:
+        assert renew_lease(session, lease, NOW, 60.0, replace(progress, bound=198.0))
+    seen = numbers(world)
+    assert seen["gridtide_solve_bound_eur", labels(worker="host/1")] == 198.0
+    assert seen["gridtide_solve_gap_ratio", labels(worker="host/1")] == pytest.approx(0.01)
+    with transaction(world.sessions) as session:
+        fail_run(session, lease, NOW, "no")
+    assert ("gridtide_solve_seconds", labels(worker="host/1")) not in numbers(world)
 
 
 def test_requests_are_counted_by_route(world: World) -> None:
