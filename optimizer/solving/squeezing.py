@@ -8,6 +8,7 @@ again one by one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,25 +34,66 @@ def squeeze_in(
     seed: int,
 ) -> None:
     """Put in those of ``jobs`` that can be had for less than leaving them out, others moved too."""
-    rng = np.random.default_rng(seed)
+    rng, where = np.random.default_rng(seed), _Where.of(filling)
     for job in jobs.tolist():
         for _ in range(TRIES):
             if is_over():
                 return
             shape = prices.gpu_eur.shape
             missing_eur = np.abs(prices.gpu_eur) * (MISSING + NOISE * rng.exponential(size=shape))
-            if _squeezed(filling, job, left_out_eur, prices, missing_eur):
+            moved = _squeezed(filling, where, job, left_out_eur, prices, missing_eur)
+            if moved:
+                where.note(filling, moved)
                 break
 
 
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Pool, first slot and end of what stands [job of the problem]; -1 for what does not."""
+
+    pool: Integers
+    first: Integers
+    end: Integers
+
+    @classmethod
+    def of(cls, filling: Filling) -> _Where:
+        n_jobs = len(filling.pricing.problem.jobs)
+        where = cls(*(np.full(n_jobs, -1) for _ in range(3)))
+        where.note(filling, list(filling.placed))
+        return where
+
+    def note(self, filling: Filling, jobs: list[int]) -> None:
+        """Note where ``jobs`` stand now."""
+        o = filling.pricing.options
+        for job in jobs:
+            self.pool[job] = self.first[job] = self.end[job] = -1
+            if job in filling.placed:
+                column = filling.placed[job]
+                self.pool[job] = o.pool[column.option[0]]
+                self.first[job], self.end[job] = column.slots[0], column.slots[-1] + 1
+
+    def near(self, pool: int, begin: int, end: int) -> list[int]:
+        """Return jobs of ``pool`` that may run in [begin, end)."""
+        is_near = (self.pool == pool) & (self.first < end) & (self.end > begin)
+        return np.flatnonzero(is_near).tolist()
+
+
 def _squeezed(
-    filling: Filling, job: int, left_out_eur: Floats, prices: Prices, missing_eur: Floats
-) -> bool:
-    """Put in ``job`` if it is worth what it costs with all that makes way; else change nothing."""
+    filling: Filling,
+    where: _Where,
+    job: int,
+    left_out_eur: Floats,
+    prices: Prices,
+    missing_eur: Floats,
+) -> list[int]:
+    """Put in ``job`` if it is worth what it costs with all that makes way; else change nothing.
+
+    Returns it and all that were moved; nobody where nothing changed.
+    """
     wanted = filling.cheapest_despite(job, prices, prices, missing_eur)
-    in_the_way = _in_the_way(filling, wanted) if len(wanted) else None
+    in_the_way = _in_the_way(filling, where, wanted) if len(wanted) else None
     if in_the_way is None:
-        return False
+        return []
     before: dict[int, Columns] = {}
     extra_eur = 0.0
     for other in in_the_way:
@@ -68,16 +110,16 @@ def _squeezed(
         if extra_eur >= left_out_eur[job]:
             break
     if extra_eur < left_out_eur[job]:
-        return True
+        return [job, *before]
     for moved in (job, *before):
         if moved in filling.placed:
             filling.take_out(moved)
     for other, column in before.items():
         filling.put(other, column)
-    return False
+    return []
 
 
-def _in_the_way(filling: Filling, wanted: Columns) -> list[int] | None:
+def _in_the_way(filling: Filling, where: _Where, wanted: Columns) -> list[int] | None:
     """Return jobs without which ``wanted`` fits, few and small; ``None`` if not even without all.
 
     Jobs without a choice of when to run are left alone.
@@ -86,24 +128,25 @@ def _in_the_way(filling: Filling, wanted: Columns) -> list[int] | None:
     missing = np.zeros(filling.free_gpus.shape[1])
     missing[wanted.slots] = o.gpus[option] - filling.free_gpus[o.pool[option], wanted.slots]
     missing = np.maximum(missing, 0.0)
-    standing = Columns.joined(list(filling.placed.values()))
-    where = standing.option
-    can_move = (o.pool[where] == o.pool[option]) & (o.last_start[where] > o.first_start[where])
-    others = np.flatnonzero(can_move)
+    begin, end = int(wanted.slots[0]), int(wanted.slots[-1]) + 1
+    near = where.near(int(o.pool[option]), begin, end)
+    standing = Columns.joined([filling.placed[other] for other in near])
+    at = standing.option
+    others = np.flatnonzero(o.last_start[at] > o.first_start[at])
     n_slots = np.diff(standing.begins)
-    size = np.maximum(1e-3, o.gpus[where] * n_slots)
+    size = np.maximum(1e-3, o.gpus[at] * n_slots)
     chosen: list[int] = []
     while (missing > 1e-9).any():
         relief = np.zeros(len(standing))
-        lacking = np.minimum(missing[standing.slots], np.repeat(o.gpus[where], n_slots))
+        lacking = np.minimum(missing[standing.slots], np.repeat(o.gpus[at], n_slots))
         np.add.at(relief, np.repeat(np.arange(len(standing)), n_slots), lacking)
         worth = relief[others] / size[others]
         if not len(others) or worth.max() <= 0.0:
             return None
         best = int(others[np.argmax(worth)])
-        chosen.append(int(o.job[where[best]]))
+        chosen.append(near[best])
         slots = standing.slots[standing.begins[best] : standing.begins[best + 1]]
-        missing[slots] = np.maximum(0.0, missing[slots] - o.gpus[where[best]])
+        missing[slots] = np.maximum(0.0, missing[slots] - o.gpus[at[best]])
         others = others[others != best]
     return chosen
 
