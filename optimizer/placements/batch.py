@@ -54,14 +54,17 @@ class _SlotCosts:
 
 
 class Pricing:
-    """Prices every option of a problem; a job that has none fits nowhere."""
+    """Prices every option of a problem; a job that has none fits nowhere.
+
+    ``pool_gpus`` are those of every pool, site by site [pool, slot].
+    """
 
     def __init__(self, problem: Problem, options: Options) -> None:
         self.problem, self.options = problem, options
         pools = [pool for site in problem.sites for pool in site.pools]
         n_slots = problem.horizon.n_slots
-        self._pool_gpus = np.array([pool.gpus for pool in pools]).reshape(len(pools), n_slots)
-        least_gpus = self._pool_gpus.min(axis=1, initial=np.inf)
+        self.pool_gpus = np.array([pool.gpus for pool in pools]).reshape(len(pools), n_slots)
+        least_gpus = self.pool_gpus.min(axis=1, initial=np.inf)
         self._is_scarce = least_gpus[options.pool] < options.gpus - 1e-9
         self._slot_costs = _SlotCosts.of(options)
         self._by_job = np.argsort(options.job, kind="stable")
@@ -299,7 +302,7 @@ class Pricing:
         scarce = np.flatnonzero(self._is_scarce[chunk])
         if len(scarce):
             some = chunk[scarce]
-            gpus = self._pool_gpus[o.pool[some, None], self.slots_of(chunk)[0][scarce]]
+            gpus = self.pool_gpus[o.pool[some, None], self.slots_of(chunk)[0][scarce]]
             run[scarce] = np.where(gpus < o.gpus[some, None] - 1e-9, np.inf, run[scarce])
         return run
 

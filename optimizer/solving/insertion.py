@@ -2,9 +2,9 @@
 
 At the prices of the relaxation jobs hardly care where they run: what is left to decide is how they
 fill up the GPUs of the cheap slots to the last. So a slot costs a job what it costs the site, and
-no less than its price, by which others would use it; and those that leave fewest choices, large and
-long ones with little slack, come first. Once all stand, each is taken out and put back at what it
-costs the site alone.
+no less than its price, by which others would use it; and those that find a hole least easily, long
+and large ones with little slack, come first. Once all stand, each is taken out and put back at what
+it costs the site alone.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from optimizer.placements.prices import Prices
 from optimizer.problem import Problem
 from optimizer.tariffs import SiteTariff, tariff_of
 
+SLOTS_SHARE, POOL_SHARE = 0.2, 0.1
+"""Of all slots, beside those of a piece, and of the pool, beside GPUs: see ``insertion_order``."""
 LOOK_EVERY = 100
 """Jobs put in between two looks at the time."""
 
@@ -209,17 +211,28 @@ class Filling:
 
 
 def insertion_order(pricing: Pricing) -> Integers:
-    """Return jobs, those first that leave fewest choices: GPUs times slots, by slots of slack."""
+    r"""Return jobs, those first for which the last holes are least likely to do.
+
+    Few holes are long enough for a long piece, or wide enough for many GPUs, and a job with little
+    slack looks at few. Measured on crowds of 500 to 100,000 jobs, this order packs best:
+
+    .. math::
+        \frac{(\text{piece} + \text{slots} / 5) (\text{GPUs} + \text{pool} / 10)}{1 + \text{slack}}
+
+    with the least slots of a piece, slots in all, and slots of slack.
+    """
     o = pricing.options
-    n_slots = np.zeros(len(o))
+    n_slots, piece = np.zeros(len(o)), np.zeros(len(o))
     for rhythm, _, members in o.families:
         n_slots[members] = rhythm.n_slots
-    size = np.zeros(len(pricing.problem.jobs))
-    slack = np.zeros(len(pricing.problem.jobs))
-    np.maximum.at(size, o.job, np.maximum(o.gpus, 1e-3) * n_slots)
+        piece[members] = rhythm.piece_slots if rhythm.pause_slots else rhythm.n_slots
     last = np.minimum(o.last_start, o.hi_slot - n_slots)
+    width = o.gpus + POOL_SHARE * pricing.pool_gpus.max(axis=1, initial=0.0)[o.pool]
+    slack, length, most = (np.zeros(len(pricing.problem.jobs)) for _ in range(3))
     np.maximum.at(slack, o.job, last - o.first_start)
-    rank = -size[pricing.jobs] / (1.0 + slack[pricing.jobs])
+    np.maximum.at(length, o.job, piece + SLOTS_SHARE * n_slots)
+    np.maximum.at(most, o.job, width)
+    rank = -(length * most / (1.0 + slack))[pricing.jobs]
     order: Integers = pricing.jobs[np.argsort(rank, kind="stable")]
     return order
 
