@@ -6,8 +6,10 @@ from optimizer.errors import InvalidProblem, OptimizerError, PlanRefused, Solver
 from optimizer.explain import Alternative, Explainer, Explanation, explain
 from optimizer.horizon import Horizon
 from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin, slots_to_do
+from optimizer.marginal import with_marginal_energy
 from optimizer.pieces import Piece, links_of, pieces_of, restarts_of, transfer_to
 from optimizer.plan import (
+    MarginalEnergy,
     ObjectiveTerms,
     Placement,
     Plan,
@@ -20,6 +22,7 @@ from optimizer.plan import (
 )
 from optimizer.problem import CapacityLimit, Ceilings, Link, Penalties, Problem, Weights
 from optimizer.progress import Clock, OnProgress, Progress, SolveLimits
+from optimizer.quotes import Quote, Quoter
 from optimizer.settlement import (
     Settlement,
     add_it_load,
@@ -59,6 +62,7 @@ __all__ = [
     "InvalidProblem",
     "Job",
     "Link",
+    "MarginalEnergy",
     "ObjectiveTerms",
     "OnProgress",
     "OperatingPoint",
@@ -74,6 +78,8 @@ __all__ = [
     "Pool",
     "Problem",
     "Progress",
+    "Quote",
+    "Quoter",
     "Renewable",
     "Run",
     "Rung",
@@ -109,4 +115,5 @@ __all__ = [
     "transfer_to",
     "verify",
     "weighted_objective",
+    "with_marginal_energy",
 ]

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizer.jobs import Job
-from optimizer.pieces import pieces_of, restarts_of, transfer_to
-from optimizer.placements.priced import EnergyAtPrices, Offer, Window, cheapest_at
+from optimizer.placements.priced import EnergyAtPrices, Offer, Window, cheapest_each
 from optimizer.plan import Placement, Plan
 from optimizer.problem import Problem
 from optimizer.room import (
@@ -23,7 +22,7 @@ from optimizer.room import (
     gpu_prices_of,
     in_one_piece,
 )
-from optimizer.settlement import is_churned, lateness_eur, left_out_eur
+from optimizer.settlement import is_churned, left_out_eur, own_costs
 from optimizer.tariffs import import_eur_per_kwh
 
 Floats = NDArray[np.float64]
@@ -70,16 +69,9 @@ class Stand:
         row = self.room.row(placement.site)
         added_kw = added_it_kw(problem, job, placement, self.room.links)
         cost = float(added_kw @ self.it_eur_per_kwh[row]) * hours
-        for run in placement.runs:
-            point = job.point(run.point)
-            price = self.gpu_eur_per_gpu_hour[point.site, point.pool]
-            cost += point.gpus * hours * float(price[run.start_slot : run.end_slot].sum())
-        if job.pausing is not None:
-            n_restarts = len(restarts_of(job, pieces_of(job, placement)))
-            cost += weights.restarts * job.pausing.restart_eur * n_restarts
-        transfer = transfer_to(job, placement.site, self.room.links, hours)
-        cost += weights.data_transfer * (transfer.eur if transfer is not None else 0.0)
-        cost += weights.lateness * lateness_eur(job, placement.end_slot)
+        cost += gpu_hours_eur(job, placement, self.gpu_eur_per_gpu_hour, hours)
+        own = own_costs(job, placement, self.room.links, hours)
+        cost += own.weighted_eur(weights)
         return cost + weights.churn_eur_per_job * is_churned(job, placement)
 
     def carbon_of(self, placement: Placement) -> float:
@@ -155,6 +147,18 @@ def _prices(problem: Problem, plan: Plan) -> tuple[Floats, dict[PoolKey, Floats]
     return np.array(plan.prices.it_eur_per_kwh), gpu_prices
 
 
+def gpu_hours_eur(
+    job: Job, placement: Placement, eur_per_gpu_hour: Mapping[PoolKey, Floats], slot_hours: float
+) -> float:
+    """Price of the GPUs that ``placement`` holds [EUR], given that of a GPU-hour [slot]."""
+    cost = 0.0
+    for run in placement.runs:
+        point = job.point(run.point)
+        price = eur_per_gpu_hour[point.site, point.pool]
+        cost += point.gpus * slot_hours * float(price[run.start_slot : run.end_slot].sum())
+    return cost
+
+
 def _energy(stand: Stand) -> EnergyAtPrices:
     return EnergyAtPrices(stand.it_eur_per_kwh, stand.room.problem.horizon.slot_hours)
 
@@ -182,12 +186,14 @@ def earliest(stand: Stand, window: Window, *, is_alone: bool) -> Placement | Non
     offer = room.offer(by_time if is_alone else WhereCarried(room, by_time))
     if is_alone:
         offer = replace(offer, free_gpus=open_offer(stand).free_gpus)
-    found = []
-    for point in stand.job.points:
-        soonest = cheapest_at(room.problem, plain, point, offer, window)
-        if soonest is not None:
-            found.append(soonest.placement)
-    return min(found, key=lambda p: (p.start_slot, stand.cost_of(p)), default=None)
+    (found,) = cheapest_each(room.problem, plain, stand.job.points, offer, window)
+    placements = [soonest.placement for soonest in found if soonest is not None]
+    first = min((placement.start_slot for placement in placements), default=0)
+    return min(
+        (placement for placement in placements if placement.start_slot == first),
+        key=stand.cost_of,
+        default=None,
+    )
 
 
 def blocked_by(stand: Stand, placement: Placement) -> tuple[str, ...]:

@@ -7,13 +7,13 @@ the site and slot. The rest of the plan is taken as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from optimizer.alternatives import FilledPlan, Stand, blocked_by, earliest, free_offer, open_offer
 from optimizer.jobs import Job, OperatingPoint
 from optimizer.pieces import transfer_to, usable_points
-from optimizer.placements.priced import Offer, Window, cheapest_at
+from optimizer.placements.priced import Offer, Priced, Window, cheapest_each
 from optimizer.plan import Placement, Plan
 from optimizer.problem import Problem
 
@@ -28,7 +28,8 @@ class Alternative:
     Attributes
     ----------
     what
-        Which question it answers, e.g. ``"at site FR"``, ``"as early as possible"``.
+        Which question it answers, e.g. ``"at site FR"``, ``"at another time"``: its operating
+        point with another start; ``"as early as possible"``.
     start_slot, end_slot, extra_eur, extra_kg
         ``None`` where the job cannot run like this at all.
     extra_eur, extra_kg
@@ -104,81 +105,133 @@ class Explainer:
         """Explain one job; see ``explain``."""
         job = self.jobs[job_name]
         with self.filled.without(job, name_slot) as stand:
-            alternatives = tuple(_distinct(stand, _alternatives(stand)))
+            asked = _Asked(stand, stand.cost_eur, stand.carbon_kg)
+            alternatives = tuple(_distinct(stand, _alternatives(asked)))
             return Explanation(
                 job=job.name,
                 placement=stand.placement,
-                cost_eur=stand.cost_eur,
-                carbon_kg=stand.carbon_kg,
+                cost_eur=asked.cost_eur,
+                carbon_kg=asked.carbon_kg,
                 at_slot_prices=self.plan.prices is not None,
                 alternatives=alternatives,
-                reason=_reason(stand, self.plan, alternatives),
+                reason=_reason(asked, self.plan, alternatives),
             )
 
 
-def _alternatives(stand: Stand) -> Iterator[Alternative]:
-    job = stand.job
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A job that is explained, and what its place in the plan costs and emits."""
+
+    stand: Stand
+    cost_eur: float
+    carbon_kg: float
+
+    def against(
+        self, what: str, placement: Placement, cost_eur: float, *, is_free: bool = False
+    ) -> Alternative:
+        """Compare ``placement``, which costs ``cost_eur``, with the plan's choice."""
+        stand = self.stand
+        return Alternative(
+            what,
+            placement.site,
+            placement.runs[0].point,
+            placement.start_slot,
+            placement.end_slot,
+            cost_eur - self.cost_eur,
+            stand.carbon_of(placement) - self.carbon_kg,
+            () if is_free else blocked_by(stand, placement),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """The cheapest placement at each point, by its name: in the room there is, and anywhere."""
+
+    free: Mapping[str, Priced]
+    anywhere: Mapping[str, Priced]
+
+    @classmethod
+    def of(
+        cls, stand: Stand, points: Sequence[OperatingPoint], *, barred_start: int | None = None
+    ) -> _Ways:
+        problem = stand.room.problem
+
+        def cheapest(offer: Offer, window: Window | None) -> dict[str, Priced]:
+            if window is None:
+                return {}
+            (found,) = cheapest_each(
+                problem, stand.job, points, offer, window, barred_start=barred_start
+            )
+            pairs = zip(points, found, strict=True)
+            return {point.name: priced for point, priced in pairs if priced is not None}
+
+        always = Window(0, stand.job.deadline_slot)
+        return cls(
+            cheapest(free_offer(stand), stand.windows()), cheapest(open_offer(stand), always)
+        )
+
+
+def _alternatives(asked: _Asked) -> Iterator[Alternative]:
+    stand, job = asked.stand, asked.stand.job
     if job.pin is not None:
         return
     links, hours = stand.room.links, stand.room.problem.horizon.slot_hours
+    usable = usable_points(job, links, hours)
+    ways = _Ways.of(stand, usable)
     for site in job.sites:
         points = tuple(point for point in job.points if point.site == site)
         if transfer_to(job, site, links, hours) is None:
             yield _impossible(f"at site {site}", points[0], "no link brings its data there")
         else:
-            yield from _best(stand, f"at site {site}", points)
+            yield from _best(asked, f"at site {site}", points, ways)
     used = {run.point for run in stand.placement.runs} if stand.placement else set()
-    for point in usable_points(job, links, hours):
+    for point in usable:
         if point.name not in used:
-            yield from _best(stand, f"at operating point {point.name}", (point,))
-    soonest = earliest(stand, Window(0, job.deadline_slot), is_alone=True)
-    is_later = stand.placement is None or (
-        soonest is not None and soonest.start_slot < stand.placement.start_slot
-    )
-    if soonest is not None and is_later:
-        yield _against(stand, "as early as possible", soonest)
-        windows = stand.windows()
-        free = earliest(stand, windows, is_alone=False) if windows else None
-        if free is not None and blocked_by(stand, soonest):
-            yield _against(stand, "as early as there is room", free)
+            yield from _best(asked, f"at operating point {point.name}", (point,), ways)
+    if stand.placement is not None and len(used) == 1:
+        start = stand.placement.start_slot
+        here = (job.point(stand.placement.runs[0].point),)
+        others = _Ways.of(stand, here, barred_start=start)
+        if others.anywhere:
+            yield from _best(asked, "at another time", here, others)
+    yield from _sooner(asked)
 
 
-def _best(stand: Stand, what: str, points: tuple[OperatingPoint, ...]) -> Iterator[Alternative]:
+def _sooner(asked: _Asked) -> Iterator[Alternative]:
+    stand = asked.stand
+    soonest = earliest(stand, Window(0, stand.job.deadline_slot), is_alone=True)
+    if soonest is None:
+        return
+    if stand.placement is None or soonest.start_slot < stand.placement.start_slot:
+        wish = asked.against("as early as possible", soonest, stand.cost_of(soonest))
+        yield wish
+        window = stand.windows()
+        free = earliest(stand, window, is_alone=False) if window and wish.blocked_by else None
+        if free is not None:
+            cost_eur = stand.cost_of(free)
+            yield asked.against("as early as there is room", free, cost_eur, is_free=True)
+
+
+def _best(
+    asked: _Asked, what: str, points: Sequence[OperatingPoint], ways: _Ways
+) -> Iterator[Alternative]:
     """Yield the cheapest that could be had, and a blocked one that would beat the plan's choice."""
-    window = stand.windows()
-    free = _cheapest(stand, points, free_offer(stand), window) if window else None
-    anywhere = _cheapest(stand, points, open_offer(stand), Window(0, stand.job.deadline_slot))
+    free, anywhere = _cheapest(points, ways.free), _cheapest(points, ways.anywhere)
     if anywhere is None:
         yield _impossible(what, points[0], "its window is too short there")
         return
     if free is not None:
-        yield _against(stand, what, free)
-    wish = _against(stand, what, anywhere)
-    would_beat = wish.extra_eur is not None and wish.extra_eur < -_SAME_EUR
-    if free is None or (would_beat and wish.blocked_by):
+        yield asked.against(what, free.placement, free.cost_eur, is_free=True)
+        if anywhere.cost_eur >= asked.cost_eur - _SAME_EUR:
+            return
+    wish = asked.against(what, anywhere.placement, anywhere.cost_eur)
+    if free is None or wish.blocked_by:
         yield wish
 
 
-def _cheapest(
-    stand: Stand, points: tuple[OperatingPoint, ...], offer: Offer, window: Window
-) -> Placement | None:
-    found = (cheapest_at(stand.room.problem, stand.job, point, offer, window) for point in points)
-    best = min((p for p in found if p is not None), key=lambda p: p.cost_eur, default=None)
-    return best.placement if best is not None else None
-
-
-def _against(stand: Stand, what: str, placement: Placement) -> Alternative:
-    """Compare ``placement`` with the plan's choice."""
-    return Alternative(
-        what,
-        placement.site,
-        placement.runs[0].point,
-        placement.start_slot,
-        placement.end_slot,
-        stand.cost_of(placement) - stand.cost_eur,
-        stand.carbon_of(placement) - stand.carbon_kg,
-        blocked_by(stand, placement),
-    )
+def _cheapest(points: Sequence[OperatingPoint], priced: Mapping[str, Priced]) -> Priced | None:
+    found = (priced[point.name] for point in points if point.name in priced)
+    return min(found, key=lambda one: one.cost_eur, default=None)
 
 
 def _impossible(what: str, point: OperatingPoint, why: str) -> Alternative:
@@ -198,10 +251,10 @@ def _distinct(stand: Stand, alternatives: Iterator[Alternative]) -> Iterator[Alt
             yield other
 
 
-def _reason(stand: Stand, plan: Plan, alternatives: tuple[Alternative, ...]) -> str:
+def _reason(asked: _Asked, plan: Plan, alternatives: tuple[Alternative, ...]) -> str:
     """Say in a few sentences what decides where the job stands."""
-    name_slot = stand.name_slot
-    sentences = [_where(stand, plan)]
+    stand, name_slot = asked.stand, asked.stand.name_slot
+    sentences = [_where(asked, plan)]
     if stand.job.pin is not None:
         sentences.append("It is committed to this place already, so there is nothing to choose.")
     possible = [a for a in alternatives if not a.blocked_by and a.extra_eur is not None]
@@ -212,7 +265,7 @@ def _reason(stand: Stand, plan: Plan, alternatives: tuple[Alternative, ...]) -> 
     others = [a for a in possible if a is not soonest]
     if others:
         best = min(others, key=lambda a: a.extra_eur or 0.0)
-        sentences.append(_compare("The best other place that is free", best, name_slot))
+        sentences.append(_compare("The best other choice that is free", best, name_slot))
     if wished:
         best = min(wished, key=lambda a: a.extra_eur or 0.0)
         if best is not soonest:
@@ -222,18 +275,19 @@ def _reason(stand: Stand, plan: Plan, alternatives: tuple[Alternative, ...]) -> 
     return " ".join(sentences)
 
 
-def _where(stand: Stand, plan: Plan) -> str:
+def _where(asked: _Asked, plan: Plan) -> str:
+    stand = asked.stand
     prices = "the plan's slot prices" if plan.prices is not None else "import prices"
     if stand.placement is None:
         why = next((u.reason for u in plan.unserved if u.job == stand.job.name), "not planned")
         verb = "deferred" if stand.job.can_wait else "not served"
-        return f"{stand.job.name} is {verb}: {why}. This costs {stand.cost_eur:.2f} EUR."
+        return f"{stand.job.name} is {verb}: {why}. This costs {asked.cost_eur:.2f} EUR."
     place = stand.placement
     intensity = stand.room.problem.carbon_intensity_name
     return (
         f"{stand.job.name} runs at {place.site} from {stand.name_slot(place.start_slot)} until"
-        f" {stand.name_slot(place.end_slot)}, which costs {stand.cost_eur:.2f} EUR at {prices} and"
-        f" emits {stand.carbon_kg:.1f} kg CO2 ({intensity} intensity)."
+        f" {stand.name_slot(place.end_slot)}, which costs {asked.cost_eur:.2f} EUR at {prices} and"
+        f" emits {asked.carbon_kg:.1f} kg CO2 ({intensity} intensity)."
     )
 
 

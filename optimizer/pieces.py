@@ -129,7 +129,7 @@ def lost_per_restart(
     ``restart_slots`` slots at the fastest point of the configuration the job may use, whichever it
     restarts at.
     """
-    if job.pausing is None:
+    if job.pausing is None or job.pausing.restart_slots == 0:
         return 0.0
     rates = [
         rate(point, slot_hours)

@@ -171,6 +171,25 @@ class SlotPrices:
 
 
 @dataclass(frozen=True, slots=True)
+class MarginalEnergy:
+    """What one more kWh of facility load costs and emits, jobs staying where they are.
+
+    See ``optimizer.marginal`` for what exactly that means.
+
+    Attributes
+    ----------
+    eur_per_kwh
+        Rise of the objective [site][slot]: weighted, carbon at its price.
+    carbon_g_per_kwh
+        Rise of the settled carbon [site][slot]; negative where more load makes a battery move
+        import to a cleaner slot.
+    """
+
+    eur_per_kwh: tuple[Series, ...]
+    carbon_g_per_kwh: tuple[Series, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The answer to a ``Problem``.
 
@@ -186,6 +205,8 @@ class Plan:
         Proven lower bound of the objective [EUR]; ``None`` where nothing was proven.
     prices
         ``None`` where no LP was solved.
+    marginal
+        ``None`` where nobody asked for it.
     notes
         Why a better rung was not reached, one sentence each.
     """
@@ -199,6 +220,7 @@ class Plan:
     objective: float
     bound: float | None
     prices: SlotPrices | None = None
+    marginal: MarginalEnergy | None = None
     notes: tuple[str, ...] = ()
 
     @property

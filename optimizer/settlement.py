@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,7 +199,8 @@ def _site_terms(problem: Problem, site: Site, flow: SiteFlows) -> dict[str, floa
 
 def _job_terms(problem: Problem, served: dict[str, Placement]) -> dict[str, float]:
     links = links_of(problem)
-    restarts = transfers = lateness = unserved = deferred = 0.0
+    sums = OwnCosts(0.0, 0.0, 0.0)
+    unserved = deferred = 0.0
     for job in problem.jobs:
         placement = served.get(job.name)
         if placement is None:
@@ -206,19 +208,36 @@ def _job_terms(problem: Problem, served: dict[str, Placement]) -> dict[str, floa
             deferred += lost if term == "deferred_eur" else 0.0
             unserved += lost if term == "unserved_eur" else 0.0
             continue
-        if job.pausing is not None:
-            n_restarts = len(restarts_of(job, pieces_of(job, placement)))
-            restarts += job.pausing.restart_eur * n_restarts
-        transfer = transfer_to(job, placement.site, links, problem.horizon.slot_hours)
-        transfers += transfer.eur if transfer is not None else 0.0
-        lateness += lateness_eur(job, placement.end_slot)
-    return {
-        "restarts_eur": restarts,
-        "data_transfer_eur": transfers,
-        "lateness_eur": lateness,
-        "unserved_eur": unserved,
-        "deferred_eur": deferred,
-    }
+        own = own_costs(job, placement, links, problem.horizon.slot_hours)
+        sums = OwnCosts(*(total + cost for total, cost in zip(sums, own, strict=True)))
+    return sums._asdict() | {"unserved_eur": unserved, "deferred_eur": deferred}
+
+
+class OwnCosts(NamedTuple):
+    """What a placement costs apart from energy, before weights [EUR]."""
+
+    restarts_eur: float
+    data_transfer_eur: float
+    lateness_eur: float
+
+    def weighted_eur(self, weights: Weights) -> float:
+        """Return what it adds to the objective [EUR]."""
+        return (
+            weights.restarts * self.restarts_eur
+            + weights.data_transfer * self.data_transfer_eur
+            + weights.lateness * self.lateness_eur
+        )
+
+
+def own_costs(job: Job, placement: Placement, links: Links, slot_hours: float) -> OwnCosts:
+    """Restarts, data transfer and lateness of one placement."""
+    restarts = 0.0
+    if job.pausing is not None:
+        n_restarts = len(restarts_of(job, pieces_of(job, placement)))
+        restarts = job.pausing.restart_eur * n_restarts
+    transfer = transfer_to(job, placement.site, links, slot_hours)
+    moved = transfer.eur if transfer is not None else 0.0
+    return OwnCosts(restarts, moved, lateness_eur(job, placement.end_slot))
 
 
 def left_out_term(job: Job) -> tuple[str, float]:

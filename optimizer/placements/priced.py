@@ -10,7 +10,8 @@ within a run is left to the model.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from optimizer.placements.slot_costs import (
     EnergyAtPrices,
     EnergyCost,
     Offer,
+    Rhythm,
+    WayCosts,
     Window,
     way_to_run,
 )
@@ -35,7 +38,11 @@ __all__ = [
     "Window",
     "cheapest",
     "cheapest_at",
+    "cheapest_each",
 ]
+
+MOST_CELLS = 1_000_000
+"""Cells of the tables that are worked on at once: bounds memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ def cheapest(
     Ties go to the point listed first, then to the earliest start.
     """
     points = usable_points(job, offer.links, problem.horizon.slot_hours)
-    found = [cheapest_at(problem, job, point, offer, window) for point in points]
+    (found,) = cheapest_each(problem, job, points, offer, window)
     return min((priced for priced in found if priced), key=lambda p: p.cost_eur, default=None)
 
 
@@ -62,17 +69,118 @@ def cheapest_at(
     problem: Problem, job: Job, point: OperatingPoint, offer: Offer, window: Window | None = None
 ) -> Priced | None:
     """Return the cheapest placement of ``job`` at its usable ``point``, if there is one."""
-    if job.pin is not None and job.pin.point != point.name:
-        return None
-    way = way_to_run(problem, job, point, offer, window)
-    if way is None:
-        return None
-    total, table = costs_by_start(way)
-    best = int(np.argmin(total[0]))
-    if not math.isfinite(total[0, best]):
-        return None
-    one_piece = [(best, best + way.rhythm.n_slots)]
-    pieces = one_piece if table is None else cheapest_pieces(way, table, 0, best)
-    lo = int(way.lo_slot[0])
-    runs = tuple(Run(point.name, lo + start, lo + end) for start, end in pieces)
-    return Priced(Placement(job.name, point.site, runs), float(total[0, best]))
+    ((found,),) = cheapest_each(problem, job, (point,), offer, window)
+    return found
+
+
+def cheapest_each(
+    problem: Problem,
+    job: Job,
+    points: Sequence[OperatingPoint],
+    offer: Offer,
+    window: Window | None = None,
+    *,
+    deadlines: Sequence[int] | None = None,
+    barred_start: int | None = None,
+) -> list[list[Priced | None]]:
+    """Return the cheapest placement of ``job`` at each of its usable ``points``, all at once.
+
+    Parameters
+    ----------
+    deadlines
+        Slots by whose start it must be done, none later than its own deadline; there is a list of
+        answers for each. ``None``: its own alone.
+    barred_start
+        A slot it may not first start in.
+    """
+    by_when = [problem.horizon.n_slots] if deadlines is None else list(deadlines)
+    ends = sorted(set(by_when), reverse=True)
+    alike: dict[Rhythm, list[_Asked]] = {}
+    for column, point in enumerate(points):
+        if job.pin is not None and job.pin.point != point.name:
+            continue
+        way = way_to_run(problem, job, point, offer, window)
+        if way is not None:
+            way = way if barred_start is None else _without_start(way, barred_start)
+            alike.setdefault(way.rhythm, []).append(_Asked(column, point, way))
+    answers: dict[int, list[Priced | None]] = {}
+    for later, end in zip([None, *ends], ends, strict=False):
+        answers[end] = [None] * len(points)
+        for rhythm, asked in alike.items():
+            left = asked
+            if later is not None:
+                left = list(_left(asked, answers[later], answers[end], end))
+            for column, priced in _cheapest_of(job, rhythm, left, end):
+                answers[end][column] = priced
+    return [answers[end] for end in by_when]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One point, and where the answer goes."""
+
+    column: int
+    point: OperatingPoint
+    way: WayCosts
+
+
+def _left(
+    asked: Sequence[_Asked],
+    by_later: Sequence[Priced | None],
+    by_end: list[Priced | None],
+    end: int,
+) -> Iterator[_Asked]:
+    """Yield what a later deadline does not answer already.
+
+    The cheapest by a later time that is done in time is the cheapest; where nothing fits by a later
+    time, nothing does.
+    """
+    for one in asked:
+        known = by_later[one.column]
+        if known is not None and known.placement.end_slot <= end:
+            by_end[one.column] = known
+        elif known is not None:
+            yield one
+
+
+def _without_start(way: WayCosts, slot: int) -> WayCosts:
+    start = way.start_eur.copy()
+    start[0, way.lo_slot[0] + np.arange(start.shape[1]) == slot] = np.inf
+    return replace(way, start_eur=start)
+
+
+def _cheapest_of(
+    job: Job, rhythm: Rhythm, asked: Sequence[_Asked], end: int
+) -> Iterator[tuple[int, Priced]]:
+    """Answer questions that share a window and ``rhythm``, done by ``end``.
+
+    Yields the column and answer of those that fit.
+    """
+    if not asked:
+        return
+    lo = int(asked[0].way.lo_slot[0])
+    width = min(end - lo, asked[0].way.run_eur.shape[1])
+    if width < rhythm.n_slots:
+        return
+    n_each = max(1, MOST_CELLS // (width * rhythm.n_slots * (1 + len(rhythm.pause_slots))))
+    for begin in range(0, len(asked), n_each):
+        some = asked[begin : begin + n_each]
+        ways = WayCosts(
+            np.concatenate([one.way.lo_slot for one in some]),
+            np.concatenate([one.way.run_eur[:, :width] for one in some]),
+            np.concatenate([one.way.start_eur[:, :width] for one in some]),
+            np.concatenate([one.way.restart_eur[:, :width] for one in some]),
+            np.concatenate([one.way.end_eur[:, : width + 1] for one in some]),
+            rhythm,
+        )
+        total, table = costs_by_start(ways)
+        for row, best in enumerate(total.argmin(axis=1).tolist()):
+            if not math.isfinite(total[row, best]):
+                continue
+            pieces = [(best, best + rhythm.n_slots)]
+            if table is not None:
+                pieces = cheapest_pieces(ways, table, row, best)
+            point = some[row].point
+            runs = tuple(Run(point.name, lo + first, lo + last) for first, last in pieces)
+            placement = Placement(job.name, point.site, runs)
+            yield some[row].column, Priced(placement, float(total[row, best]))

@@ -7,8 +7,10 @@ churn) become arrays that a search for the cheapest placement runs over.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import eq
 from typing import Protocol
 
@@ -19,8 +21,8 @@ from optimizer.jobs import Job, OperatingPoint
 from optimizer.pieces import (
     Links,
     begins_with_restart,
+    lost_per_restart,
     min_run_slots,
-    slots_needed,
     transfer_to,
 )
 from optimizer.problem import Problem
@@ -179,13 +181,25 @@ def _slots_by_pauses(
     That one is there so that what repeats among those before it leads to no other.
     """
     allowed = 0 if job.pausing is None else job.pausing.max_pauses
+    hours = problem.horizon.slot_hours
+    lost = lost_per_restart(job, point.configuration, links, hours)
+    work = job.work + begins_with_restart(job) * lost
+    return list(_counts(work, lost, point.work_per_hour * hours, n_window, allowed))
+
+
+@lru_cache(maxsize=4096)
+def _counts(
+    work: float, lost: float, work_per_slot: float, n_window: int, allowed: int | None
+) -> tuple[int, ...]:
+    """Slots with 0, 1, 2 ... pauses; many points of a job ask the same."""
     counts: list[int] = []
     while allowed is None or len(counts) <= allowed:
         n_pauses = len(counts)
-        counts.append(slots_needed(job, point, n_pauses, links, problem.horizon.slot_hours))
+        n_slots = math.ceil((work + n_pauses * lost) / work_per_slot - 1e-9)
+        counts.append(max(1, n_slots))
         if counts[-1] + n_pauses > n_window:
             break
-    return counts
+    return tuple(counts)
 
 
 def _pauses(job: Job, n_slots: list[int], first: int, piece: int) -> tuple[tuple[int, ...], bool]:

@@ -20,6 +20,7 @@ from scheduler.api import (
     plan_parts,
     planning_runs,
     plans,
+    quotes,
     schedule,
     signals,
 )
@@ -39,6 +40,7 @@ _ROUTERS = (
     jobs.router,
     job_logs.router,
     explanations.router,
+    quotes.router,
     signals.router,
     grid_events.router,
     fleet.router,

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from scheduler.db.session import POOL_SIZE, SessionFactory, transaction
 from scheduler.services.outside import OutsideOf
 from scheduler.services.paging import PageRequest
+from scheduler.services.ready_plans import ReadyPlans
 from scheduler.timekeeping import Now
 
 
@@ -51,6 +52,8 @@ class ApiContext:
         Larger request bodies are refused.
     has_secure_cookie
         The pages are reached through https only, though the app itself may not see that.
+    ready_plans
+        The plan in force, made ready for explanations and quotes.
     """
 
     sessions: SessionFactory
@@ -60,6 +63,7 @@ class ApiContext:
     max_body_bytes: int = 16 * 1024 * 1024
     has_secure_cookie: bool = False
     session_slots: SessionSlots = field(default_factory=SessionSlots)
+    ready_plans: ReadyPlans = field(default_factory=ReadyPlans)
 
 
 def context_of(request: Request) -> ApiContext:

@@ -50,6 +50,7 @@ def worked_examples(now: datetime) -> tuple[Example, ...]:
         Example("post", "/v1/keys", "A key for somebody who submits jobs", _KEY),
         Example("post", "/v1/plans/{plan_id}/approve", "With a word of why", _APPROVAL),
         Example("post", "/v1/plans/{plan_id}/reject", "With a word of why", _REJECTION),
+        Example("post", "/v1/quotes", "The same job, by noon or by the evening", _quote(midnight)),
     )
 
 
@@ -125,6 +126,11 @@ def _job(midnight: datetime) -> dict[str, Any]:
         "command": ["python", "train.py", "--resume"],
         "environment": {"SEED": "7"},
     }
+
+
+def _quote(midnight: datetime) -> dict[str, Any]:
+    deadlines = [_text(midnight + timedelta(hours=hours)) for hours in (12, 20)]
+    return {"job": _job(midnight) | {"name": "what-if"}, "deadlines": deadlines}
 
 
 def _run(midnight: datetime) -> dict[str, Any]:

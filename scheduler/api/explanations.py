@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from scheduler.api.auth import SubmitterDep
-from scheduler.api.context import SessionDep
+from scheduler.api.context import ContextDep, SessionDep
 from scheduler.api.schedule import ScheduledRunView
 from scheduler.api.views import View
 from scheduler.services import explanations
@@ -20,7 +20,9 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 class AlternativeView(View):
     """Another way the job could have run, at the prices of the plan."""
 
-    what: str = Field(description="For example: at site FR, as early as possible.")
+    what: str = Field(
+        description="At site FR, at another time, at operating point ..., as early as possible."
+    )
     site: str
     point: str
     start_at: datetime | None = Field(description="None: it cannot run like this at all.")
@@ -46,6 +48,14 @@ class ExplanationView(View):
 
 
 @router.get("/{job}/explanation")
-def explain_job(job: str, session: SessionDep, _caller: SubmitterDep) -> ExplanationView:
-    """Say why the job runs where and when it does, and what the alternatives would have cost."""
-    return ExplanationView.model_validate(explanations.explain_job(session, job))
+def explain_job(
+    job: str, session: SessionDep, context: ContextDep, _caller: SubmitterDep
+) -> ExplanationView:
+    """Say why the job runs where and when it does, and what the alternatives would have cost.
+
+    These are the next best other site, operating point and start, and the earliest possible one.
+    Each says what it would cost and emit more, and which limit stands against it, if any. Costs are
+    at the slot prices of the plan; carbon is that of imported energy.
+    """
+    told = explanations.explain_job(session, context.ready_plans, job)
+    return ExplanationView.model_validate(told)

@@ -90,7 +90,7 @@ def _possible(method: str, path: str, operation: dict[str, Any]) -> Iterator[HTT
     yield HTTPStatus.FORBIDDEN
     yield HTTPStatus.INTERNAL_SERVER_ERROR
     yield HTTPStatus.SERVICE_UNAVAILABLE
-    if "{" in path:
+    if "{" in path or path == "/v1/quotes":
         yield HTTPStatus.NOT_FOUND
     if method != "get" or path.endswith("/logs"):
         yield HTTPStatus.CONFLICT

@@ -14,7 +14,7 @@ from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import SessionDep
 from scheduler.services import plans
 from scheduler.services.plan_document import PlanDocument
-from scheduler.views import chart, energy_table, job_table, summary_text
+from scheduler.views import chart, energy_table, job_table, price_table, summary_text
 
 router = APIRouter(prefix="/v1/plans/{plan_id}", tags=["plans"])
 
@@ -71,6 +71,18 @@ def plan_energy(document: DocumentDep, format_: FormatDep) -> Response:
 def plan_jobs(document: DocumentDep, format_: FormatDep) -> Response:
     """Show every job, one row: where and when it runs, or why it does not."""
     return _table(job_table(document), format_)
+
+
+@router.get("/prices", response_class=Response, responses=_TABLE)
+def plan_prices(document: DocumentDep, format_: FormatDep) -> Response:
+    """Show what one more kWh and one more GPU-hour would cost and emit, by site and slot.
+
+    `marginal_eur_per_kwh` and `marginal_carbon_g_per_kwh` are of a kWh more at the meter with the
+    jobs where they are: of whatever answers it, be it import, a battery that then imports in
+    another slot, sun that was not used, or a generator that runs. They hold for small loads.
+    `it_eur_per_kwh` (PUE included) and `eur_per_gpu_hour_<pool>` are what jobs would give for more.
+    """
+    return _table(price_table(document), format_)
 
 
 @router.get("/summary", response_class=PlainTextResponse)

@@ -1,16 +1,17 @@
-"""``gridtide jobs``: submit, list, look at and cancel jobs on a server."""
+"""``gridtide jobs``: quote, submit, list, look at and cancel jobs on a server."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from scheduler.cli.client import DEFAULT_SERVER, ServerOption, server_at, text_table
-from scheduler.cli.console import JsonOption, emit
+from scheduler.cli.console import JsonOption, emit, parse_instant
 from scheduler.db.models import JobStatus
 from scheduler.files import read_jobs
 from scheduler.specs import JobSpec
@@ -35,6 +36,19 @@ ALTERNATIVES = {
     "EXTRA kg": "extra_kg",
     "BLOCKED BY": "blocked_by",
 }
+QUOTES = {
+    "DEADLINE": "deadline_at",
+    "FITS": "fits",
+    "SITE": "site",
+    "START": "start_at",
+    "END": "end_at",
+    "POINT": "point",
+    "EUR": "cost_eur",
+    "GPU EUR": "gpu_eur",
+    "kg CO2": "carbon_kg",
+    "kWh": "energy_kwh",
+    "BLOCKED BY": "blocked_by",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +58,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(list_jobs)
     group.command("show")(show)
     group.command("why")(why)
+    group.command("quote")(quote)
     group.command("logs")(logs)
     group.command("cancel")(cancel)
     app.add_typer(group, name="jobs")
@@ -95,6 +110,49 @@ def why(job: JobName, server: ServerOption = DEFAULT_SERVER, as_json: JsonOption
         found = api.get(f"/v1/jobs/{job}/explanation")
     alternatives = text_table(ALTERNATIVES, found["alternatives"])
     emit(found, f"{_lines(found, leave_out=('alternatives',))}\n\n{alternatives}", as_json)
+
+
+def quote(
+    file: Annotated[Path, typer.Argument(help="Jobs, as for `submit`.", exists=True)],
+    deadline: Annotated[
+        list[datetime] | None,
+        typer.Option(
+            parser=parse_instant,
+            metavar="INSTANT",
+            help="Done by when, e.g. 2026-06-08T12:00Z; may be repeated. Default: a menu.",
+        ),
+    ] = None,
+    server: ServerOption = DEFAULT_SERVER,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what each job of a file would cost and emit by when it must be done.
+
+    Nothing is submitted and nothing reserved.
+    """
+    asked = [instant.isoformat() for instant in deadline or ()] or None
+    with server_at(server) as api:
+        menus = [
+            api.post("/v1/quotes", {"job": spec.model_dump(mode="json"), "deadlines": asked})
+            for spec in read_jobs(file)
+        ]
+    emit(menus, "\n\n".join(map(_menu_text, menus)), as_json)
+
+
+def _menu_text(menu: dict[str, Any]) -> str:
+    rows = [
+        line
+        | {
+            "fits": "yes" if line["fits"] else "no",
+            "blocked_by": "; ".join(line["blocked_by"]),
+        }
+        for line in menu["quotes"]
+    ]
+    newer = menu["jobs_submitted_since"]
+    since = f", {newer} jobs were submitted since" if newer else ""
+    return (
+        f"{menu['job']}, by plan {menu['plan_id']} of {menu['plan_created_at']}{since}\n"
+        f"{text_table(QUOTES, rows)}\n{menu['note']}"
+    )
 
 
 def logs(

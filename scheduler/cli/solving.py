@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import FrameType
 
-from optimizer import Plan, Problem, Progress, SolveLimits, solve
+from optimizer import Plan, Problem, Progress, SolveLimits, solve, with_marginal_energy
 from scheduler.cli.console import ExitCode, solve_progress, stderr
 from scheduler.side_by_side import HERE, SearchPlace, side_by_side
 
@@ -59,7 +59,7 @@ def solve_watched(problem: Problem, limits: SolveLimits, place: SearchPlace = HE
                     pass
         finally:
             signal.signal(signal.SIGINT, before)
-    return Solved(answer.result(), stop.is_set())
+    return Solved(with_marginal_energy(problem, answer.result()), stop.is_set())
 
 
 def _stop_or_leave(stop: threading.Event) -> Callable[[int, FrameType | None], None]:

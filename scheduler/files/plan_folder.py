@@ -9,7 +9,14 @@ from pydantic import ValidationError
 from scheduler.files.errors import BadFile, dotted, problems_of
 from scheduler.files.fleet import read_text
 from scheduler.services.plan_document import PlanDocument
-from scheduler.views import chart, energy_table, job_table, plan_page, summary_text
+from scheduler.views import (
+    chart,
+    energy_table,
+    job_table,
+    plan_page,
+    price_table,
+    summary_text,
+)
 
 
 def write_plan_folder(folder: Path, doc: PlanDocument) -> dict[str, Path]:
@@ -22,6 +29,7 @@ def write_plan_folder(folder: Path, doc: PlanDocument) -> dict[str, Path]:
         "plan.html": plan_page(doc).encode(),
         "summary.txt": summary_text(doc).encode(),
         "energy.csv": energy_table(doc).to_csv(index=False).encode(),
+        "prices.csv": price_table(doc).to_csv(index=False).encode(),
         "jobs.csv": job_table(doc).to_csv(index=False).encode(),
         "chart.svg": chart(doc, "svg"),
         "plan.json": doc.to_json().encode(),

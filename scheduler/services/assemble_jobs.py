@@ -135,6 +135,20 @@ def assemble_jobs(
     return AssembledJobs(ready, cut_jobs, (*sorting.marks, *left_out))
 
 
+def new_job(spec: JobSpec, fleet: FleetSpec, window: PlanWindow, begin: datetime) -> Job:
+    """Return a job nobody has submitted yet, in slots of ``window``, from ``begin`` on.
+
+    Its deadline is counted past the window's end.
+
+    Raises
+    ------
+    NotPlannableError
+        The window cannot hold it; says why.
+    """
+    standing = JobToPlan(spec.model_copy(update={"release_at": begin}), spec.work_hours)
+    return _in_slots(standing, _points(fleet, standing), fleet, window)
+
+
 def _job(standing: JobToPlan, around: Surroundings) -> Job | None:
     """Return the job in slots, its deadline as if the window had no end; ``None`` if soon done."""
     fleet, window, spec = around.fleet, around.window, standing.spec
@@ -148,12 +162,29 @@ def _job(standing: JobToPlan, around: Surroundings) -> Job | None:
         work -= current.work_per_hour * max(0.0, (window.start - around.now) / timedelta(hours=1))
         if work <= 0.0 < standing.work_left_hours and window.start > around.now:
             return None
+    job = _in_slots(standing, points, fleet, window, is_running=is_running)
+    job = replace(job, work=max(work, LEAST_WORK_HOURS))
+    if current is not None:
+        return _pin_running(job, current, standing, window)
+    return _announce(job, standing, around)
+
+
+def _in_slots(
+    standing: JobToPlan,
+    points: tuple[OperatingPoint, ...],
+    fleet: FleetSpec,
+    window: PlanWindow,
+    *,
+    is_running: bool = False,
+) -> Job:
+    """Return the job with all the work it has left, neither pinned nor announced."""
+    spec = standing.spec
     release_slot = max(0, window.slot_not_before(spec.release_at))
     if release_slot >= window.n_slots and not is_running:
         raise NotPlannableError("it is released after the window's end")
-    job = Job(
+    return Job(
         name=spec.name,
-        work=max(work, LEAST_WORK_HOURS),
+        work=max(standing.work_left_hours, LEAST_WORK_HOURS),
         points=points,
         release_slot=release_slot,
         deadline_slot=max(0, window.slot_of(spec.deadline_at)),
@@ -167,9 +198,6 @@ def _job(standing: JobToPlan, around: Surroundings) -> Job | None:
         priority=spec.priority.weight,
         had_started=standing.had_started and not is_running,
     )
-    if current is not None:
-        return _pin_running(job, current, standing, window)
-    return _announce(job, standing, around)
 
 
 def _value_eur(fleet: FleetSpec, spec: JobSpec) -> float:

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from optimizer import Alternative, explain
-from scheduler.services import jobs, plans
+from optimizer import Alternative
+from scheduler.services import jobs
 from scheduler.services.errors import Conflict
+from scheduler.services.ready_plans import ReadyPlans
 from scheduler.services.schedule import ScheduledRun, placement_runs
 from scheduler.services.window import PlanWindow
 
@@ -19,7 +20,7 @@ from scheduler.services.window import PlanWindow
 class OtherWay:
     """Another way to run the job; instants and figures are ``None`` where it is impossible."""
 
-    what: str  # e.g. "at site FR"
+    what: str  # e.g. "at site FR", "at another time"
     site: str
     point: str
     start_at: datetime | None
@@ -45,7 +46,7 @@ class JobExplanation:
     alternatives: tuple[OtherWay, ...]
 
 
-def explain_job(session: Session, id_or_name: str) -> JobExplanation:
+def explain_job(session: Session, ready_plans: ReadyPlans, id_or_name: str) -> JobExplanation:
     """Explain a job by the plan in force.
 
     Raises
@@ -56,15 +57,14 @@ def explain_job(session: Session, id_or_name: str) -> JobExplanation:
         The plan in force was made without the job.
     """
     job = jobs.find_job(session, id_or_name)
-    plan = plans.in_force(session)
-    document = plans.read_document(session, plan.id)
-    window = document.window
+    ready = ready_plans.in_force(session)
+    window = ready.document.window
 
     def name_slot(slot: int) -> str:
         return f"{window.instant(slot):%Y-%m-%d %H:%M} UTC"
 
     try:
-        told = explain(document.problem, document.plan, job.name, name_slot)
+        told = ready.explain(job.name, name_slot)
     except KeyError as error:
         raise Conflict(
             f"job {job.name} is not in the plan in force: it was submitted later or had ended"
@@ -72,13 +72,13 @@ def explain_job(session: Session, id_or_name: str) -> JobExplanation:
     placed = told.placement
     return JobExplanation(
         job=job.name,
-        plan_id=plan.id,
+        plan_id=ready.plan_id,
         site=None if placed is None else placed.site,
         runs=() if placed is None else placement_runs(placed, window),
         reason=told.reason,
         cost_eur=told.cost_eur,
         carbon_kg=told.carbon_kg,
-        carbon_intensity_name=document.problem.carbon_intensity_name,
+        carbon_intensity_name=ready.document.problem.carbon_intensity_name,
         at_slot_prices=told.at_slot_prices,
         alternatives=tuple(_other_way(other, window) for other in told.alternatives),
     )

@@ -24,17 +24,27 @@ _CANNOT_SUCCEED = (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED)
 
 def require_admissible(session: Session, spec: JobSpec, now: datetime) -> None:
     """Raise ``Invalid`` with everything that stands against ``spec``."""
-    fleet_spec = fleet.required_spec(session)
     refusals = [
-        *_unknown_sites(fleet_spec, spec),
-        *_unusable_points(fleet_spec, spec),
-        *_unreachable_data(fleet_spec, spec),
-        *_dead_predecessors(session, spec),
+        *_impossible(session, fleet.required_spec(session), spec),
         *_too_little_time(spec, now),
         *_nothing_to_run(spec),
     ]
     if refusals:
         raise Invalid(*refusals)
+
+
+def require_possible(session: Session, fleet_spec: FleetSpec, spec: JobSpec) -> None:
+    """Raise ``Invalid`` with what stands against ``spec`` in this fleet, whenever it is to run."""
+    refusals = [*_impossible(session, fleet_spec, spec)]
+    if refusals:
+        raise Invalid(*refusals)
+
+
+def _impossible(session: Session, fleet_spec: FleetSpec, spec: JobSpec) -> Iterable[Refusal]:
+    yield from _unknown_sites(fleet_spec, spec)
+    yield from _unusable_points(fleet_spec, spec)
+    yield from _unreachable_data(fleet_spec, spec)
+    yield from _dead_predecessors(session, spec)
 
 
 def _owner(spec: JobSpec) -> str:

@@ -46,6 +46,14 @@ def in_force(session: Session) -> StoredPlan:
     return plan
 
 
+def id_in_force(session: Session) -> UUID:
+    """Return the id of the plan in force; ``NotFound`` where there is none."""
+    plan_id = session.scalar(select(StoredPlan.id).where(StoredPlan.status == PlanStatus.IN_FORCE))
+    if plan_id is None:
+        raise NotFound("plan", "in force")
+    return plan_id
+
+
 def read_document(session: Session, plan_id: UUID) -> PlanDocument:
     """Return the whole of one plan, with its problem and its baseline."""
     wanted = select(StoredPlan).where(StoredPlan.id == plan_id)

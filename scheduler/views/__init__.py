@@ -5,7 +5,7 @@ from scheduler.views.compare import Comparison, compare
 from scheduler.views.explanation import explain_job, explanation_text
 from scheduler.views.page import IndexRow, PageActions, index_page, login_page, plan_page
 from scheduler.views.summary import summary_text
-from scheduler.views.tables import energy_table, job_table
+from scheduler.views.tables import energy_table, job_table, price_table
 
 __all__ = [
     "Comparison",
@@ -20,5 +20,6 @@ __all__ = [
     "job_table",
     "login_page",
     "plan_page",
+    "price_table",
     "summary_text",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optimizer import Alternative, Explanation, explain
+from optimizer import Alternative, Explainer, Explanation, explain
 from scheduler.services.plan_document import PlanDocument
 from scheduler.views.summary import render, text_table
 from scheduler.views.wording import signed, when
@@ -15,6 +15,23 @@ def explain_job(doc: PlanDocument, job: str, zone: str) -> Explanation:
         return when(doc.window.instant(slot), zone).local
 
     return explain(doc.problem, doc.plan, job, name_slot)
+
+
+def reasons(doc: PlanDocument) -> dict[str, tuple[str, str]]:
+    """Why each placed job runs where it does: on the clock of its site, and in UTC."""
+    explainer = Explainer.of(doc.problem, doc.plan)
+
+    def reason(job: str, zone: str) -> str:
+        told = explainer.explain(job, lambda slot: when(doc.window.instant(slot), zone).local)
+        return told.reason
+
+    return {
+        placed.job: (
+            reason(placed.job, doc.fleet.site(placed.site).time_zone),
+            reason(placed.job, "UTC"),
+        )
+        for placed in doc.plan.placements
+    }
 
 
 def explanation_text(doc: PlanDocument, explanation: Explanation, zone: str) -> str:

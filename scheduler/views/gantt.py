@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scheduler.services.plan_document import PlanDocument
 from scheduler.views.axis import Tick, time_ticks
-from scheduler.views.explanation import explain_job
+from scheduler.views.explanation import reasons
 from scheduler.views.job_rows import JobCost, PlacedJob, placed_jobs
 from scheduler.views.panels import Shape, heat_strip
 from scheduler.views.series import SiteSeries, SiteTotals, site_series, site_totals
@@ -80,14 +80,7 @@ def gantt(doc: PlanDocument, *, with_reasons: bool) -> tuple[SiteRows, ...]:
 
 
 def _reasons(doc: PlanDocument) -> dict[str, Fact]:
-    return {
-        placement.job: Fact(
-            "Why",
-            explain_job(doc, placement.job, doc.fleet.site(placement.site).time_zone).reason,
-            explain_job(doc, placement.job, "UTC").reason,
-        )
-        for placement in doc.plan.placements
-    }
+    return {job: Fact("Why", local, utc) for job, (local, utc) in reasons(doc).items()}
 
 
 def _site_rows(

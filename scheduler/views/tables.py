@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from optimizer import gpus_used
 from scheduler.services.plan_document import PlanDocument
 from scheduler.views.job_rows import PlacedJob, placed_jobs
-from scheduler.views.series import SiteSeries, site_series
+from scheduler.views.series import Array, SiteSeries, site_series
 
 
 def energy_table(doc: PlanDocument) -> pd.DataFrame:
@@ -19,6 +22,39 @@ def energy_table(doc: PlanDocument) -> pd.DataFrame:
         [_site_frame(doc, series) for series in site_series(doc.problem, doc.plan)],
         ignore_index=True,
     )
+
+
+def price_table(doc: PlanDocument) -> pd.DataFrame:
+    """Price one more kWh and one more GPU-hour, and its carbon: one row per site and slot.
+
+    ``marginal_eur_per_kwh`` and ``marginal_carbon_g_per_kwh`` are those of a kWh at the meter, jobs
+    staying where they are: see ``optimizer.marginal``. ``it_eur_per_kwh`` is what a kWh of IT
+    energy, PUE included, is worth to the jobs, and ``eur_per_gpu_hour_<pool>`` what a GPU-hour is:
+    duals of the plan's relaxation. Prices weigh as the operator does, carbon at its price. Columns
+    are empty where the plan has no such prices, or a site no such pool.
+    """
+    used = gpus_used(doc.problem, doc.plan.placements)
+    frames = [_price_frame(doc, row, used) for row in range(len(doc.problem.sites))]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _price_frame(
+    doc: PlanDocument, row: int, used: Mapping[tuple[str, str], Array]
+) -> pd.DataFrame:
+    site, window = doc.problem.sites[row], doc.window
+    marginal, prices = doc.plan.marginal, doc.plan.prices
+    columns: dict[str, object] = {
+        "site": site.name,
+        "start_utc": pd.DatetimeIndex([window.instant(slot) for slot in range(window.n_slots)]),
+        "marginal_eur_per_kwh": None if marginal is None else marginal.eur_per_kwh[row],
+        "marginal_carbon_g_per_kwh": None if marginal is None else marginal.carbon_g_per_kwh[row],
+        "it_eur_per_kwh": None if prices is None else prices.it_eur_per_kwh[row],
+    }
+    for number, pool in enumerate(site.pools):
+        of_pool = None if prices is None else prices.gpu_eur_per_gpu_hour[row][number]
+        columns[f"eur_per_gpu_hour_{pool.name}"] = of_pool
+        columns[f"gpus_free_{pool.name}"] = pool.gpus - used[site.name, pool.name]
+    return pd.DataFrame(columns)
 
 
 def job_table(doc: PlanDocument) -> pd.DataFrame:

@@ -21,6 +21,7 @@ NEEDED = {
     ("post", "/v1/signals"): Role.OPERATOR,
     ("post", "/v1/signals/csv"): Role.OPERATOR,
     ("post", "/v1/jobs"): Role.SUBMITTER,
+    ("post", "/v1/quotes"): Role.SUBMITTER,
     ("post", "/v1/jobs/{job}/cancel"): Role.SUBMITTER,
     ("post", "/v1/grid-events"): Role.OPERATOR,
     ("put", "/v1/grid-events/{external_id}"): Role.OPERATOR,

@@ -48,6 +48,7 @@ def test_documented_examples_work_in_order_on_an_empty_database(empty_world: Wor
     """From nothing to a plan in force, with nothing but what the docs show."""
     paths = empty_world.app.openapi()["paths"]
     examples = [example for example in worked_examples(NOW) if "{plan_id}" not in example.path]
+    *examples, quote = examples
     for example in examples:
         address = example.path.replace("{name}", "DE")
         address = address.replace("{external_id}", f"dr-{MIDNIGHT:%Y%m%d}-1")
@@ -60,6 +61,8 @@ def test_documented_examples_work_in_order_on_an_empty_database(empty_world: Wor
         address = f"/v1/plans/{empty_world.plan()}/{decision}"
         answer = send(empty_world.admin, "post", address, paths[f"{path}/{decision}"]["post"])
         assert answer.status_code == 200, answer.text
+    answer = send(empty_world.admin, "post", quote.path, paths[quote.path]["post"])
+    assert [line["fits"] for line in answer.json()["quotes"]] == [True, True], answer.text
     document = empty_world.document(empty_world.plan())
     assert [job.name for job in document.problem.jobs] == ["finetune-0608"]
     assert document.plan.placements

@@ -100,6 +100,51 @@ def test_why_without_a_plan_says_so(world: World) -> None:
     assert "plan" in result.output
 
 
+def put_in_force(world: World) -> None:
+    """Approve a plan without jobs."""
+    world.operator.post(f"/v1/plans/{world.plan()}/approve", json={})
+
+
+def test_quote_prints_the_menu_of_every_job_of_a_file(world: World, jobs_file: Path) -> None:
+    """A line for each deadline asked for, with start, cost and carbon; nothing is submitted."""
+    put_in_force(world)
+    noon, night = (MIDNIGHT.strftime("%Y-%m-%dT") + hour for hour in ("12:00Z", "22:00Z"))
+    words = ("jobs", "quote", str(jobs_file), "--deadline", noon, "--deadline", night)
+    text = gridtide(*words).stdout
+    first, second = text.split("\n\n")
+    assert first.startswith("train-a, by plan ")
+    assert second.startswith("train-b, by plan ")
+    _, heading, *lines, note = first.splitlines()
+    assert heading.split()[:4] == ["DEADLINE", "FITS", "SITE", "START"]
+    assert [line.split()[:4] for line in lines] == [
+        [f"{MIDNIGHT:%Y-%m-%d}T{hour}", "yes", "DE", f"{MIDNIGHT:%Y-%m-%d}T00:00:00Z"]
+        for hour in ("12:00:00Z", "22:00:00Z")
+    ]
+    assert "holds nothing" in note
+    assert json.loads(gridtide("jobs", "list", "--json").stdout) == []
+
+
+def test_quote_as_json_is_what_the_server_answers(world: World, jobs_file: Path) -> None:
+    """One answer per job; without deadlines, for the default menu."""
+    put_in_force(world)
+    result = gridtide("jobs", "quote", str(jobs_file), "--json")
+    assert result.exit_code == ExitCode.OK, result.output
+    answers = json.loads(result.stdout)
+    assert [answer["job"] for answer in answers] == ["train-a", "train-b"]
+    assert len(answers[0]["quotes"]) > 2
+    assert answers[0]["quotes"][0]["cost_eur"] > 0
+
+
+def test_quote_without_an_offset_or_a_plan_says_so(world: World, jobs_file: Path) -> None:
+    """A deadline on no clock is refused before anything is asked."""
+    result = gridtide("jobs", "quote", str(jobs_file), "--deadline", "2026-06-08T12:00")
+    assert result.exit_code == ExitCode.INVALID
+    assert "no offset" in result.output
+    result = gridtide("jobs", "quote", str(jobs_file))
+    assert result.exit_code == ExitCode.INVALID
+    assert "plan" in result.output
+
+
 def test_logs_prints_what_the_job_wrote(world: World) -> None:
     """Line by line, as the cluster has them."""
     world.submit("train")

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -85,9 +86,22 @@ def test_plan_writes_a_folder_and_prints_the_summary(folder: Path) -> None:
         "plan.html",
         "summary.txt",
         "energy.csv",
+        "prices.csv",
         "jobs.csv",
         "chart.svg",
     }
+
+
+def test_a_plan_on_disk_has_the_prices_of_energy_and_gpus(folder: Path) -> None:
+    """By the meter and by the GPU, made by the process that solved it."""
+    result = _run(*_arguments(folder))
+    assert result.exit_code == ExitCode.OK, result.output
+    prices = pd.read_csv(folder / "out" / "prices.csv")
+    assert len(prices) == 6 * prices["site"].nunique()
+    for column in ("marginal_eur_per_kwh", "marginal_carbon_g_per_kwh", "it_eur_per_kwh"):
+        assert prices[column].notna().all()
+    assert prices["eur_per_gpu_hour_a100"].notna().any()
+    assert read_plan(folder / "out").plan.marginal is not None
 
 
 def test_a_job_cut_at_the_end_of_the_window_is_named_in_the_document(folder: Path) -> None:

@@ -139,7 +139,8 @@ def test_deadline_and_data_rule_out_a_site_altogether() -> None:
         job, sites=[build.site(name) for name in "ABC"], links=(Link("A", "B", 100.0),)
     )
     told = explain(problem, plan_of(problem, build.placed("job", ("A/full", 0, 2))), "job")
-    ruled_out = {a.site: (a.start_slot, a.blocked_by) for a in told.alternatives}
+    elsewhere = [a for a in told.alternatives if a.site != "A"]
+    ruled_out = {a.site: (a.start_slot, a.blocked_by) for a in elsewhere}
     assert ruled_out == {
         "B": (None, ("its window is too short there",)),
         "C": (None, ("no link brings its data there",)),
@@ -157,6 +158,46 @@ def test_another_operating_point_is_an_alternative() -> None:
     assert capped.extra_eur == pytest.approx(-0.2 + 0.4 / 3)
 
 
+def test_the_next_best_start_at_the_same_point_is_an_alternative() -> None:
+    """It runs in the cheapest hours; an hour later it costs 0.01 EUR and 0.1 kg more."""
+    site = build.site(
+        grid=build.grid(
+            [90, 90, 20, 20, 30, 30, 90, 90], carbon=[500, 500, 100, 100, 200, 200, 500, 500]
+        )
+    )
+    problem = build.problem(build.job(), sites=[site])
+    told = explain(problem, plan_of(problem, build.placed("job", ("A/full", 2, 4))), "job")
+    (other,) = find(told, "at another time")
+    assert (other.point, other.start_slot) == ("A/full", 3)
+    assert other.extra_eur == pytest.approx(0.01)
+    assert other.extra_kg == pytest.approx(0.1)
+    assert other.blocked_by == ()
+
+
+def test_a_better_start_that_is_taken_is_told_with_what_takes_it() -> None:
+    """The cheap hours are full; the next best that are free, and the full ones, are both told."""
+    other = build.job("other", points=(build.point(gpus=4),))
+    site = build.site(price=[50, 50, 20, 20, 30, 30, 90, 90])
+    problem = build.problem(build.job(), other, sites=[site])
+    plan = plan_of(
+        problem, build.placed("other", ("A/full", 2, 4)), build.placed("job", ("A/full", 4, 6))
+    )
+    told = explain(problem, plan, "job")
+    (free,) = find(told, "at another time")
+    assert (free.start_slot, free.blocked_by) == (0, ())
+    assert free.extra_eur == pytest.approx(0.04)
+    wish = next(other for other in told.alternatives if other.blocked_by)
+    assert wish.start_slot == 2
+    assert wish.blocked_by == ("GPUs of A/gpu are full from slot 2 to slot 4 (1 too few)",)
+
+
+def test_a_job_that_can_start_in_one_slot_only_has_no_other_time() -> None:
+    """It needs its whole window."""
+    problem = build.problem(build.job(work=8.0))
+    told = explain(problem, plan_of(problem, build.placed("job", ("A/full", 0, 8))), "job")
+    assert find(told, "at another time") == []
+
+
 def test_the_reason_reads_as_english_with_units_and_the_callers_times() -> None:
     """The gist: where, what it costs and emits, what sooner would cost and what is in the way."""
     other = build.job("other", points=(build.point(gpus=4),))
@@ -171,6 +212,8 @@ def test_the_reason_reads_as_english_with_units_and_the_callers_times() -> None:
         " 100.0 kg CO2 (location-based average intensity)."
         " The earliest possible start, 00:00 at A (A/full), would cost 6.00 EUR more and emit"
         " 0.0 kg CO2 more, but GPUs of A/gpu are full from 00:00 to 02:00 (1 too few)."
+        " The best other choice that is free, 03:00 at A (A/full), would cost 7.00 EUR more and"
+        " emit 0.0 kg CO2 more."
     )
 
 

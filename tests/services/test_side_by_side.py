@@ -44,7 +44,9 @@ def problem() -> Problem:
 def planned(problem: Problem, place: SearchPlace) -> Plan:
     """The plan of a search at ``place``, ended by rounds, not by time."""
     with side_by_side(place) as beside:
-        return solve_generated(problem, SolveLimits(60.0, 1e-4), None, no_clock, side_by_side=beside)
+        return solve_generated(
+            problem, SolveLimits(60.0, 1e-4), None, no_clock, side_by_side=beside
+        )
 
 
 @pytest.fixture(scope="module")
