@@ -16,10 +16,10 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-st
 MINIMUM_COVERAGE := 90
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports bench lock clean
+.PHONY: help demo test check lint types imports bench bench-72h lock clean
 
 help:  ## Show what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
 
 demo: $(VENV)/.project  ## Plan, approve and carry out the example day; writes out/plan.html
 	$(BIN)/gridtide demo --out $(OUT)
@@ -41,13 +41,18 @@ types: $(VENV)/.dev $(VENV)/.project
 imports: $(VENV)/.dev $(VENV)/.project
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.project  ## Plan 72 h of real data (11 minutes; needs GRIDTIDE_DATA)
+bench: $(VENV)/.bench $(VENV)/.project  ## Measure plans, bounds and rivals; writes benchmarks/RESULTS.md (an hour)
+	$(BIN)/python -m benchmarks.scale --keep $(OUT)/scale-full
+
+bench-72h: $(VENV)/.project  ## Plan 72 h of real data (11 minutes; needs GRIDTIDE_DATA)
 	$(BIN)/python benchmarks/philly_72h.py --out $(OUT)/philly_72h
 
-lock: $(UV)  ## Write both lock files anew from pyproject.toml, keeping pins that still fit
+lock: $(UV)  ## Write the lock files anew from pyproject.toml, keeping pins that still fit
 	$(COMPILE) --group build pyproject.toml --output-file requirements.lock
 	$(COMPILE) --group build --extra dev --constraints requirements.lock pyproject.toml \
 	    --output-file requirements-dev.lock
+	$(COMPILE) --group build --extra bench --constraints requirements-dev.lock pyproject.toml \
+	    --output-file requirements-bench.lock
 
 clean:  ## Remove everything that was made, .venv included
 	rm -rf $(VENV) $(OUT) .cache build dist .coverage .coverage.* htmlcov *.egg-info \
@@ -67,6 +72,11 @@ $(VENV)/.runtime: requirements.lock $(VENV)/.created
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.created
 	$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@ $(VENV)/.runtime
+
+# Beside what is there already: rivals the optimiser is measured against.
+$(VENV)/.bench: requirements-bench.lock $(VENV)/.created
+	$(PIP) --require-hashes -r requirements-bench.lock
 	@touch $@ $(VENV)/.runtime
 
 # Built with the setuptools of the lock, not with one fetched for the occasion.

@@ -1,4 +1,4 @@
-"""Plan 72 hours of real prices, carbon and jobs at three sites: ``make bench``.
+"""Plan 72 hours of real prices, carbon and jobs at three sites: ``make bench-72h``.
 
 Builds ``fleet.toml``, ``signals.csv`` and ``jobs.csv`` from the data folder that ``GRIDTIDE_DATA``
 names, then runs ``gridtide plan`` on them once with 60 s and once with 600 s, and prints what is in

@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-bench.lock")
+EXTRAS = {"requirements-dev.lock": "dev", "requirements-bench.lock": "bench"}
 PYTHONS = ("3.11.7", "3.12.4", "3.13.1")
 
 
@@ -30,8 +31,8 @@ def entries(lock: str) -> list[tuple[Requirement, int]]:
 def wanted(lock: str) -> list[Requirement]:
     """What pyproject.toml asks of a lock."""
     texts = PROJECT["project"]["dependencies"] + PROJECT["build-system"]["requires"]
-    if lock == "requirements-dev.lock":
-        texts = texts + PROJECT["project"]["optional-dependencies"]["dev"]
+    if lock in EXTRAS:
+        texts = texts + PROJECT["project"]["optional-dependencies"][EXTRAS[lock]]
     return [Requirement(text) for text in texts]
 
 
@@ -80,11 +81,21 @@ def test_build_requirements_are_locked() -> None:
     assert PROJECT["dependency-groups"]["build"] == PROJECT["build-system"]["requires"]
 
 
-def test_both_locks_agree() -> None:
-    """What is tested is what runs: no package has two versions."""
-    runtime = {str(requirement) for requirement, _ in entries(LOCKS[0])}
-    development = {str(requirement) for requirement, _ in entries(LOCKS[1])}
-    assert runtime <= development
+@pytest.mark.parametrize("lock", EXTRAS)
+def test_the_locks_agree(lock: str) -> None:
+    """What is tested or measured is what runs: all of it is there, in the same versions."""
+    runtime = {str(requirement) for requirement, _ in entries("requirements.lock")}
+    assert runtime <= {str(requirement) for requirement, _ in entries(lock)}
+
+
+def test_no_package_has_two_versions() -> None:
+    """Whoever installs one lock beside another changes nothing that is there."""
+    versions: dict[tuple[str, str], set[str]] = {}
+    for lock in LOCKS:
+        for requirement, _ in entries(lock):
+            key = (canonicalize_name(requirement.name), str(requirement.marker))
+            versions.setdefault(key, set()).add(str(requirement.specifier))
+    assert {key: found for key, found in versions.items() if len(found) > 1} == {}
 
 
 @pytest.mark.parametrize("lock", LOCKS)
