@@ -6,15 +6,16 @@ together; jobs of one shape share the look-ups that make their rows.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer.jobs import Job, OperatingPoint
+from optimizer.jobs import Job
 from optimizer.pieces import (
+    NO_TRANSFER,
     Links,
     Transfer,
     begins_with_restart,
@@ -30,12 +31,12 @@ Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 Arrays = NDArray[Any]
-Block = dict[str, Arrays]
-
 MOST_RATES = 4
 """Rates of one pool; more ratios than these are sorted into as many bands."""
 NEVER = -1
 """Stands for a slot that no start can be in."""
+UNKNOWN, GONE = -1, -2
+"""Stand for the site of a job to which none was announced, and for one that is no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,23 +121,14 @@ class Options:
     def of(cls, problem: Problem, jobs: Sequence[int]) -> Options:
         """Return the options of the ``jobs``, given by their position in ``problem``."""
         places = _Places.of(problem)
-        made = [block for shape in _shapes(problem, jobs) for block in _blocks(places, *shape)]
-        names = [field.name for field in fields(cls) if field.name not in _DERIVED]
-        arrays = {
-            name: np.concatenate([np.zeros(0, int), *(block[name] for _, block in made)])
-            for name in [*names, "net_kw"]
-        }
-        for name in ("is_resumed", "is_announced", "is_free"):
-            arrays[name] = arrays[name].astype(bool)
-        families = _families([rhythm for rhythm, _ in made], arrays, made)
-        gpus, net_kw = arrays["gpus"].astype(float), arrays.pop("net_kw").astype(float)
-        rates, rate = _rates(places, arrays["pool"].astype(int), gpus, net_kw)
-        rest_kw = net_kw - gpus * rates.kw_per_gpu[rate]
+        parts = [part for shape in _shapes(problem, jobs) for part in _parts(places, *shape)]
+        drafts = _drafts(problem, parts)
+        rates, rate = _rates(places, drafts["pool"], drafts["gpus"], drafts["net_kw"])
+        net_kw = drafts.pop("net_kw")
+        rest_kw = net_kw - drafts["gpus"] * rates.kw_per_gpu[rate]
         rest_kw[np.abs(rest_kw) < 1e-12 * np.maximum(1.0, np.abs(net_kw))] = 0.0
-        return cls(**arrays, rest_kw=rest_kw, rate=rate, families=families, rates=rates)
-
-
-_DERIVED = ("rest_kw", "rate", "families", "rates")
+        families = _families(parts, drafts.pop("part"), drafts["is_free"])
+        return cls(**drafts, rest_kw=rest_kw, rate=rate, families=families, rates=rates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,111 +169,182 @@ def _shape(job: Job, n_slots: int) -> Hashable:
     n_window = min(job.deadline_slot, n_slots) - job.release_slot if counts_pauses else None
     # Equal points that are not the same object only make one shape more.
     own = (id(job.points), job.work, job.pausing, job.data, job.had_started, job.pin)
-    return (*own, job.announced is None, n_window)
+    return (*own, n_window)
 
 
-def _blocks(places: _Places, example: Job, rows: Integers) -> Iterator[tuple[Rhythm, Block]]:
-    """Make the options of jobs of one shape, point by point."""
-    problem = places.problem
+class _Part(NamedTuple):
+    """Jobs of one shape at one point: what they have in common."""
+
+    rhythm: Rhythm
+    jobs: Integers
+    point: int
+    site: int
+    pool: int
+    gpus: float
+    net_kw: float
+    transfer: Transfer
+    restart_kw: float
+    restart_eur: float
+    is_resumed: bool
+    is_running: bool
+    pin_slot: int
+    may_be_free: bool
+
+
+def _parts(places: _Places, example: Job, rows: Integers) -> Iterator[_Part]:
+    """Yield what jobs of one shape have in common at each point they may use."""
+    problem, links = places.problem, places.links
     n_slots, hours = problem.horizon.n_slots, problem.horizon.slot_hours
-    jobs = [problem.jobs[row] for row in rows]
-    release = np.array([job.release_slot for job in jobs])
-    hi = np.minimum([job.deadline_slot for job in jobs], n_slots)
-    usable = usable_points(example, places.links, hours)
+    usable = {point.name for point in usable_points(example, links, hours)}
+    windows = [
+        (problem.jobs[row].release_slot, min(problem.jobs[row].deadline_slot, n_slots))
+        for row in rows.tolist()
+    ]
+    widest = max(end - release for release, end in windows)
+    if example.pausing is None:
+        widest = n_slots + max(end for _, end in windows)
+    rhythms: dict[Hashable, Rhythm | None] = {}
     for number, point in enumerate(example.points):
         is_pinned_off = example.pin is not None and example.pin.point != point.name
-        transfer = transfer_to(example, point.site, places.links, hours)
-        if point not in usable or is_pinned_off or transfer is None:
+        if point.name not in usable or is_pinned_off:
             continue
-        rhythm = rhythm_of(problem, example, point, n_slots + int(hi.max()), places.links)
-        if example.pausing is not None:
-            widest = int((hi - release).max())
-            rhythm = rhythm_of(problem, example, point, widest, places.links)
-        if rhythm is None:
-            continue
-        block = _block(places, jobs, rows, point, transfer, rhythm)
-        block["point"] = np.full(len(rows), number)
-        fits = block["first_start"] + rhythm.n_slots <= block["hi_slot"]
-        fits &= block["first_start"] <= block["last_start"]
-        if fits.any():
-            yield rhythm, {name: values[fits] for name, values in block.items()}
+        key: Hashable = (point.work_per_hour, point.configuration)
+        if example.pausing is None or example.pausing.restart_slots == 0:
+            key = point.work_per_hour  # nothing is lost, whatever the configuration
+        if key not in rhythms:
+            rhythms[key] = rhythm_of(problem, example, point, widest, links)
+        rhythm = rhythms[key]
+        transfer = transfer_to(example, point.site, links, hours)
+        if rhythm is not None and transfer is not None:
+            yield _part(places, example, rows, number, transfer, rhythm)
 
 
-def _block(
-    places: _Places,
-    jobs: Sequence[Job],
-    rows: Integers,
-    point: OperatingPoint,
-    transfer: Transfer,
-    rhythm: Rhythm,
-) -> Block:
-    problem, example = places.problem, jobs[0]
-    hours, n_horizon = problem.horizon.slot_hours, problem.horizon.n_slots
-    n, where = len(rows), (point.site, point.pool)
-    pausing, pin = example.pausing, example.pin
-    is_running = pin is not None and pin.is_running
-    lo = np.array([job.release_slot for job in jobs])
-    first = lo + transfer.n_slots
-    last = np.full(n, n_horizon - 1)
-    if pin is not None:
-        first = np.where(first <= pin.start_slot, pin.start_slot, n_horizon)
-        last = np.full(n, pin.start_slot)
-    announced = [None if is_running else job.announced for job in jobs]
-    kept = [NEVER if a is None or a.site != point.site else a.start_slot for a in announced]
-    late_eur = np.array([job.lateness_eur_per_slot * job.priority for job in jobs])
-    due = [n_horizon if job.due_slot is None else job.due_slot for job in jobs]
+def _part(
+    places: _Places, example: Job, rows: Integers, number: int, transfer: Transfer, rhythm: Rhythm
+) -> _Part:
+    point, pausing, pin = example.points[number], example.pausing, example.pin
+    where, hours = (point.site, point.pool), places.problem.horizon.slot_hours
     restart_kw = 0.0 if pausing is None else pausing.restart_kwh / hours
     restart_eur = 0.0 if pausing is None else pausing.restart_eur
-    is_announced = np.array([a is not None for a in announced])
-    may_cost = problem.weights.churn_eur_per_job * is_announced + late_eur * np.array(
-        [job.due_slot is not None for job in jobs]
-    )
     picks_slots = rhythm.pause_slots == (0,) and not rhythm.is_limited
     picks_slots = picks_slots and rhythm.piece_slots == 1 and rhythm.first_slots == 1
     picks_slots = picks_slots and restart_kw == restart_eur == 0.0
     picks_window = not rhythm.pause_slots and places.least_gpus[where] >= point.gpus
-    is_free = (picks_slots or picks_window) and pin is None and not begins_with_restart(example)
-    is_free = is_free and transfer == Transfer(0, 0.0, 0.0)
-    values: dict[str, object] = {
-        "job": rows,
-        "site": places.site_row[point.site],
-        "pool": places.pool_row[where],
-        "gpus": float(point.gpus),
-        "net_kw": point.power_kw - point.gpus * places.idle_kw[where],
-        "lo_slot": first if not rhythm.pause_slots else lo,
-        "hi_slot": np.minimum([job.deadline_slot for job in jobs], n_horizon),
+    is_resumed = begins_with_restart(example)
+    is_free = (picks_slots or picks_window) and pin is None and not is_resumed
+    return _Part(
+        rhythm=rhythm,
+        jobs=rows,
+        point=number,
+        site=places.site_row[point.site],
+        pool=places.pool_row[where],
+        gpus=float(point.gpus),
+        net_kw=point.power_kw - point.gpus * places.idle_kw[where],
+        transfer=transfer,
+        restart_kw=restart_kw,
+        restart_eur=restart_eur,
+        is_resumed=is_resumed,
+        is_running=pin is not None and pin.is_running,
+        pin_slot=NEVER if pin is None else pin.start_slot,
+        may_be_free=is_free and transfer == NO_TRANSFER,
+    )
+
+
+def _drafts(problem: Problem, parts: Sequence[_Part]) -> dict[str, Arrays]:
+    """Return arrays [option] of the jobs of ``parts`` that fit into their windows."""
+    n_horizon, o = problem.horizon.n_slots, _JobTable.of(problem)
+    counts = [len(part.jobs) for part in parts]
+    part = np.repeat(np.arange(len(parts)), counts)
+    job = np.concatenate([np.zeros(0, np.int64), *(one.jobs for one in parts)])
+
+    def common(values: Iterable[object], kind: type) -> Arrays:
+        return np.array(list(values), dtype=kind)[part]
+
+    transfer_slots = common((one.transfer.n_slots for one in parts), np.int64)
+    pin = common((one.pin_slot for one in parts), np.int64)
+    is_running = common((one.is_running for one in parts), np.bool_)
+    n_slots = common((one.rhythm.n_slots for one in parts), np.int64)
+    site = common((one.site for one in parts), np.int64)
+    first = o.release[job] + transfer_slots
+    first = np.where(pin == NEVER, first, np.where(first <= pin, pin, n_horizon))
+    last = np.where(pin == NEVER, n_horizon - 1, pin)
+    has_pauses = common((bool(one.rhythm.pause_slots) for one in parts), np.bool_)
+    is_announced = (o.announced_site[job] != UNKNOWN) & ~is_running
+    is_kept = is_announced & (o.announced_site[job] == site)
+    may_cost = problem.weights.churn_eur_per_job * is_announced + o.late_eur[job] * o.has_due[job]
+    drafts: dict[str, Arrays] = {
+        "part": part,
+        "job": job,
+        "point": common((one.point for one in parts), np.int64),
+        "site": site,
+        "pool": common((one.pool for one in parts), np.int64),
+        "gpus": common((one.gpus for one in parts), np.float64),
+        "net_kw": common((one.net_kw for one in parts), np.float64),
+        "lo_slot": np.where(has_pauses, o.release[job], first),
+        "hi_slot": o.end[job],
         "first_start": first,
         "last_start": last,
-        "transfer_slots": transfer.n_slots,
-        "transfer_kw": transfer.it_kw,
-        "transfer_eur": transfer.eur,
-        "restart_kw": restart_kw,
-        "restart_eur": restart_eur,
-        "is_resumed": begins_with_restart(example),
-        "due_slot": np.array(due),
-        "late_eur": late_eur,
-        "kept_start": np.array(kept),
+        "transfer_slots": transfer_slots,
+        "transfer_kw": common((one.transfer.it_kw for one in parts), np.float64),
+        "transfer_eur": common((one.transfer.eur for one in parts), np.float64),
+        "restart_kw": common((one.restart_kw for one in parts), np.float64),
+        "restart_eur": common((one.restart_eur for one in parts), np.float64),
+        "is_resumed": common((one.is_resumed for one in parts), np.bool_),
+        "due_slot": o.due[job],
+        "late_eur": o.late_eur[job],
+        "kept_start": np.where(is_kept, o.announced_start[job], NEVER),
         "is_announced": is_announced,
-        "is_free": is_free & (may_cost == 0.0),
+        "is_free": common((one.may_be_free for one in parts), np.bool_) & (may_cost == 0.0),
     }
-    return {name: np.broadcast_to(np.asarray(value), n) for name, value in values.items()}
+    fits = np.flatnonzero((first + n_slots <= drafts["hi_slot"]) & (first <= last))
+    return {name: values[fits] for name, values in drafts.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _JobTable:
+    """Windows, lateness and what was announced [job of the problem]."""
+
+    release: Integers
+    end: Integers
+    due: Integers
+    has_due: Bools
+    late_eur: Floats
+    announced_site: Integers
+    announced_start: Integers
+
+    @classmethod
+    def of(cls, problem: Problem) -> _JobTable:
+        jobs, n_slots = problem.jobs, problem.horizon.n_slots
+        sites = {site.name: row for row, site in enumerate(problem.sites)}
+        told = [job.announced for job in jobs]
+        return cls(
+            np.array([job.release_slot for job in jobs], dtype=np.int64),
+            np.array([min(job.deadline_slot, n_slots) for job in jobs], dtype=np.int64),
+            np.array([n_slots if job.due_slot is None else job.due_slot for job in jobs], np.int64),
+            np.array([job.due_slot is not None for job in jobs], dtype=np.bool_),
+            np.array([job.lateness_eur_per_slot * job.priority for job in jobs], dtype=np.float64),
+            np.array([UNKNOWN if a is None else sites.get(a.site, GONE) for a in told], np.int64),
+            np.array([NEVER if a is None else a.start_slot for a in told], dtype=np.int64),
+        )
 
 
 def _families(
-    rhythms: Sequence[Rhythm],
-    arrays: Mapping[str, Arrays],
-    made: Sequence[tuple[Rhythm, Block]],
+    parts: Sequence[_Part], part: Integers, is_free: Bools
 ) -> tuple[tuple[Rhythm, bool, Integers], ...]:
-    members: dict[tuple[Rhythm, bool], list[Integers]] = {}
-    begin = 0
-    for rhythm, (_, block) in zip(rhythms, made, strict=True):
-        rows = np.arange(begin, begin + len(block["job"]))
-        begin += len(rows)
-        for is_free in (False, True):
-            chosen = rows[arrays["is_free"][rows] == is_free]
-            if len(chosen):
-                members.setdefault((rhythm, is_free), []).append(chosen)
-    return tuple((*key, np.concatenate(rows)) for key, rows in members.items())
+    """Group options by rhythm and whether they are free."""
+    if not len(part):
+        return ()
+    numbers: dict[Rhythm, int] = {}
+    of_part = np.array([numbers.setdefault(p.rhythm, len(numbers)) for p in parts], dtype=np.int64)
+    rhythms = list(numbers)
+    family = 2 * of_part[part] + is_free
+    order = np.argsort(family, kind="stable")
+    found, begins = np.unique(family[order], return_index=True)
+    groups = np.split(order, begins[1:])
+    return tuple(
+        (rhythms[number // 2], bool(number % 2), members)
+        for number, members in zip(found.tolist(), groups, strict=True)
+    )
 
 
 def _rates(places: _Places, pool: Integers, gpus: Floats, net_kw: Floats) -> tuple[Rates, Integers]:
