@@ -67,6 +67,9 @@ class Pricing:
         least_gpus = self.pool_gpus.min(axis=1, initial=np.inf)
         self._is_scarce = least_gpus[options.pool] < options.gpus - 1e-9
         self._slot_costs = _SlotCosts.of(options)
+        self._gpu_slots = np.zeros(len(options))
+        for rhythm, _, members in options.families:
+            self._gpu_slots[members] = rhythm.n_slots * np.maximum(1.0, options.gpus[members])
         self._by_job = np.argsort(options.job, kind="stable")
         self.jobs, self._first_of_job = np.unique(options.job[self._by_job], return_index=True)
         self._parts_of_job: dict[int, list[tuple[Rhythm, bool, Integers]]] = {}
@@ -80,10 +83,16 @@ class Pricing:
         """Return the options of a job by family."""
         return self._parts_of_job.get(job, [])
 
-    def cost_by_option(self, prices: Prices, noise: Noise | None = None) -> Floats:
-        """Cost of the cheapest placement of each option [EUR]; infinite where it fits nowhere."""
+    def cost_by_option(
+        self, prices: Prices, noise: Noise | None = None, among: Integers | None = None
+    ) -> Floats:
+        """Cost of the cheapest placement of each option [EUR]; infinite where it fits nowhere.
+
+        Infinite too for options that are not ``among`` those to be priced.
+        """
         cost = np.full(len(self.options), np.inf)
-        for family, chunk in self._chunks(np.arange(len(self.options))):
+        wanted = np.arange(len(self.options)) if among is None else among
+        for family, chunk in self._chunks(wanted):
             cost[chunk] = self._cheapest(*family, chunk, prices, noise)
         return cost
 
@@ -97,6 +106,13 @@ class Pricing:
         is_least = np.flatnonzero(ordered == np.repeat(least, counts))
         first = is_least[np.searchsorted(is_least, self._first_of_job)]
         return self._by_job[first], least
+
+    def near_best(self, cost: Floats, eur_per_gpu_slot: float) -> Integers:
+        """Return options whose ``cost`` is not more than that above the best of their job."""
+        _, least = self.best_options(cost)
+        of_job = np.full(len(self.problem.jobs), np.inf)
+        of_job[self.jobs] = least
+        return np.flatnonzero(cost <= of_job[self.options.job] + eur_per_gpu_slot * self._gpu_slots)
 
     def placements(self, options: Integers, prices: Prices, noise: Noise | None = None) -> Columns:
         """Return the cheapest placement of each of ``options`` that fits, in no set order."""

@@ -15,6 +15,7 @@ plan needs.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -40,9 +41,14 @@ AVERAGED = 0.1
 """Weight of the last round in the average prices, whose bound is better than that of any round."""
 KEPT_ROUNDS = 20
 BOUND_EVERY = 10
+"""Rounds between two bounds, at which every option is priced. Between them only those are that were
+near the best of their job: ``NEAR_NOISES`` times the noise, and ``NEAR`` of what a GPU costs."""
+NEAR_NOISES, NEAR = 10.0, 0.01
 
 GoesOn = Callable[[float], bool]
 """Called with the best bound now and then; False stops."""
+ShareUsed = Callable[[], float]
+"""Share of its time that is used, 1 at its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +61,34 @@ class Ascent:
 
 
 def ascend(
-    core: ColumnMaster, *, goes_on: GoesOn, seed: int = 0, start: Prices | None = None
+    core: ColumnMaster,
+    *,
+    goes_on: GoesOn,
+    seed: int = 0,
+    start: Prices | None = None,
+    share_used: ShareUsed = lambda: 0.0,
 ) -> Ascent:
-    """Move prices, from ``start`` or from what importing costs, for a fixed number of rounds."""
+    """Move prices, from ``start`` or from what importing costs, for a fixed number of rounds.
+
+    For fewer where its time is up before; the noise shrinks the faster then.
+    """
     rounds = ROUNDS if start is None else WARM_ROUNDS
     problem, rng = core.problem, np.random.default_rng(seed)
     metric = Metric.of(core.pricing.options, problem.horizon.n_slots, rng)
     prices = average = start or import_prices(core)
     most = _most_gpu_eur(core, prices)
-    best: tuple[float, Prices] | None = None
+    begun = price_all(core, prices)
+    best = (begun.bound_eur, prices)
+    if not goes_on(begun.bound_eur):
+        return Ascent(prices, begun.bound_eur, (begun.columns,))
+    among = _near(core, begun, FIRST_NOISE * _typical(prices))
     imbalance: Floats | None = None
-    kept: list[Columns] = []
+    kept: deque[Columns] = deque(maxlen=KEPT_ROUNDS)
     for k in range(rounds):
-        sigma = _typical(prices) * FIRST_NOISE * (LAST_NOISE / FIRST_NOISE) ** (k / rounds)
-        asked = _answers(core, prices, sigma, rng)
+        done = max(k / rounds, share_used())
+        is_last = done >= 1.0 or k + 1 == rounds
+        sigma = _typical(prices) * FIRST_NOISE * (LAST_NOISE / FIRST_NOISE) ** min(1.0, done)
+        asked = _answers(core, prices, sigma, among, rng)
         given = _blocks(core, _shaken(prices, sigma, rng))
         now = core.use(asked)[core.gpu_row] - np.asarray(given.values)[core.gpu_column]
         imbalance = now if imbalance is None else MEMORY * imbalance + (1.0 - MEMORY) * now
@@ -78,26 +98,27 @@ def ascend(
         gpu_eur = np.clip(gpu_eur, -most, most)
         prices = Prices(power, gpu_eur, prices.money_eur_per_eur)
         average = between(average, prices, 1.0 - max(AVERAGED, 1.0 / (k + 1)))
-        if k >= rounds - KEPT_ROUNDS:
-            kept.append(asked)
-        if (k + 1) % BOUND_EVERY == 0:
-            tried = (average,) if k + 1 < rounds else (average, prices)
-            found = [(price_all(core, some).bound_eur, some) for some in tried]
-            best = max([*found, *([] if best is None else [best])], key=lambda pair: pair[0])
-            if not goes_on(best[0]):
-                kept = kept or [asked]
+        kept.append(asked)
+        if (k + 1) % BOUND_EVERY == 0 or is_last:
+            priced = [price_all(core, some) for some in (average, *([prices] if is_last else []))]
+            found = [(one.bound_eur, one.prices) for one in priced]
+            best = max([*found, best], key=lambda pair: pair[0])
+            if not goes_on(best[0]) or is_last:
                 break
-    if best is None:
-        raise AssertionError("the last round has its bound")
+            among = _near(core, priced[0], sigma)
     return Ascent(best[1], best[0], tuple(kept))
 
 
 @dataclass(frozen=True, slots=True)
 class PricedJobs:
-    """Every job priced: the bound (K4), and the cheapest placement of each job that has one."""
+    """Every job priced: the bound (K4), and the cheapest placement of each job that has one.
+
+    ``option_eur`` is what each option costs at best [option].
+    """
 
     prices: Prices
     bound_eur: float
+    option_eur: Floats
     columns: Columns
 
 
@@ -111,12 +132,13 @@ def price_all(core: ColumnMaster, prices: Prices) -> PricedJobs:
     """
     pricing = core.pricing
     blocks = _blocks(core, prices)
-    winners, least = pricing.best_options(pricing.cost_by_option(prices))
+    option_eur = pricing.cost_by_option(prices)
+    winners, least = pricing.best_options(option_eur)
     nowhere = np.setdiff1d(np.flatnonzero(core.is_generated), pricing.jobs)
     left_out = float(core.left_out_eur[nowhere].sum())
     served = float(np.minimum(least, core.left_out_eur[pricing.jobs]).sum())
     bound = blocks.objective + served + left_out
-    return PricedJobs(prices, bound, pricing.placements(winners, prices))
+    return PricedJobs(prices, bound, option_eur, pricing.placements(winners, prices))
 
 
 def import_prices(core: ColumnMaster) -> Prices:
@@ -128,15 +150,27 @@ def import_prices(core: ColumnMaster) -> Prices:
     return Prices(power, np.repeat(mean[:, None], power.shape[1], axis=1))
 
 
-def _answers(core: ColumnMaster, prices: Prices, sigma: float, rng: np.random.Generator) -> Columns:
+def _answers(
+    core: ColumnMaster,
+    prices: Prices,
+    sigma: float,
+    among: Integers,
+    rng: np.random.Generator,
+) -> Columns:
     """Return what jobs take at ``prices`` with noise of their own, but for those best left out."""
     pricing, n_jobs = core.pricing, len(core.is_generated)
     size = max(1, prices.gpu_eur.size)
     offset: Integers = rng.integers(0, size, n_jobs)
     noise = Noise(rng.normal(0.0, sigma, 2 * size), offset)
-    winners, least = pricing.best_options(pricing.cost_by_option(prices, noise))
+    winners, least = pricing.best_options(pricing.cost_by_option(prices, noise, among))
     served = winners[least < core.left_out_eur[pricing.jobs]]
     return pricing.placements(served, prices, noise)
+
+
+def _near(core: ColumnMaster, priced: PricedJobs, sigma: float) -> Integers:
+    """Return the options that may win at prices with noise of size ``sigma``, and nearby ones."""
+    near_eur = NEAR_NOISES * sigma + NEAR * _typical(priced.prices)
+    return core.pricing.near_best(priced.option_eur, near_eur)
 
 
 def _shaken(prices: Prices, sigma: float, rng: np.random.Generator) -> Prices:

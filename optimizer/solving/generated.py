@@ -47,6 +47,8 @@ MOST_IDLE_ROUNDS = 8
 """Rounds of the search without a gain after which it ends."""
 MOST_LP_COLUMNS = 60_000
 """The LP of the columns is solved up to this size: it lifts the bound by a few in ten thousand."""
+PRICES_SHARE = 0.5
+"""Share of the time left that prices may take."""
 LEAST_FLOWS_S = 1.0
 FLOWS_SHARE = 0.1
 """Share of the time limit that is left for the flows of the plan, where they need binaries."""
@@ -89,7 +91,13 @@ def solve_generated(
     watch.keep(_settled(core, filling))
     begun: Ascent | None = None
     if watch.goes_on("insert"):
-        begun = ascend(core, goes_on=watch.noting("price"), seed=limits.seed, start=known)
+        begun = ascend(
+            core,
+            goes_on=watch.noting("price"),
+            seed=limits.seed,
+            start=known,
+            share_used=watch.share_used(PRICES_SHARE),
+        )
         _fill(core, kept, filling if still else None, begun.prices, watch)
     if begun is not None and not watch.is_good_enough() and watch.goes_on("columns"):
         begun = _proven(core, begun, watch)

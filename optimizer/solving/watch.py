@@ -78,6 +78,11 @@ class Watch:
             self._was_stopped = not self._on_progress(progress)
         return not self.is_over()
 
+    def share_used(self, share: float) -> Callable[[], float]:
+        """Return what says how much of a ``share`` of the time left now is used."""
+        began, allowed_s = self.seconds, share * max(1e-9, self.left_s - self.flows_s)
+        return lambda: (self.seconds - began) / allowed_s
+
     def noting(self, phase: str) -> Callable[[float], bool]:
         """Return what notes a bound, tells of it and says whether to go on."""
 

@@ -105,3 +105,17 @@ def test_chunks_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     at_once = pricing.cost_by_option(prices)
     monkeypatch.setattr("optimizer.placements.batch.MOST_CELLS", 1)
     assert pricing.cost_by_option(prices).tolist() == at_once.tolist()
+
+
+def test_only_options_near_the_best_of_their_job_are_priced_again() -> None:
+    """Of two sites, one is dearer by 2 EUR for a GPU and an hour: the job takes two of each."""
+    points = tuple(build.point(f"{site}/2", gpus=2, power_kw=2.0) for site in ("A", "B"))
+    sites = [build.site("A"), build.site("B")]
+    problem = build.problem(build.job(points=points), sites=sites)
+    pricing = Pricing(problem, Options.of(problem, [0]))
+    prices = prices_of(pricing, np.zeros((2, 8)), np.array([[1.0] * 8, [3.0] * 8]))
+    cost = pricing.cost_by_option(prices)
+    assert cost.tolist() == [4.0, 12.0]
+    assert pricing.near_best(cost, 1.9).tolist() == [0]
+    assert pricing.near_best(cost, 2.1).tolist() == [0, 1]
+    assert pricing.cost_by_option(prices, among=np.array([1])).tolist() == [np.inf, 12.0]

@@ -46,6 +46,21 @@ def test_the_relaxation_is_as_tight_as_every_listed_placement() -> None:
     assert relaxation.lp_eur <= exact.objective + 1e-6
 
 
+def test_prices_end_when_their_time_is_up() -> None:
+    """Noise shrinks as time goes by, so that three rounds are a small ascent of their own."""
+    core = ColumnMaster.of(build.problem(*(build.job(f"j{k}", deadline_slot=6) for k in range(9))))
+    shares = iter((0.0, 0.5, 1.0))
+    bounds: list[float] = []
+
+    def note(bound: float) -> bool:
+        bounds.append(bound)
+        return True
+
+    begun = ascend(core, goes_on=note, share_used=lambda: next(shares))
+    assert len(begun.columns) == 3
+    assert begun.bound_eur == bounds[-1] >= bounds[0]
+
+
 def test_it_stops_when_told() -> None:
     """The first LP and bound are an answer, and so are the first rounds of the ascent."""
     core = ColumnMaster.of(build.problem(build.job()))
@@ -78,7 +93,8 @@ def test_prices_from_nothing_come_close_to_the_bound() -> None:
 
 def test_the_same_seed_gives_the_same_prices() -> None:
     """Noise comes from the seed alone."""
-    core = ColumnMaster.of(build.problem(*(build.job(f"j{k}") for k in range(5))))
+    jobs = [build.job(f"j{k}", deadline_slot=4) for k in range(9)]  # one too many
+    core = ColumnMaster.of(build.problem(*jobs))
 
     def prices(seed: int) -> Ascent:
         return ascend(core, goes_on=lambda _bound: True, seed=seed)
