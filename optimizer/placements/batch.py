@@ -7,7 +7,7 @@ had in any quantity at their prices, as column generation asks, and jobs are row
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,8 +19,8 @@ from optimizer.placements.slot_costs import Rhythm, WayCosts, window_sums
 from optimizer.plan import Placement, Run
 from optimizer.problem import Problem
 
-MOST_CELLS = 1_500_000
-"""Options times slots worked on at once: bounds memory, whatever the number of jobs."""
+MOST_CELLS = 150_000
+"""Options times slots worked on at once: few enough to stay near the processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,19 @@ class _SlotCosts:
         return cost + self.kw[:, None] * prices.power_eur_per_kw[self.site]
 
 
+def _together(o: Options) -> list[tuple[Rhythm, bool, Integers]]:
+    """Return families, those made one that pause at a cost and differ in slots to run in only."""
+    parts: dict[tuple[Rhythm, bool], list[Integers]] = {}
+    for rhythm, is_free, members in o.families:
+        alike = rhythm if is_free or not rhythm.pause_slots else replace(rhythm, n_slots=0)
+        parts.setdefault((alike, is_free), []).append(members)
+    together = [(*key, np.concatenate(members)) for key, members in parts.items()]
+    return [
+        (replace(rhythm, n_slots=int(o.n_slots[members].max())), is_free, members)
+        for rhythm, is_free, members in together
+    ]
+
+
 class Pricing:
     """Prices every option of a problem; a job that has none fits nowhere.
 
@@ -67,9 +80,7 @@ class Pricing:
         least_gpus = self.pool_gpus.min(axis=1, initial=np.inf)
         self._is_scarce = least_gpus[options.pool] < options.gpus - 1e-9
         self._slot_costs = _SlotCosts.of(options)
-        self._gpu_slots = np.zeros(len(options))
-        for rhythm, _, members in options.families:
-            self._gpu_slots[members] = rhythm.n_slots * np.maximum(1.0, options.gpus[members])
+        self._together = _together(options)
         self._by_job = np.argsort(options.job, kind="stable")
         self.jobs, self._first_of_job = np.unique(options.job[self._by_job], return_index=True)
         self._parts_of_job: dict[int, list[tuple[Rhythm, bool, Integers]]] = {}
@@ -112,7 +123,9 @@ class Pricing:
         _, least = self.best_options(cost)
         of_job = np.full(len(self.problem.jobs), np.inf)
         of_job[self.jobs] = least
-        return np.flatnonzero(cost <= of_job[self.options.job] + eur_per_gpu_slot * self._gpu_slots)
+        o = self.options
+        margin_eur = eur_per_gpu_slot * o.n_slots * np.maximum(1.0, o.gpus)
+        return np.flatnonzero(cost <= of_job[o.job] + margin_eur)
 
     def placements(self, options: Integers, prices: Prices, noise: Noise | None = None) -> Columns:
         """Return the cheapest placement of each of ``options`` that fits, in no set order."""
@@ -135,7 +148,7 @@ class Pricing:
             limit = most_eur[self.options.job[chunk]]
             for way, start in np.argwhere(total <= limit[:, None]).tolist():
                 lo = int(ways.lo_slot[way])
-                found: Iterable[Pieces] = [((start, start + rhythm.n_slots),)]
+                found: Iterable[Pieces] = [((start, start + int(ways.n_slots[way])),)]
                 if table is not None:
                     found = pieces_within(ways, table, way, start, float(limit[way]))
                 for pieces in found:
@@ -190,18 +203,19 @@ class Pricing:
         return Placement(job.name, point.site, runs)
 
     def _chunks(self, wanted: Integers) -> Iterator[tuple[tuple[Rhythm, bool], Integers]]:
-        """Cut the families of ``wanted`` options into pieces of bounded size, alike in width."""
+        """Cut ``wanted`` options that are priced together into pieces of bounded size, alike."""
         o = self.options
         is_wanted = np.zeros(len(o), dtype=bool)
         is_wanted[wanted] = True
-        for rhythm, is_free, members in o.families:
+        for rhythm, is_free, members in self._together:
             chosen = members[is_wanted[members]]
             width = o.hi_slot[chosen] - o.lo_slot[chosen]
-            chosen = chosen[np.argsort(width, kind="stable")]
+            chosen = chosen[np.lexsort((width, o.n_slots[chosen]))]
             depth = 1 if is_free or not rhythm.pause_slots else rhythm.n_slots
             n_each = max(1, MOST_CELLS // (depth * int(width.max(initial=1))))
             for begin in range(0, len(chosen), n_each):
-                yield (rhythm, is_free), chosen[begin : begin + n_each]
+                chunk = chosen[begin : begin + n_each]
+                yield (replace(rhythm, n_slots=int(o.n_slots[chunk[-1]])), is_free), chunk
 
     def _cheapest(
         self, rhythm: Rhythm, is_free: bool, chunk: Integers, prices: Prices, noise: Noise | None
@@ -345,7 +359,7 @@ class Pricing:
         late = np.maximum(0, ends - o.due_slot[chunk, None])
         end = weights.lateness * o.late_eur[chunk, None] * late
         end[ends > o.hi_slot[chunk, None]] = np.inf
-        return WayCosts(o.lo_slot[chunk], run_eur, start, restart, end, rhythm)
+        return WayCosts(o.lo_slot[chunk], o.n_slots[chunk], run_eur, start, restart, end, rhythm)
 
     def _add_transfer(self, start: Floats, chunk: Integers, prices: Prices) -> None:
         """Add what moving the data draws before each start [way, slot]."""

@@ -66,6 +66,8 @@ class Options:
         GPUs held, and IT power beyond what GPUs of its rate draw more than idle ones [kW].
     rate
         Its row of ``rates``.
+    n_slots
+        Slots it runs in all without a pause.
     lo_slot, hi_slot
         It may run in [lo_slot, hi_slot).
     first_start, last_start
@@ -96,6 +98,7 @@ class Options:
     gpus: Floats
     rest_kw: Floats
     rate: Integers
+    n_slots: Integers
     lo_slot: Integers
     hi_slot: Integers
     first_start: Integers
@@ -280,6 +283,7 @@ def _drafts(problem: Problem, parts: Sequence[_Part]) -> dict[str, Arrays]:
         "pool": common((one.pool for one in parts), np.int64),
         "gpus": common((one.gpus for one in parts), np.float64),
         "net_kw": common((one.net_kw for one in parts), np.float64),
+        "n_slots": n_slots,
         "lo_slot": np.where(has_pauses, o.release[job], first),
         "hi_slot": o.end[job],
         "first_start": first,

@@ -83,7 +83,7 @@ def cheapest_pieces(
     rhythm = ways.rhythm
     pieces = [(start, start + rhythm.first_slots)]
     slot, layer = start + rhythm.first_slots, 0
-    left = rhythm.n_slots - rhythm.first_slots
+    left = int(ways.n_slots[way]) - rhythm.first_slots
     while left > 0:
         go_on = ways.run_eur[way, slot] + table.running[slot + 1, way, layer, left - 1]
         if go_on <= table.paused[slot + 1, way, layer, left]:
@@ -111,7 +111,7 @@ def costs_by_start(ways: WayCosts) -> tuple[Floats, CostsToGo | None]:
     else:
         table = costs_to_go(ways)
         first = rhythm.first_slots
-        rest = table.running[:, :, 0, rhythm.n_slots - first].T
+        rest = table.running[:, np.arange(len(ways.n_slots)), 0, ways.n_slots - first].T
     total = window_sums(ways.run_eur, first)
     total = total + ways.start_eur[:, : total.shape[1]] + rest[:, first : first + total.shape[1]]
     return total, table
@@ -127,7 +127,7 @@ def pieces_within(
     rhythm, run = ways.rhythm, ways.run_eur[way]
     first_end = start + rhythm.first_slots
     begun = ways.start_eur[way, start] + run[start:first_end].sum()
-    to_do = rhythm.n_slots - rhythm.first_slots
+    to_do = int(ways.n_slots[way]) - rhythm.first_slots
     stack: list[tuple[float, int, int, int, Pieces]] = [
         (float(begun), first_end, 0, to_do, ((start, first_end),))
     ]

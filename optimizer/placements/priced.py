@@ -167,6 +167,7 @@ def _cheapest_of(
         some = asked[begin : begin + n_each]
         ways = WayCosts(
             np.concatenate([one.way.lo_slot for one in some]),
+            np.concatenate([one.way.n_slots for one in some]),
             np.concatenate([one.way.run_eur[:, :width] for one in some]),
             np.concatenate([one.way.start_eur[:, :width] for one in some]),
             np.concatenate([one.way.restart_eur[:, :width] for one in some]),

@@ -113,12 +113,15 @@ class Rhythm:
 class WayCosts:
     """Jobs at one point each, as costs by slot of their windows; infinite where they may not.
 
-    All have the same rhythm; windows shorter than the longest are filled up with infinities.
+    All have the same rhythm but for ``n_slots``: that of ``rhythm`` is the largest. Windows shorter
+    than the longest are filled up with infinities.
 
     Attributes
     ----------
     lo_slot
         Slot of the horizon that index 0 is [way].
+    n_slots
+        Slots to run in all without a pause [way].
     run_eur, start_eur, restart_eur
         Cost of running, of a first start and of a restart in a slot [way, slot].
     end_eur
@@ -126,6 +129,7 @@ class WayCosts:
     """
 
     lo_slot: NDArray[np.int64]
+    n_slots: NDArray[np.int64]
     run_eur: Floats
     start_eur: Floats
     restart_eur: Floats
@@ -153,6 +157,7 @@ def way_to_run(
     late = job.lateness_eur_per_slot * job.priority * late_slots
     return WayCosts(
         np.array([lo]),
+        np.array([rhythm.n_slots]),
         run[None, lo:hi],
         start[None, lo:hi],
         restart[None, lo:hi],

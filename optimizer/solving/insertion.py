@@ -222,15 +222,14 @@ def insertion_order(pricing: Pricing) -> Integers:
     with the least slots of a piece, slots in all, and slots of slack.
     """
     o = pricing.options
-    n_slots, piece = np.zeros(len(o)), np.zeros(len(o))
+    piece = np.zeros(len(o))
     for rhythm, _, members in o.families:
-        n_slots[members] = rhythm.n_slots
         piece[members] = rhythm.piece_slots if rhythm.pause_slots else rhythm.n_slots
-    last = np.minimum(o.last_start, o.hi_slot - n_slots)
+    last = np.minimum(o.last_start, o.hi_slot - o.n_slots)
     width = o.gpus + POOL_SHARE * pricing.pool_gpus.max(axis=1, initial=0.0)[o.pool]
     slack, length, most = (np.zeros(len(pricing.problem.jobs)) for _ in range(3))
     np.maximum.at(slack, o.job, last - o.first_start)
-    np.maximum.at(length, o.job, piece + SLOTS_SHARE * n_slots)
+    np.maximum.at(length, o.job, piece + SLOTS_SHARE * o.n_slots)
     np.maximum.at(most, o.job, width)
     rank = -(length * most / (1.0 + slack))[pricing.jobs]
     order: Integers = pricing.jobs[np.argsort(rank, kind="stable")]

@@ -78,15 +78,13 @@ class _Sample:
         if len(jobs) > MOST_SAMPLED:
             some = rng.choice(jobs, MOST_SAMPLED, replace=False)
         chosen = np.flatnonzero(np.isin(o.job, some) & (o.gpus > 0))
-        n_slots = np.ones(len(o), dtype=np.int64)
         in_one_piece = np.zeros(len(o), dtype=bool)
         for rhythm, _, members in o.families:
-            n_slots[members] = rhythm.n_slots
             in_one_piece[members] = not rhythm.pause_slots
         _, job, of_job = np.unique(o.job[chosen], return_inverse=True, return_counts=True)
         share = 1.0 / of_job[job]
-        scale = o.gpus[chosen] / np.sqrt(n_slots[chosen]) * (len(jobs) / max(1, len(some)))
-        return cls(o, chosen, job, share, scale, n_slots[chosen], in_one_piece[chosen])
+        scale = o.gpus[chosen] / np.sqrt(o.n_slots[chosen]) * (len(jobs) / max(1, len(some)))
+        return cls(o, chosen, job, share, scale, o.n_slots[chosen], in_one_piece[chosen])
 
     def __iter__(self) -> Iterator[tuple[int, int, int, Floats, Floats]]:
         """Give position in the sample, rate, first slot, and mean and second moment of presence."""
