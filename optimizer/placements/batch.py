@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optimizer.placements.churning import add_churn, cheapest_slots
 from optimizer.placements.columns import Columns, in_one_piece
-from optimizer.placements.options import Bools, Floats, Integers, Options
+from optimizer.placements.options import NEVER, Bools, Floats, Integers, Options
 from optimizer.placements.pausing import Pieces, cheapest_pieces, costs_by_start, pieces_within
 from optimizer.placements.prices import Noise, Prices
 from optimizer.placements.slot_costs import Rhythm, WayCosts, window_sums
@@ -224,8 +225,7 @@ class Pricing:
             return np.asarray(self._window_eur(rhythm, chunk, prices, noise).min(axis=1))
         run = self._run_eur(chunk, prices, noise)
         if is_free:
-            cheapest: Floats = np.partition(run, rhythm.n_slots - 1, axis=1)[:, : rhythm.n_slots]
-            return np.asarray(cheapest.sum(axis=1))
+            return cheapest_slots(run, rhythm.n_slots, *self._promise(chunk))[0]
         total, _ = costs_by_start(self._ways(rhythm, chunk, prices, run))
         return np.asarray(total.min(axis=1))
 
@@ -239,11 +239,12 @@ class Pricing:
         """
         n = rhythm.n_slots
         if is_free and rhythm.pause_slots:
-            cost = np.partition(run_eur, n - 1, axis=1)[:, :n].sum(axis=1)
+            cost, run = cheapest_slots(run_eur, n, *self._promise(chunk))
             k = int(cost.argmin())
-            slots = np.sort(np.argpartition(run_eur[k], n - 1)[:n])
+            slots = np.sort(np.argpartition(run[k], n - 1)[:n])
         elif is_free:
             total = window_sums(run_eur, n)
+            add_churn(total, *self._promise(chunk))
             k, start = divmod(int(total.argmin()), total.shape[1])
             cost, slots = total[:, start], np.arange(start, start + n)
         else:
@@ -275,15 +276,17 @@ class Pricing:
             cost += window_sums(noise.eur, rhythm.n_slots).take(seen, mode="clip")
         cost *= costs.scale[chunk, None]
         np.putmask(cost, after >= n_starts[:, None], np.inf)
+        add_churn(cost, *self._promise(chunk))
         return cost
 
     def _any_slots(
         self, rhythm: Rhythm, chunk: Integers, prices: Prices, noise: Noise | None
     ) -> Columns:
         run, n = self._run_eur(chunk, prices, noise), rhythm.n_slots
-        cheapest = np.argpartition(run, n - 1, axis=1)[:, :n]
-        fits = np.isfinite(np.take_along_axis(run, cheapest, axis=1)).all(axis=1)
-        slots = np.sort(cheapest[fits], axis=1) + self.options.lo_slot[chunk[fits], None]
+        cost, run = cheapest_slots(run, n, *self._promise(chunk))
+        fits = np.isfinite(cost)
+        cheapest = np.argpartition(run[fits], n - 1, axis=1)[:, :n]
+        slots = np.sort(cheapest, axis=1) + self.options.lo_slot[chunk[fits], None]
         begins = np.arange(len(slots) + 1) * n
         return Columns(chunk[fits], begins, slots.ravel().astype(np.int32))
 
@@ -335,6 +338,14 @@ class Pricing:
             gpus = self.pool_gpus[o.pool[some, None], self.slots_of(chunk)[0][scarce]]
             run[scarce] = np.where(gpus < o.gpus[some, None] - 1e-9, np.inf, run[scarce])
         return run
+
+    def _promise(self, chunk: Integers) -> tuple[Integers, Floats]:
+        """Slot of the window that keeps what was announced, and cost of not keeping it [way]."""
+        o = self.options
+        kept, lo = o.kept_start[chunk], o.lo_slot[chunk]
+        slot: Integers = np.where(kept == NEVER, NEVER, kept - lo)
+        churn_eur = self.problem.weights.churn_eur_per_job
+        return slot, np.where(o.is_announced[chunk], churn_eur, 0.0)
 
     def _noise_at(self, noise: Noise, chunk: Integers) -> Integers:
         """Return where in the noise the window of each option begins."""

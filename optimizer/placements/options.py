@@ -83,8 +83,8 @@ class Options:
     kept_start, is_announced
         The start that keeps what was announced (``NEVER``: none here), and whether others churn.
     is_free
-        Whether nothing but running costs anything, and any slots of its window will do, or any in
-        a row.
+        Whether nothing but running and churn costs anything, and any slots of its window will do,
+        or any in a row.
     families
         Options by rhythm and ``is_free``.
     rates
@@ -274,7 +274,7 @@ def _drafts(problem: Problem, parts: Sequence[_Part]) -> dict[str, Arrays]:
     has_pauses = common((bool(one.rhythm.pause_slots) for one in parts), np.bool_)
     is_announced = (o.announced_site[job] != UNKNOWN) & ~is_running
     is_kept = is_announced & (o.announced_site[job] == site)
-    may_cost = problem.weights.churn_eur_per_job * is_announced + o.late_eur[job] * o.has_due[job]
+    may_be_late = (o.late_eur[job] > 0.0) & o.has_due[job]
     drafts: dict[str, Arrays] = {
         "part": part,
         "job": job,
@@ -298,7 +298,7 @@ def _drafts(problem: Problem, parts: Sequence[_Part]) -> dict[str, Arrays]:
         "late_eur": o.late_eur[job],
         "kept_start": np.where(is_kept, o.announced_start[job], NEVER),
         "is_announced": is_announced,
-        "is_free": common((one.may_be_free for one in parts), np.bool_) & (may_cost == 0.0),
+        "is_free": common((one.may_be_free for one in parts), np.bool_) & ~may_be_late,
     }
     fits = np.flatnonzero((first + n_slots <= drafts["hi_slot"]) & (first <= last))
     return {name: values[fits] for name, values in drafts.items()}

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.jobs import Job, Pausing
+from optimizer.jobs import Announced, Job, Pausing
 from optimizer.placements.batch import Pricing
 from optimizer.placements.columns import Columns
 from optimizer.placements.options import Options
 from optimizer.placements.priced import cheapest
 from optimizer.placements.prices import Prices
-from optimizer.problem import Problem
+from optimizer.problem import Problem, Weights
 from optimizer.settlement import it_load_kw
 from tests.optimizer import build
 from tests.optimizer.test_priced import cases, cost, offer_of
@@ -119,3 +119,18 @@ def test_only_options_near_the_best_of_their_job_are_priced_again() -> None:
     assert pricing.near_best(cost, 1.9).tolist() == [0]
     assert pricing.near_best(cost, 2.1).tolist() == [0, 1]
     assert pricing.cost_by_option(prices, among=np.array([1])).tolist() == [np.inf, 12.0]
+
+
+@pytest.mark.parametrize(("churn_eur", "slots"), [(0.5, [0, 6]), (3.0, [2, 6]), (9.0, [2, 6])])
+def test_a_job_that_may_pause_begins_as_announced_if_that_costs_less_than_churn(
+    churn_eur: float, slots: list[int]
+) -> None:
+    """Slot 2 costs 2 EUR more than the two cheapest, 0 and 6."""
+    job = build.job(pausing=Pausing(), announced=Announced("A", 2))
+    problem = build.problem(job, weights=Weights(churn_eur_per_job=churn_eur))
+    pricing = Pricing(problem, Options.of(problem, [0]))
+    assert pricing.options.is_free.all()
+    prices = prices_of(pricing, np.zeros((1, 8)), np.array([[1.0, 9, 3, 9, 9, 9, 1, 9]]))
+    cost = pricing.cost_by_option(prices)
+    assert pricing.placements(np.array([0]), prices).slots.tolist() == slots
+    assert cost.tolist() == [2.0 + min(churn_eur, 2.0)]
