@@ -26,7 +26,7 @@ demo: $(VENV)/.project  ## Plan, approve and carry out the example day; writes o
 
 test: $(VENV)/.dev $(VENV)/.project  ## Run the whole test suite with coverage
 	@.ci/system-packages
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov=optimizer --cov=scheduler \
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov \
 	    --cov-report=term:skip-covered --cov-fail-under=$(MINIMUM_COVERAGE)
 
 check: lint types imports test  ## Everything CI runs: style, types, imports, tests
