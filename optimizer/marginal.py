@@ -31,7 +31,7 @@ from optimizer.plan import MarginalEnergy, Plan
 from optimizer.problem import Problem
 from optimizer.settlement import it_load_kw, own_costs
 from optimizer.sites import Site
-from optimizer.solving.highs import StandardForm, compile_model
+from optimizer.solving.highs import StandardForm, compile_model, highs_lp
 
 Floats = NDArray[np.float64]
 
@@ -134,15 +134,7 @@ def _solved(form: StandardForm) -> highspy.Highs:
     solver = highspy.Highs()
     for name, value in {"output_flag": False, "threads": 1, "solver": "simplex"}.items():
         solver.setOptionValue(name, value)
-    lp = highspy.HighsLp()
-    lp.num_row_, lp.num_col_ = form.matrix.shape
-    lp.col_cost_, lp.offset_ = form.cost, form.offset
-    lp.col_lower_, lp.col_upper_ = form.lower, form.upper
-    lp.row_lower_, lp.row_upper_ = form.row_lower, form.row_upper
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_ = form.matrix.indptr, form.matrix.indices
-    lp.a_matrix_.value_ = form.matrix.data
-    if solver.passModel(lp) == highspy.HighsStatus.kError:
+    if solver.passModel(highs_lp(form)) == highspy.HighsStatus.kError:
         raise SolverFailed("HiGHS refuses the flows of a plan")
     solver.run()
     status = solver.getModelStatus()

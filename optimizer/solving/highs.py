@@ -135,7 +135,7 @@ def run_highs(
     for name, value in {**defaults, **options}.items():
         if solver.setOptionValue(name, value) != highspy.HighsStatus.kOk:
             raise SolverFailed(f"HiGHS refuses option {name} = {value!r}")
-    if solver.passModel(_highs_lp(form)) == highspy.HighsStatus.kError:
+    if solver.passModel(highs_lp(form)) == highspy.HighsStatus.kError:
         raise SolverFailed("HiGHS refuses the model")
     if start is not None:
         is_known = np.isfinite(start)
@@ -150,7 +150,8 @@ def run_highs(
     return _solution(solver, form)
 
 
-def _highs_lp(form: StandardForm) -> highspy.HighsLp:
+def highs_lp(form: StandardForm) -> highspy.HighsLp:
+    """Return ``form`` as HiGHS takes it."""
     lp = highspy.HighsLp()
     n_rows, n_columns = form.matrix.shape
     lp.num_col_, lp.num_row_ = n_columns, n_rows
