@@ -6,7 +6,6 @@ from optimizer.errors import InvalidProblem, OptimizerError, PlanRefused, Solver
 from optimizer.explain import Alternative, Explainer, Explanation, explain
 from optimizer.horizon import Horizon
 from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin, slots_to_do
-from optimizer.marginal import with_marginal_energy
 from optimizer.pieces import Piece, links_of, pieces_of, restarts_of, transfer_to
 from optimizer.plan import (
     MarginalEnergy,
@@ -43,6 +42,7 @@ from optimizer.sites import (
 )
 from optimizer.solving.freeing import SideBySide
 from optimizer.solving.greedy import greedy, latest_safe_start
+from optimizer.solving.marginal_energy import with_marginal_energy
 from optimizer.solving.solve import solve
 from optimizer.verify import Breach, require_verified, verify
 

@@ -174,7 +174,7 @@ class SlotPrices:
 class MarginalEnergy:
     """What one more kWh of facility load costs and emits, jobs staying where they are.
 
-    See ``optimizer.marginal`` for what exactly that means.
+    See ``optimizer.solving.marginal_energy`` for what exactly that means.
 
     Attributes
     ----------

@@ -130,6 +130,22 @@ class SiteTariff:
         # Batteries that export at the very limit exceed it by rounding.
         return np.where(fed_in > self.export_limit_kw + _NEGLIGIBLE_KW, np.inf, cost)
 
+    def extra_eur(
+        self, load_kw: Floats, more_kw: Floats, peak_kw: float | Floats, peak_slots: int
+    ) -> Floats:
+        """Cost of ``more_kw`` on top of ``load_kw`` [..., slot]; peaks as in ``eur``."""
+        before = self.eur(load_kw, peak_kw, peak_slots)
+        after = self.eur(load_kw + more_kw, peak_kw, peak_slots)
+        # Without a job there, batteries may feed in more than may be exported: any job is welcome.
+        is_over = ~np.isfinite(before)
+        cost: Floats = after - np.where(is_over, 0.0, before)
+        return np.where(is_over & np.isfinite(after), 0.0, cost)
+
+    def counted_import_kw(self, load_kw: Floats) -> Floats:
+        """Return the import of ``load_kw`` in slots that count for the peak, else 0 [..., slot]."""
+        imported: Floats = np.clip(load_kw - self.renewable_kw, 0.0, self.import_limit_kw)
+        return imported * (self.peak_counts > 0.0)
+
 
 def tariff_of(problem: Problem, site: Site) -> SiteTariff:
     """Return what load costs at ``site``."""

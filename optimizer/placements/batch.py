@@ -142,7 +142,6 @@ class Pricing:
     def within(self, prices: Prices, most_eur: Floats, most_columns: int) -> Columns | None:
         """Return every placement that costs at most ``most_eur`` [job], or ``None`` if too many."""
         parts: list[Columns] = []
-        n_columns = 0
         for (rhythm, _), chunk in self._chunks(np.arange(len(self.options))):
             ways = self._ways(rhythm, chunk, prices, self._run_eur(chunk, prices, None))
             total, table = costs_by_start(ways)
@@ -156,8 +155,7 @@ class Pricing:
                     slots = np.concatenate([np.arange(*piece) for piece in pieces]) + lo
                     begins = np.array([0, len(slots)])
                     parts.append(Columns(chunk[way : way + 1], begins, slots.astype(np.int32)))
-                    n_columns += 1
-                    if n_columns > most_columns:
+                    if len(parts) > most_columns:
                         return None
         return Columns.joined(parts)
 

@@ -8,6 +8,7 @@ generated, as one MILP around the jobs that stand.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -87,7 +88,7 @@ def solve_generated(
     if older is not None and older.prices is not None:
         known = prices_of(core.pricing, older.prices)
     kept = _kept_placements(core, still)
-    filling = _first(core, kept, still, known)
+    filling = _first(core, kept, still, known, watch.is_over)
     watch.keep(_settled(core, filling))
     begun: Ascent | None = None
     if watch.goes_on("insert"):
@@ -140,6 +141,7 @@ def _first(
     kept: tuple[Placement, ...],
     still: tuple[Placement, ...],
     known: Prices | None,
+    is_over: Callable[[], bool],
 ) -> Filling:
     """Put in what ``still`` stands, and the others at ``known`` prices or what energy costs."""
     filling, order = _empty(core, kept), insertion_order(core.pricing)
@@ -149,7 +151,7 @@ def _first(
     filling.pay_peaks()
     prices = known or import_prices(core)
     insert(filling, _left_out(filling, order), core.left_out_eur, prices, known)
-    squeeze_in(filling, _left_out(filling, order), core.left_out_eur, prices, lambda: False, 0)
+    squeeze_in(filling, _left_out(filling, order), core.left_out_eur, prices, is_over)
     return filling
 
 
@@ -197,7 +199,7 @@ def _sweep(
         if not insert(filling, order, core.left_out_eur, prices, guide, moving_eur, watch.is_over):
             return
         out = _left_out(filling, order)
-        squeeze_in(filling, out, core.left_out_eur, prices, watch.is_over, 0)
+        squeeze_in(filling, out, core.left_out_eur, prices, watch.is_over)
         standing = _settled(core, filling)
         filling.battery_kw = core.battery_kw(standing.values)
         filling.pay_peaks()

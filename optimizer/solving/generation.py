@@ -1,4 +1,4 @@
-r"""Column generation: the optimum of the relaxation, its bound, and the columns it is made of.
+r"""Column generation: the optimum of the relaxation, its bound, and the prices that prove it.
 
 It begins with the prices and columns of ``solving.ascent``. Then the LP of the columns known so far
 gives prices, at which every job is priced again, until what the LP costs and the bound (K4) meet.
@@ -20,12 +20,12 @@ import numpy as np
 
 from optimizer.errors import SolverFailed
 from optimizer.placements.columns import Columns, distinct
-from optimizer.placements.options import Floats
 from optimizer.placements.prices import Prices, between
 from optimizer.solving.ascent import Ascent, price_all
 from optimizer.solving.column_master import ColumnMaster
 from optimizer.solving.highs import Solution, run_highs
 
+MOST_ROUNDS = 60
 SMOOTHING = 0.7
 """Weight of the prices of the best bound in those that jobs are priced at."""
 
@@ -39,16 +39,12 @@ class Relaxation:
 
     Attributes
     ----------
-    columns, shares
-        Columns of the last LP, and how much of each it takes [column].
     lp_eur
-        What that LP costs: the relaxation's optimum, up to what ``bound_eur`` leaves open.
+        What the last LP costs: the relaxation's optimum, up to what ``bound_eur`` leaves open.
     prices
         Prices of the best bound.
     """
 
-    columns: Columns
-    shares: Floats
     lp_eur: float
     bound_eur: float
     prices: Prices
@@ -62,7 +58,6 @@ def generate(
     *,
     gap: float,
     goes_on: GoesOn,
-    most_rounds: int = 60,
 ) -> Relaxation:
     """Generate columns until the LP is within ``gap`` of its bound, beginning with ``first``.
 
@@ -73,20 +68,18 @@ def generate(
     """
     columns = distinct(Columns.joined([first, *begun.columns]))
     best_eur, best = begun.bound_eur, begun.prices
-    for number in range(1, most_rounds + 1):
+    for number in range(1, MOST_ROUNDS + 1):
         lp = _solve(core, columns)
         prices = core.prices_of(lp.row_duals)
         tried = [price_all(core, some) for some in (prices, between(best, prices, SMOOTHING))]
         for priced in tried:
             if priced.bound_eur > best_eur:
                 best_eur, best = priced.bound_eur, priced.prices
-        known = len(columns)
         wider = distinct(Columns.joined([columns, *(priced.columns for priced in tried)]))
         is_close = lp.objective - best_eur <= gap * max(1e-9, abs(lp.objective))
-        stops = not goes_on(lp.objective, best_eur) or number == most_rounds
-        if is_close or stops or len(wider) == known:
-            shares = np.asarray(lp.values)[len(np.asarray(lp.values)) - known :]
-            return Relaxation(columns, shares, lp.objective, best_eur, best, number)
+        stops = not goes_on(lp.objective, best_eur) or number == MOST_ROUNDS
+        if is_close or stops or len(wider) == len(columns):
+            return Relaxation(lp.objective, best_eur, best, number)
         columns = wider
     raise AssertionError("the last round returns")
 

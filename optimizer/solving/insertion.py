@@ -19,7 +19,8 @@ from optimizer.placements.columns import Columns
 from optimizer.placements.options import Floats, Integers
 from optimizer.placements.prices import Prices
 from optimizer.problem import Problem
-from optimizer.tariffs import SiteTariff, tariff_of
+from optimizer.solving.marginal import tariffs_of
+from optimizer.tariffs import SiteTariff
 
 SLOTS_SHARE, POOL_SHARE = 0.2, 0.1
 """Of all slots, beside those of a piece, and of the pool, beside GPUs: see ``insertion_order``."""
@@ -57,7 +58,7 @@ class Filling:
     def of(cls, pricing: Pricing, free_gpus: Floats, it_kw: Floats) -> Filling:
         """Begin with what others leave and draw, and idle batteries."""
         problem = pricing.problem
-        tariff = SiteTariff.stacked([tariff_of(problem, site) for site in problem.sites])
+        tariff = SiteTariff.stacked(tariffs_of(problem))
         filling = cls(
             pricing, tariff, free_gpus, it_kw, np.zeros_like(it_kw), np.zeros((len(it_kw), 1)), {}
         )
@@ -78,8 +79,7 @@ class Filling:
     def pay_peaks(self) -> None:
         """Count what each site imports now as paid for."""
         problem = self.pricing.problem
-        net = self._load_kw(slice(None)) - self.tariff.renewable_kw
-        imported = np.clip(net, 0.0, self.tariff.import_limit_kw) * (self.tariff.peak_counts > 0)
+        imported = self.tariff.counted_import_kw(self._load_kw(slice(None)))
         so_far = [0.0 if site.peak is None else site.peak.so_far_kw for site in problem.sites]
         self.peak_kw = np.maximum(np.array(so_far), imported.max(axis=1))[:, None]
 
@@ -201,13 +201,7 @@ class Filling:
         """Cost of ``it_kw`` more IT load [site, slot]."""
         tariff = self.tariff.during(slots)
         pue = np.array([site.pue[slots] for site in self.pricing.problem.sites])
-        load = self._load_kw(slots)
-        before = tariff.eur(load, self.peak_kw, n_slots)
-        after = tariff.eur(load + pue * it_kw, self.peak_kw, n_slots)
-        # Without a job there, batteries may feed in more than may be exported: any job is welcome.
-        is_over = ~np.isfinite(before)
-        cost: Floats = after - np.where(is_over, 0.0, before)
-        return np.where(is_over & np.isfinite(after), 0.0, cost)
+        return tariff.extra_eur(self._load_kw(slots), pue * it_kw, self.peak_kw, n_slots)
 
 
 def insertion_order(pricing: Pricing) -> Integers:

@@ -31,14 +31,10 @@ class MarginalCost:
     def eur(self, site: int, it_kw: float) -> Floats:
         """Cost of ``it_kw`` more IT load at the site of this index [slot]."""
         pue = np.asarray(self.room.problem.sites[site].pue)
-        load = self.load_kw(site)
-        price = self.tariffs[site].eur
-        before = price(load, self.peak_kw[site], self.peak_slots)
-        after = price(load + pue * it_kw, self.peak_kw[site], self.peak_slots)
-        # Without a job there, batteries may feed in more than may be exported: any job is welcome.
-        is_over = ~np.isfinite(before)
-        cost: Floats = after - np.where(is_over, 0.0, before)
-        return np.where(is_over & np.isfinite(after), 0.0, cost)
+        paid_kw = self.peak_kw[site]
+        return self.tariffs[site].extra_eur(
+            self.load_kw(site), pue * it_kw, paid_kw, self.peak_slots
+        )
 
     def load_kw(self, site: int) -> Floats:
         """Facility load so far [slot]."""
@@ -50,9 +46,7 @@ class MarginalCost:
 
     def pay_peak(self, site: int) -> None:
         """Count what the site imports now as paid for."""
-        tariff = self.tariffs[site]
-        net = self.load_kw(site) - tariff.renewable_kw
-        imported = np.clip(net, 0.0, tariff.import_limit_kw) * (tariff.peak_counts > 0.0)
+        imported = self.tariffs[site].counted_import_kw(self.load_kw(site))
         self.peak_kw[site] = max(self.peak_kw[site], float(imported.max()))
 
     def repay_peak(self, site: int) -> None:

@@ -23,6 +23,7 @@ MISSING = 2.0
 """What a missing GPU costs at first, as a multiple of its price."""
 NOISE = 1.0
 """Size of the noise on that by which one try differs from the other."""
+SEED = 0
 
 
 def squeeze_in(
@@ -31,10 +32,9 @@ def squeeze_in(
     left_out_eur: Floats,
     prices: Prices,
     is_over: Callable[[], bool],
-    seed: int,
 ) -> None:
     """Put in those of ``jobs`` that can be had for less than leaving them out, others moved too."""
-    rng, where = np.random.default_rng(seed), _Where.of(filling)
+    rng, where = np.random.default_rng(SEED), _Where.of(filling)
     for job in jobs.tolist():
         for _ in range(TRIES):
             if is_over():

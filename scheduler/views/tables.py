@@ -28,10 +28,10 @@ def price_table(doc: PlanDocument) -> pd.DataFrame:
     """Price one more kWh and one more GPU-hour, and its carbon: one row per site and slot.
 
     ``marginal_eur_per_kwh`` and ``marginal_carbon_g_per_kwh`` are those of a kWh at the meter, jobs
-    staying where they are: see ``optimizer.marginal``. ``it_eur_per_kwh`` is what a kWh of IT
-    energy, PUE included, is worth to the jobs, and ``eur_per_gpu_hour_<pool>`` what a GPU-hour is:
-    duals of the plan's relaxation. Prices weigh as the operator does, carbon at its price. Columns
-    are empty where the plan has no such prices, or a site no such pool.
+    staying where they are: see ``optimizer.solving.marginal_energy``. ``it_eur_per_kwh`` is what a
+    kWh of IT energy, PUE included, is worth to the jobs, and ``eur_per_gpu_hour_<pool>`` what a
+    GPU-hour is: duals of the plan's relaxation. Prices weigh as the operator does, carbon at its
+    price. Columns are empty where the plan has no such prices, or a site no such pool.
     """
     used = gpus_used(doc.problem, doc.plan.placements)
     frames = [_price_frame(doc, row, used) for row in range(len(doc.problem.sites))]

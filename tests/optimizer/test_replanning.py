@@ -123,7 +123,7 @@ def squeeze(core: ColumnMaster, filling: Filling, left_out_eur: float) -> None:
     """Squeeze in the third job, which costs ``left_out_eur`` if it is left out."""
     left_out = core.left_out_eur.copy()
     left_out[2] = left_out_eur
-    squeeze_in(filling, np.array([2]), left_out, import_prices(core), lambda: False, 0)
+    squeeze_in(filling, np.array([2]), left_out, import_prices(core), lambda: False)
 
 
 def test_jobs_in_the_way_are_put_beside_each_other() -> None:

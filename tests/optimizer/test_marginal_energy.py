@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from optimizer import marginal
-from optimizer.marginal import marginal_energy, with_marginal_energy
 from optimizer.plan import Plan
 from optimizer.problem import Problem, Weights
 from optimizer.progress import SolveLimits
 from optimizer.settlement import it_load_kw
 from optimizer.sites import Site
+from optimizer.solving import marginal_energy as marginal
 from optimizer.solving.exact import solve_exact
+from optimizer.solving.marginal_energy import marginal_energy, with_marginal_energy
 from tests.optimizer import build
 from tests.optimizer.build import plan_of
 from tests.strategies import problems
