@@ -15,12 +15,14 @@ from optimizer.placements.options import Integers
 class Columns:
     """Placements: the option of each [column], and its slots in ascending order.
 
-    Column k runs in ``slots[begins[k]:begins[k + 1]]``.
+    Column k runs in ``slots[begins[k]:begins[k + 1]]``, in each of them as ``slot_option`` says:
+    that is ``option`` again, but for a job that changes its operating point.
     """
 
     option: Integers
     begins: Integers
     slots: NDArray[np.int32]
+    slot_option: Integers
 
     def __len__(self) -> int:
         return len(self.option)
@@ -28,7 +30,13 @@ class Columns:
     @classmethod
     def none(cls) -> Columns:
         """Return no column."""
-        return cls(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int32))
+        nothing = np.zeros(0, np.int64)
+        return cls(nothing, np.zeros(1, np.int64), np.zeros(0, np.int32), nothing)
+
+    @classmethod
+    def at_one_point(cls, option: Integers, begins: Integers, slots: Integers) -> Columns:
+        """Return columns that keep to the point of their option."""
+        return cls(option, begins, slots.astype(np.int32), np.repeat(option, np.diff(begins)))
 
     @classmethod
     def joined(cls, parts: Sequence[Columns]) -> Columns:
@@ -40,6 +48,7 @@ class Columns:
             np.concatenate([none.option, *(part.option for part in parts)]),
             begins,
             np.concatenate([none.slots, *(part.slots for part in parts)]),
+            np.concatenate([none.slot_option, *(part.slot_option for part in parts)]),
         )
 
     def take(self, chosen: Integers) -> Columns:
@@ -47,7 +56,7 @@ class Columns:
         lengths = np.diff(self.begins)[chosen]
         begins = np.concatenate(([0], np.cumsum(lengths)))
         at = np.repeat(self.begins[:-1][chosen] - begins[:-1], lengths) + np.arange(begins[-1])
-        return Columns(self.option[chosen], begins, self.slots[at])
+        return Columns(self.option[chosen], begins, self.slots[at], self.slot_option[at])
 
     def column_of_slot(self) -> Integers:
         """Return the column each of ``slots`` belongs to."""
@@ -58,7 +67,7 @@ def in_one_piece(options: Integers, start: Integers, n_slots: int) -> Columns:
     """Return columns of ``n_slots`` slots in a row from each of ``start``."""
     slots = start[:, None] + np.arange(n_slots)
     begins = np.arange(len(options) + 1) * n_slots
-    return Columns(options, begins, slots.ravel().astype(np.int32))
+    return Columns.at_one_point(options, begins, slots.ravel())
 
 
 def distinct(columns: Columns) -> Columns:
@@ -73,6 +82,7 @@ def _keys(columns: Columns) -> NDArray[np.uint64]:
         return np.zeros(0, np.uint64)
     rng = np.random.default_rng(0)
     of_slot = rng.integers(0, 2**64, int(columns.slots.max()) + 1, dtype=np.uint64)
-    of_option = rng.integers(0, 2**64, int(columns.option.max()) + 1, dtype=np.uint64)
-    sums: NDArray[np.uint64] = np.add.reduceat(of_slot[columns.slots], columns.begins[:-1])
-    return sums ^ of_option[columns.option]
+    of_option = rng.integers(0, 2**64, int(columns.slot_option.max()) + 1, dtype=np.uint64)
+    entries = of_slot[columns.slots] ^ of_option[columns.slot_option]
+    sums: NDArray[np.uint64] = np.add.reduceat(entries, columns.begins[:-1])
+    return sums

@@ -50,11 +50,11 @@ ABSENT = -1
 
 
 def is_generated(job: Job, awaited: frozenset[str]) -> bool:
-    """Whether the placements of ``job`` are generated: it keeps to one point, and waits for none.
+    """Whether the placements of ``job`` are generated: it waits for none, and none for it.
 
     The others get variables of their own in the Pyomo model.
     """
-    return not job.is_elastic and not job.after and job.name not in awaited
+    return not job.after and job.name not in awaited
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ class ColumnMaster:
     def _linking(self, columns: Columns) -> list[tuple[Integers, Integers, Floats]]:
         """Entries of (K1) and (K2): row, column and value."""
         o, k, slots = self.pricing.options, columns.column_of_slot(), columns.slots
-        option = columns.option[k]
+        option = columns.slot_option
         parts = [(self.gpu_row[o.rate[option], slots], k, o.gpus[option])]
         if not len(self.rest_row):
             return parts

@@ -26,6 +26,9 @@ from optimizer.solving.column_master import ColumnMaster
 from optimizer.solving.highs import Solution, run_highs
 
 MOST_ROUNDS = 60
+MOST_IDLE_ROUNDS, LEAST_RISE = 6, 1e-6
+"""Rounds after which it ends if the bound has not risen by that share of it: where the work of jobs
+that change points is rounded, the bound never meets what the LP costs."""
 SMOOTHING = 0.7
 """Weight of the prices of the best bound in those that jobs are priced at."""
 
@@ -68,6 +71,7 @@ def generate(
     """
     columns = distinct(Columns.joined([first, *begun.columns]))
     best_eur, best = begun.bound_eur, begun.prices
+    idle_rounds, risen_eur = 0, best_eur
     for number in range(1, MOST_ROUNDS + 1):
         lp = _solve(core, columns)
         prices = core.prices_of(lp.row_duals)
@@ -77,7 +81,11 @@ def generate(
                 best_eur, best = priced.bound_eur, priced.prices
         wider = distinct(Columns.joined([columns, *(priced.columns for priced in tried)]))
         is_close = lp.objective - best_eur <= gap * max(1e-9, abs(lp.objective))
+        idle_rounds += 1
+        if best_eur > risen_eur + LEAST_RISE * abs(best_eur):
+            idle_rounds, risen_eur = 0, best_eur
         stops = not goes_on(lp.objective, best_eur) or number == MOST_ROUNDS
+        stops = stops or idle_rounds == MOST_IDLE_ROUNDS
         if is_close or stops or len(wider) == len(columns):
             return Relaxation(lp.objective, best_eur, best, number)
         columns = wider

@@ -16,8 +16,9 @@ import numpy as np
 
 from optimizer.placements.batch import Pricing
 from optimizer.placements.columns import Columns
-from optimizer.placements.options import Floats, Integers
+from optimizer.placements.options import Family, Floats, Integers
 from optimizer.placements.prices import Prices
+from optimizer.placements.tempo import Switching
 from optimizer.problem import Problem
 from optimizer.solving.marginal import tariffs_of
 from optimizer.tariffs import SiteTariff
@@ -85,7 +86,7 @@ class Filling:
 
     def fits(self, column: Columns) -> bool:
         """Whether the GPUs of ``column`` are free."""
-        o, option = self.pricing.options, int(column.option[0])
+        o, option = self.pricing.options, column.slot_option
         free = self.free_gpus[o.pool[option], column.slots]
         return bool((free >= o.gpus[option] - 1e-9).all())
 
@@ -104,13 +105,13 @@ class Filling:
         """
         best, found = np.inf, Columns.none()
         kept = np.inf
-        for rhythm, is_free, options in self.pricing.parts_of(job):
-            run = self._run_eur(options, rhythm.n_slots, guide)
-            cost, column = self.pricing.best_at(rhythm, is_free, options, prices, run)
+        for part in self.pricing.parts_of(job):
+            run = self._run_eur(part, guide)
+            if stays is not None and stays.option[0] in part.options:
+                kept = self._eur_within(part, run, stays)
+            cost, column = self.pricing.best_at(part, prices, run)
             if cost < best:
                 best, found = cost, column
-            if stays is not None and stays.option[0] in options:
-                kept = self._eur_within(options, run, stays)
         if stays is not None and kept <= best + moving_eur:
             return kept, stays
         return best, found
@@ -118,10 +119,9 @@ class Filling:
     def cost_of(self, column: Columns, guide: Prices | None) -> float:
         """Return what one column costs on top of what stands, as ``cheapest`` does [EUR]."""
         option = int(column.option[0])
-        for rhythm, _, options in self.pricing.parts_of(int(self.pricing.options.job[option])):
-            if option in options:
-                run = self._run_eur(options, rhythm.n_slots, guide)
-                return self._eur_within(options, run, column)
+        for part in self.pricing.parts_of(int(self.pricing.options.job[option])):
+            if option in part.options:
+                return self._eur_within(part, self._run_eur(part, guide), column)
         raise AssertionError("an option is one of its job")
 
     def cheapest_despite(
@@ -129,24 +129,24 @@ class Filling:
     ) -> Columns:
         """Return the column that would be cheapest if missing GPUs could be had [rate, slot]."""
         best, found = np.inf, Columns.none()
-        for rhythm, is_free, options in self.pricing.parts_of(job):
-            run = self._run_eur(options, rhythm.n_slots, guide, missing_eur)
-            cost, column = self.pricing.best_at(rhythm, is_free, options, prices, run)
+        for part in self.pricing.parts_of(job):
+            run = self._run_eur(part, guide, missing_eur)
+            cost, column = self.pricing.best_at(part, prices, run)
             if cost < best:
                 best, found = cost, column
         return found
 
-    def _eur_within(self, options: Integers, run: Floats, column: Columns) -> float:
-        row = int(np.flatnonzero(options == column.option[0])[0])
+    def _eur_within(self, part: Family | Switching, run: Floats, column: Columns) -> float:
+        rows = (part.running == column.slot_option[:, None]).argmax(axis=1)
         lo = self.pricing.options.lo_slot[column.option[0]]
         own = float(self.pricing.own_cost_eur(column)[0])
-        return float(run[row, column.slots - lo].sum()) + own
+        return float(run[rows, column.slots - lo].sum()) + own
 
     def _change(self, column: Columns, sign: float) -> None:
         o, slots, option = self.pricing.options, column.slots, int(column.option[0])
-        site = o.site[option]
-        kw = o.rest_kw[option] + o.gpus[option] * o.rates.kw_per_gpu[o.rate[option]]
-        self.free_gpus[o.pool[option], slots] -= sign * o.gpus[option]
+        site, at = o.site[option], column.slot_option
+        kw = o.rest_kw[at] + o.gpus[at] * o.rates.kw_per_gpu[o.rate[at]]
+        self.free_gpus[o.pool[at], slots] -= sign * o.gpus[at]
         self.it_kw[site, slots] += sign * kw
         if o.restart_kw[option]:
             again = slots[self.pricing.is_restart(column)]
@@ -163,17 +163,17 @@ class Filling:
 
     def _run_eur(
         self,
-        options: Integers,
-        n_slots: int,
+        part: Family | Switching,
         guide: Prices | None,
         missing_eur: Floats | None = None,
     ) -> Floats:
-        """Cost of running in each slot of the windows [option, slot].
+        """Cost of running in each slot of the windows of ``part.running`` [option, slot].
 
         A slot without enough free GPUs cannot be had, or for ``missing_eur`` per GPU [rate, slot].
         """
-        o = self.pricing.options
-        slots, is_inside = self.pricing.slots_of(options)
+        o, options = self.pricing.options, part.running
+        n_slots = int(o.n_slots[part.options].max())
+        slots, is_inside = self.pricing.windows.slots_of(options)
         lo, hi = int(slots[0, 0]), int(slots.max()) + 1
         lo = int(o.lo_slot[options].min())
         kw = o.rest_kw[options] + o.gpus[options] * o.rates.kw_per_gpu[o.rate[options]]
@@ -217,10 +217,14 @@ def insertion_order(pricing: Pricing) -> Integers:
     """
     o = pricing.options
     piece = np.zeros(len(o))
-    for rhythm, _, members in o.families:
-        piece[members] = rhythm.piece_slots if rhythm.pause_slots else rhythm.n_slots
+    for family in o.families:
+        rhythm = family.rhythm
+        piece[family.options] = rhythm.piece_slots if rhythm.pause_slots else rhythm.n_slots
+    for ways in o.switching:
+        is_whole = ways.tempo.most_restarts == 0
+        piece[ways.options] = o.n_slots[ways.options] if is_whole else ways.tempo.piece_slots
     last = np.minimum(o.last_start, o.hi_slot - o.n_slots)
-    width = o.gpus + POOL_SHARE * pricing.pool_gpus.max(axis=1, initial=0.0)[o.pool]
+    width = o.gpus + POOL_SHARE * pricing.windows.pool_gpus.max(axis=1, initial=0.0)[o.pool]
     slack, length, most = (np.zeros(len(pricing.problem.jobs)) for _ in range(3))
     np.maximum.at(slack, o.job, last - o.first_start)
     np.maximum.at(length, o.job, piece + SLOTS_SHARE * o.n_slots)

@@ -7,6 +7,7 @@ import numpy as np
 from optimizer.placements.batch import Pricing
 from optimizer.placements.columns import Columns
 from optimizer.placements.prices import Prices
+from optimizer.placements.tempo import Switching
 from optimizer.plan import Placement, Plan, SlotPrices
 from optimizer.problem import Problem
 from optimizer.verify import verify
@@ -29,16 +30,16 @@ def columns_of(pricing: Pricing, placements: tuple[Placement, ...]) -> dict[int,
     for placed in placements:
         number = numbers[placed.job]
         names = [point.name for point in problem.jobs[number].points]
-        point = names.index(placed.runs[0].point)
-        options = [
-            option
-            for _, _, members in pricing.parts_of(number)
-            for option in members.tolist()
-            if o.point[option] == point
-        ]
-        if options and len({run.point for run in placed.runs}) == 1:
-            slots = np.array([slot for slot, _ in placed.slots()], dtype=np.int32)
-            columns[number] = Columns(np.array(options), np.array([0, len(slots)]), slots)
+        points = [names.index(name) for _, name in placed.slots()]
+        slots = np.array([slot for slot, _ in placed.slots()], dtype=np.int32)
+        for part in pricing.parts_of(number):
+            for row, option in enumerate(part.options.tolist()):
+                its = part.points[row] if isinstance(part, Switching) else part.options[[row]]
+                option_at = {int(o.point[one]): int(one) for one in its}
+                if option_at.keys() >= set(points):
+                    at = np.array([option_at[point] for point in points])
+                    ends = np.array([0, len(slots)])
+                    columns[number] = Columns(np.array([option]), ends, slots, at)
     return columns
 
 

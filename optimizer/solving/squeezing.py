@@ -49,7 +49,10 @@ def squeeze_in(
 
 @dataclass(frozen=True, slots=True)
 class _Where:
-    """Pool, first slot and end of what stands [job of the problem]; -1 for what does not."""
+    """Pool, first slot and end of what stands [job of the problem]; -1 for what does not.
+
+    The pool is that of the first slot, for a job that changes pools too.
+    """
 
     pool: Integers
     first: Integers
@@ -69,12 +72,12 @@ class _Where:
             self.pool[job] = self.first[job] = self.end[job] = -1
             if job in filling.placed:
                 column = filling.placed[job]
-                self.pool[job] = o.pool[column.option[0]]
+                self.pool[job] = o.pool[column.slot_option[0]]
                 self.first[job], self.end[job] = column.slots[0], column.slots[-1] + 1
 
-    def near(self, pool: int, begin: int, end: int) -> list[int]:
-        """Return jobs of ``pool`` that may run in [begin, end)."""
-        is_near = (self.pool == pool) & (self.first < end) & (self.end > begin)
+    def near(self, pools: Integers, begin: int, end: int) -> list[int]:
+        """Return jobs of ``pools`` that may run in [begin, end)."""
+        is_near = np.isin(self.pool, pools) & (self.first < end) & (self.end > begin)
         return np.flatnonzero(is_near).tolist()
 
 
@@ -124,32 +127,32 @@ def _in_the_way(filling: Filling, where: _Where, wanted: Columns) -> list[int] |
 
     Jobs without a choice of when to run are left alone.
     """
-    o, option = filling.pricing.options, int(wanted.option[0])
-    missing = np.zeros(filling.free_gpus.shape[1])
-    missing[wanted.slots] = o.gpus[option] - filling.free_gpus[o.pool[option], wanted.slots]
+    o, at = filling.pricing.options, wanted.slot_option
+    missing = np.zeros(filling.free_gpus.shape)
+    missing[o.pool[at], wanted.slots] = o.gpus[at] - filling.free_gpus[o.pool[at], wanted.slots]
     missing = np.maximum(missing, 0.0)
     begin, end = int(wanted.slots[0]), int(wanted.slots[-1]) + 1
-    near = where.near(int(o.pool[option]), begin, end)
+    near = where.near(np.unique(o.pool[at]), begin, end)
     standing = Columns.joined([filling.placed[other] for other in near])
-    at = standing.option
-    others = np.flatnonzero(o.last_start[at] > o.first_start[at])
-    n_slots = np.diff(standing.begins)
-    size = np.maximum(1e-3, o.gpus[at] * n_slots)
+    others = np.flatnonzero(o.last_start[standing.option] > o.first_start[standing.option])
+    of_slot = standing.column_of_slot()
+    pool, gpus = o.pool[standing.slot_option], o.gpus[standing.slot_option]
+    size = np.maximum(1e-3, np.bincount(of_slot, gpus, len(standing)))
     chosen: list[int] = []
     while (missing > 1e-9).any():
-        relief = np.zeros(len(standing))
-        lacking = np.minimum(missing[standing.slots], np.repeat(o.gpus[at], n_slots))
-        np.add.at(relief, np.repeat(np.arange(len(standing)), n_slots), lacking)
+        lacking = np.minimum(missing[pool, standing.slots], gpus)
+        relief = np.bincount(of_slot, lacking, len(standing))
         worth = relief[others] / size[others]
         if not len(others) or worth.max() <= 0.0:
             return None
         best = int(others[np.argmax(worth)])
         chosen.append(near[best])
-        slots = standing.slots[standing.begins[best] : standing.begins[best + 1]]
-        missing[slots] = np.maximum(0.0, missing[slots] - o.gpus[at[best]])
+        held = slice(standing.begins[best], standing.begins[best + 1])
+        where_held = pool[held], standing.slots[held]
+        missing[where_held] = np.maximum(0.0, missing[where_held] - gpus[held])
         others = others[others != best]
     return chosen
 
 
 def _size(filling: Filling, column: Columns) -> float:
-    return float(filling.pricing.options.gpus[column.option[0]] * len(column.slots))
+    return float(filling.pricing.options.gpus[column.slot_option].sum())

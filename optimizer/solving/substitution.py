@@ -79,8 +79,8 @@ class _Sample:
             some = rng.choice(jobs, MOST_SAMPLED, replace=False)
         chosen = np.flatnonzero(np.isin(o.job, some) & (o.gpus > 0))
         in_one_piece = np.zeros(len(o), dtype=bool)
-        for rhythm, _, members in o.families:
-            in_one_piece[members] = not rhythm.pause_slots
+        for family in o.families:
+            in_one_piece[family.options] = not family.rhythm.pause_slots
         _, job, of_job = np.unique(o.job[chosen], return_inverse=True, return_counts=True)
         share = 1.0 / of_job[job]
         scale = o.gpus[chosen] / np.sqrt(o.n_slots[chosen]) * (len(jobs) / max(1, len(some)))

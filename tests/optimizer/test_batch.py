@@ -87,7 +87,7 @@ def test_a_column_knows_its_restarts_and_what_they_cost() -> None:
 
 def test_columns_are_taken_and_joined_in_order() -> None:
     """Slots go with their column."""
-    some = Columns(np.array([7, 8]), np.array([0, 2, 3]), np.array([1, 2, 5], dtype=np.int32))
+    some = Columns.at_one_point(np.array([7, 8]), np.array([0, 2, 3]), np.array([1, 2, 5]))
     both = Columns.joined([some, some]).take(np.array([3, 0]))
     assert both.option.tolist() == [8, 7]
     assert both.begins.tolist() == [0, 1, 3]

@@ -115,7 +115,7 @@ def two_in_the_way() -> tuple[ColumnMaster, Filling]:
     for job, first in ((0, 0), (1, 2)):
         option = np.flatnonzero(core.pricing.options.job == job)
         slots = np.array([first, first + 1], dtype=np.int32)
-        filling.put(job, Columns(option, np.array([0, 2]), slots))
+        filling.put(job, Columns.at_one_point(option, np.array([0, 2]), slots))
     return core, filling
 
 
