@@ -30,7 +30,7 @@ from optimizer.solving.highs import Solution
 from optimizer.solving.substitution import Metric
 from optimizer.tariffs import import_eur_per_kwh
 
-ROUNDS, WARM_ROUNDS = 120, 50
+ROUNDS, WARM_ROUNDS = 120, 20
 """Fewer where prices are known that were good a little while ago."""
 FIRST_NOISE, LAST_NOISE = 0.02, 0.0003
 """Size of the noise, as a share of what a GPU costs for a slot."""

@@ -41,10 +41,10 @@ LEAST_GAIN = 1e-4
 """Relative improvement for which one more sweep is worth it."""
 NEAR_GAP = 0.05
 """Gap beyond which an older plan is not only mended but set against one from scratch."""
-MOVING, MOVING_FROM_OLDER = 1e-4, 1e-2
+MOVING, MOVING_FROM_OLDER = 1e-4, 1e-1
 """What moving a job must gain, as a share of what a job costs on average: nobody is moved for
 nothing, and nobody for little who knows of an older plan."""
-MOST_IDLE_ROUNDS = 8
+MOST_IDLE_ROUNDS = 12
 """Rounds of the search without a gain after which it ends."""
 MOST_LP_COLUMNS = 60_000
 """The LP of the columns is solved up to this size: it lifts the bound by a few in ten thousand."""
@@ -281,7 +281,7 @@ def _proven(core: ColumnMaster, begun: Ascent, watch: Watch) -> Ascent:
         goes_on=lambda _lp, bound: watch.noting("columns")(bound),
     )
     watch.note_bound(relaxation.bound_eur)
-    return replace(begun, prices=relaxation.prices, bound_eur=relaxation.bound_eur)
+    return Ascent(relaxation.prices, relaxation.bound_eur, (relaxation.columns,))
 
 
 def _finished(core: ColumnMaster, watch: Watch, begun: Ascent | None, limits: SolveLimits) -> Plan:

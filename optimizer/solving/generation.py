@@ -46,11 +46,14 @@ class Relaxation:
         What the last LP costs: the relaxation's optimum, up to what ``bound_eur`` leaves open.
     prices
         Prices of the best bound.
+    columns
+        Columns of the last LP.
     """
 
     lp_eur: float
     bound_eur: float
     prices: Prices
+    columns: Columns
     rounds: int
 
 
@@ -87,7 +90,7 @@ def generate(
         stops = not goes_on(lp.objective, best_eur) or number == MOST_ROUNDS
         stops = stops or idle_rounds == MOST_IDLE_ROUNDS
         if is_close or stops or len(wider) == len(columns):
-            return Relaxation(lp.objective, best_eur, best, number)
+            return Relaxation(lp.objective, best_eur, best, columns, number)
         columns = wider
     raise AssertionError("the last round returns")
 

@@ -84,10 +84,10 @@ class Watch:
         return lambda: (self.seconds - began) / allowed_s
 
     def noting(self, phase: str) -> Callable[[float], bool]:
-        """Return what notes a bound, tells of it and says whether to go on."""
+        """Return what notes a bound, tells of it and says whether to go on: no, if good enough."""
 
         def goes_on(bound: float) -> bool:
             self.note_bound(bound)
-            return self.goes_on(phase)
+            return self.goes_on(phase) and not self.is_good_enough()
 
         return goes_on
