@@ -23,7 +23,8 @@ class WindowCosts:
         self.problem, self.options = problem, options
         pools = [pool for site in problem.sites for pool in site.pools]
         n_slots = problem.horizon.n_slots
-        self.pool_gpus = np.array([pool.gpus for pool in pools]).reshape(len(pools), n_slots)
+        gpus = np.array([pool.gpus for pool in pools], dtype=np.float64)
+        self.pool_gpus = gpus.reshape(len(pools), n_slots)
         least_gpus = self.pool_gpus.min(axis=1, initial=np.inf)
         self._is_scarce = least_gpus[options.pool] < options.gpus - 1e-9
         self._common = CommonCosts.of(options)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,9 +32,13 @@ from optimizer.tariffs import import_eur_per_kwh
 
 ROUNDS, WARM_ROUNDS = 120, 20
 """Fewer where prices are known that were good a little while ago."""
-FIRST_NOISE, LAST_NOISE = 0.02, 0.0003
+FIRST_NOISE, LAST_NOISE = 0.03, 0.0003
 """Size of the noise, as a share of what a GPU costs for a slot."""
 STEP = 0.3
+LEAST_NOISES = 5.0
+"""Noises by which the price of a GPU may be below what the energy of the first one costs. Nobody
+gives it for less, so a lower price only lowers the bound; where few jobs can be, steps are long and
+nothing would lift it again."""
 MEMORY = 0.7
 """Weight of the rounds before in the imbalance that prices follow."""
 AVERAGED = 0.1
@@ -43,7 +47,7 @@ KEPT_ROUNDS = 20
 BOUND_EVERY = 10
 """Rounds between two bounds, at which every option is priced. Between them only those are that were
 near the best of their job: ``NEAR_NOISES`` times the noise, and ``NEAR`` of what a GPU costs."""
-NEAR_NOISES, NEAR = 10.0, 0.01
+NEAR_NOISES, NEAR = 5.0, 0.01
 
 GoesOn = Callable[[float], bool]
 """Called with the best bound now and then; False stops."""
@@ -76,7 +80,7 @@ def ascend(
     problem, rng = core.problem, np.random.default_rng(seed)
     metric = Metric.of(core.pricing.options, problem.horizon.n_slots, rng)
     prices = average = start or import_prices(core)
-    most = _most_gpu_eur(core, prices)
+    most, least = _most_gpu_eur(core, prices), _first_gpu_eur(core, prices)
     begun = price_all(core, prices)
     best = (begun.bound_eur, prices)
     if not goes_on(begun.bound_eur):
@@ -95,7 +99,7 @@ def ascend(
         power = prices.power_eur_per_kw
         power = power + AVERAGED * (given.row_duals[core.power_row] - power)
         gpu_eur = prices.gpu_eur + STEP * sigma * metric.steps(imbalance)
-        gpu_eur = np.clip(gpu_eur, -most, most)
+        gpu_eur = np.clip(gpu_eur, np.maximum(-most, least - LEAST_NOISES * sigma), most)
         prices = Prices(power, gpu_eur, prices.money_eur_per_eur)
         average = between(average, prices, 1.0 - max(AVERAGED, 1.0 / (k + 1)))
         kept.append(asked)
@@ -188,6 +192,16 @@ def _blocks(core: ColumnMaster, prices: Prices) -> Solution:
 def _typical(prices: Prices) -> float:
     """Size of the price of a GPU for a slot."""
     return max(1e-6, float(np.abs(prices.gpu_eur).mean())) if prices.gpu_eur.size else 1.0
+
+
+def _first_gpu_eur(core: ColumnMaster, prices: Prices) -> Floats:
+    """Return what the energy of a GPU at work costs where no other works [rate, slot]."""
+    rates = core.pricing.options.rates
+    nobody = np.full_like(prices.gpu_eur, -_most_gpu_eur(core, prices))
+    idle = _blocks(core, replace(prices, gpu_eur=nobody))
+    power_eur = idle.row_duals[core.power_row]
+    first: Floats = rates.kw_per_gpu[:, None] * power_eur[rates.site]
+    return first
 
 
 def _most_gpu_eur(core: ColumnMaster, prices: Prices) -> float:
