@@ -32,6 +32,8 @@ PV_SHARE, BATTERY_SHARE, BATTERY_HOURS = 0.5, 0.3, 2.0
 ONE_WAY_EFFICIENCY = 0.95
 WEAR_EUR_PER_KWH = 0.002
 
+CAPS = ((1.0, 1.0), (0.75, 0.87), (0.55, 0.66))
+"""Power and speed of a GPU at each cap, as shares of those without one."""
 DURATIONS = ((1, 0.25), (2, 0.2), (3, 0.15), (4, 0.15), (6, 0.1), (8, 0.1), (12, 0.05))
 GPUS = ((1, 0.35), (2, 0.2), (4, 0.15), (8, 0.2), (16, 0.05), (32, 0.05))
 """What jobs take, each with its share of the jobs."""
@@ -44,11 +46,12 @@ LAST_RELEASE = 27
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many jobs, sites and slots of an hour."""
+    """How many jobs, sites and slots of an hour, and power caps that jobs may change between."""
 
     n_jobs: int
     n_sites: int
     n_slots: int
+    n_caps: int = 1
 
     def __str__(self) -> str:
         return f"{self.n_jobs:,} × {self.n_sites} × {self.n_slots}".replace(",", " ")
@@ -131,6 +134,11 @@ class Draw:
 def crowd(n_jobs: int) -> Size:
     """Return the size of a crowd: always ten sites and a week, with GPUs for as many jobs."""
     return Size(n_jobs, SIZES["L"].n_sites, SIZES["L"].n_slots)
+
+
+def capped(n_jobs: int) -> Size:
+    """Return the size of a crowd at the sites and slots of M whose jobs may use every cap."""
+    return Size(n_jobs, SIZES["M"].n_sites, SIZES["M"].n_slots, len(CAPS))
 
 
 def _drawn_from(

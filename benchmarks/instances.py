@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.draws import (
+    CAPS,
     GPUS,
     KW_PER_GPU,
     ONE_WAY_EFFICIENCY,
@@ -49,7 +50,8 @@ def drawn(size: Size, seed: int = 0) -> Problem:
 
 def _jobs(draw: Draw, sites: tuple[Site, ...]) -> tuple[Job, ...]:
     """Jobs on as many GPUs share their operating points: a hundred thousand fit into memory."""
-    points = {n_gpus: _points(sites, n_gpus) for n_gpus, _ in GPUS}
+    n_caps = draw.size.n_caps
+    points = {n_gpus: _points(sites, n_gpus, n_caps) for n_gpus, _ in GPUS}
     pausing = Pausing()
     columns = (
         draw.duration,
@@ -69,6 +71,7 @@ def _jobs(draw: Draw, sites: tuple[Site, ...]) -> tuple[Job, ...]:
             deadline_slot=deadline,
             unserved_eur=unserved_eur,
             pausing=pausing if is_interruptible else None,
+            is_elastic=n_caps > 1,
         )
         for number, (hours, n_gpus, is_interruptible, release, deadline, unserved_eur) in enumerate(
             rows
@@ -76,18 +79,19 @@ def _jobs(draw: Draw, sites: tuple[Site, ...]) -> tuple[Job, ...]:
     )
 
 
-def _points(sites: tuple[Site, ...], n_gpus: int) -> tuple[OperatingPoint, ...]:
-    """One way to run at each site, in their order."""
+def _points(sites: tuple[Site, ...], n_gpus: int, n_caps: int) -> tuple[OperatingPoint, ...]:
+    """Ways to run at each site, in their order, without a cap first."""
     return tuple(
         OperatingPoint(
-            name=site.name,
+            name=site.name if number == 0 else f"{site.name}/cap-{number}",
             site=site.name,
             pool=POOL,
             gpus=n_gpus,
-            power_kw=KW_PER_GPU * n_gpus,
-            work_per_hour=1.0,
+            power_kw=KW_PER_GPU * n_gpus * power,
+            work_per_hour=speed,
         )
         for site in sites
+        for number, (power, speed) in enumerate(CAPS[:n_caps])
     )
 
 

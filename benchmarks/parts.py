@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.draws import SIZES, Size, crowd
+from benchmarks.draws import SIZES, Size, capped, crowd
 from scheduler.side_by_side import SearchPlace
 
 FINE_GAP = 1e-4
@@ -65,6 +65,8 @@ RIVALLED = ("S", "M", "L")
 HOPELESS = {("L", "cp-sat-2")}
 """It leaves out most jobs of S already."""
 CROWDS = (1_000, 3_000, 10_000, 30_000, 100_000)
+CAPPED = (300, 1_000, 3_000)
+"""Crowds whose jobs may change their power cap from slot to slot."""
 PLACES = {"1": "one process", "2": f"{N_WORKERS} processes", "dask": f"Dask, {N_WORKERS} workers"}
 CHURN_EUR = 0.5
 """About what the energy of a job costs, and a hundredth of what leaving one out does."""
@@ -81,6 +83,8 @@ class Scale:
     limits_s: dict[str, float]
     crowds: tuple[int, ...]
     crowd_limit_s: float
+    capped: tuple[int, ...]
+    capped_limit_s: float
     rounds: int
     quotes_limit_s: float
 
@@ -91,6 +95,8 @@ FULL = Scale(
     limits_s={name: target.time_limit_s for name, target in TARGETS.items()},
     crowds=CROWDS,
     crowd_limit_s=1200.0,
+    capped=CAPPED,
+    capped_limit_s=60.0,
     rounds=25,
     quotes_limit_s=60.0,
 )
@@ -105,6 +111,8 @@ QUICK = Scale(
     limits_s=dict.fromkeys(TARGETS, 5.0),
     crowds=(500, 1_000),
     crowd_limit_s=6.0,
+    capped=(60,),
+    capped_limit_s=6.0,
     rounds=2,
     quotes_limit_s=5.0,
 )
@@ -139,6 +147,15 @@ def measurements(scale: Scale) -> Iterator[Measurement]:
     yield from _rivals(scale)
     for n_jobs in scale.crowds:
         yield _follow(f"growth-{n_jobs}", crowd(n_jobs), scale.crowd_limit_s, GROWTH_GAP)
+    for n_jobs in scale.capped:
+        size, limit_s = capped(n_jobs), scale.capped_limit_s
+        yield _follow(f"capped-{n_jobs}", size, limit_s, FINE_GAP)
+        yield Measurement(
+            name=f"capped-{n_jobs}-milp",
+            function=RIVALS["milp"],
+            arguments=(size, limit_s),
+            allowed_s=limit_s + EXTRA_S / 5,
+        )
     yield from _places(scale)
     size, limit_s = scale.sizes[PLACED], scale.limits_s[PLACED]
     many = 8 * limit_s + EXTRA_S

@@ -14,7 +14,7 @@ from benchmarks.apart import Tell
 from benchmarks.draws import Size
 from benchmarks.instances import drawn
 from benchmarks.ours import Track, followed
-from optimizer import Announced, Plan, Problem, Site, SolveLimits
+from optimizer import Announced, Placement, Plan, Problem, Site, SolveLimits
 
 DEARER = 1.3
 LOST_SLOTS = 24
@@ -41,12 +41,15 @@ class Replan:
         Planned from the plan before; and from nothing, as if nothing had been announced.
     n_moved
         Jobs that could have stayed and run in other slots or elsewhere, out of ``n_untouched``.
+    n_broken
+        Those of them that do not start where and when they were announced to.
     """
 
     change: str
     warm: Track
     cold: Track
     n_moved: int
+    n_broken: int
     n_untouched: int
 
     @classmethod
@@ -88,8 +91,8 @@ def replans(tell: Tell, size: Size, time_limit_s: float, churn_eur: float) -> Re
         announced = promised(change.problem, plan, churn_eur)
         new, warm = followed(tell, announced, limits, warm_start=plan)
         _, cold = followed(tell, change.problem, limits)
-        n_moved, n_untouched = _moved(plan, new, change.touched)
-        after.append(Replan(change.name, warm, cold, n_moved, n_untouched))
+        counts = _moved(plan, new, change.touched)
+        after.append(Replan(change.name, warm, cold, *counts))
     return Replans(first, gap, tuple(after))
 
 
@@ -138,8 +141,14 @@ def _with_sites(problem: Problem, site: Site, others: list[Site]) -> Problem:
     return replace(problem, sites=(site, *others))
 
 
-def _moved(before: Plan, after: Plan, touched: frozenset[str]) -> tuple[int, int]:
-    """Count jobs that run in other slots or elsewhere than before, and those that need not."""
+def _moved(before: Plan, after: Plan, touched: frozenset[str]) -> tuple[int, int, int]:
+    """Count jobs that run in other slots or elsewhere, that start so, and that need not."""
     now = {placement.job: placement for placement in after.placements}
     untouched = [placed for placed in before.placements if placed.job not in touched]
-    return sum(now.get(placed.job) != placed for placed in untouched), len(untouched)
+    moved = [placed for placed in untouched if now.get(placed.job) != placed]
+    broken = [placed for placed in moved if _start(now.get(placed.job)) != _start(placed)]
+    return len(moved), len(broken), len(untouched)
+
+
+def _start(placed: Placement | None) -> tuple[str, int] | None:
+    return None if placed is None else (placed.site, placed.start_slot)

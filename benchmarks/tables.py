@@ -8,7 +8,7 @@ from benchmarks.draws import BOUND_EUR, SIZES
 from benchmarks.ours import Track
 from benchmarks.parts import LARGE_GAP, TARGETS, Scale, measurements
 from benchmarks.records import Record, Records
-from benchmarks.tables_apart import growth, places, quotes, replanned
+from benchmarks.tables_apart import capped, growth, places, quotes, replanned
 from benchmarks.tables_rivals import rivals
 from benchmarks.wording import (
     NONE,
@@ -41,6 +41,7 @@ def section(scale: Scale, records: Records) -> str:
         places,
         replanned,
         quotes,
+        capped,
     )
     return "\n\n".join(part(scale, records) for part in parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.draws import CAPS
 from benchmarks.ours import Track
 from benchmarks.parts import CHURN_EUR, GROWTH_GAP, PLACED, PLACES, TARGETS, Scale
 from benchmarks.records import Record, Records
@@ -20,7 +21,7 @@ from benchmarks.wording import (
     verified,
 )
 
-CLOSE = 0.001
+CLOSE, LESS_CLOSE = 0.001, 0.03
 MS_PER_S = 1000.0
 KB_PER_MB = 1000.0
 REPLAN_S, REPLAN_MOVED = 5.0, 0.05
@@ -75,6 +76,54 @@ def _per_job(value: float | None, n_jobs: int) -> str:
 
 def _why(record: Record | None) -> str:
     return "not measured" if record is None else record.failure or NONE
+
+
+def capped(scale: Scale, records: Records) -> str:
+    """Table of crowds whose jobs change their power cap, and the MILP of them beside."""
+    rows = []
+    for n_jobs in scale.capped:
+        record, rival = (records.read(f"capped-{n_jobs}{milp}") for milp in ("", "-milp"))
+        if record is None or record.value is None:
+            rows.append([number(n_jobs), _why(record), *[NONE] * 5])
+            continue
+        track = Track.of(record.value)
+        end, limit_s = track.end, scale.capped_limit_s
+        milp = _why(rival)
+        if rival is not None and rival.value is not None and end.best_eur is not None:
+            milp = f"{rival.value['own_eur'] / end.best_eur:.3f} times ours"
+        rows.append(
+            [
+                number(n_jobs),
+                seconds(track.first_plan_s()),
+                seconds(track.plan_within_s(LESS_CLOSE)),
+                percent(track.gap_at(limit_s)),
+                eur(end.best_eur),
+                verified(track.breaches),
+                milp,
+            ]
+        )
+    head = (
+        "Jobs",
+        "First plan [s]",
+        f"Gap of {share(LESS_CLOSE)} [s]",
+        f"Gap after {scale.capped_limit_s:g} s [%]",
+        "Objective [EUR]",
+        "`verify`",
+        "Pyomo MILP in equal time",
+    )
+    caps = ", ".join(
+        f"{share(power)} of the power at {share(speed)} speed" for power, speed in CAPS
+    )
+    note = f"""
+        The draw of M with fewer or more jobs, every one of which may change its power cap from slot
+        to slot: {caps}. These speeds have no small common measure, so work is counted in units that
+        differ a little from cap to cap, and the bound is lower by up to that."""
+    return f"""\
+### H. Jobs that change their operating point
+
+{paragraph(note)}
+
+{table(head, rows)}"""
 
 
 def places(scale: Scale, records: Records) -> str:
@@ -143,6 +192,7 @@ def replanned(scale: Scale, records: Records) -> str:
         f"{share(_wide_gap())} after [s]",
         "Jobs moved [%]",
         "",
+        "Promises broken",
         "`verify`",
     )
     rows = [_replan_row(one, found.gap) for one in found.after]
@@ -153,7 +203,8 @@ def replanned(scale: Scale, records: Records) -> str:
         most {limit_s:g} s. Jobs carry the start they were promised, and breaking the promise costs
         {CHURN_EUR:g} EUR. "From nothing" is a solve of the changed problem without that plan and
         its promises, until the same gap. Moved is a job that could have stayed and runs in any
-        other slot or elsewhere. {share(_wide_gap())} is what table A asks for. Held to
+        other slot or elsewhere; its promise is broken if it also starts elsewhere or at another
+        time. {share(_wide_gap())} is what table A asks for. Held to
         {REPLAN_S:g} s and {share(REPLAN_MOVED)} moved."""
     return f"""\
 {title}
@@ -185,6 +236,7 @@ def _replan_row(one: Replan, gap: float) -> list[str]:
         seconds(one.cold.plan_within_s(_wide_gap())),
         f"{percent(moved)} ({one.n_moved} of {number(one.n_untouched)})",
         against(100 * moved, 100 * REPLAN_MOVED, "points", 2),
+        number(one.n_broken),
         verified(one.warm.breaches),
     ]
 

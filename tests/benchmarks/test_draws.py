@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.draws import SIZES, Draw, Size, crowd
+from benchmarks.draws import CAPS, SIZES, Draw, Size, capped, crowd
 from benchmarks.instances import drawn
 
 # Sums weighted by the number of the job, then GPUs, and sums of prices and PV: as published.
@@ -44,6 +44,19 @@ def test_the_problem_has_the_numbers_drawn() -> None:
     site = problem.sites[3]
     assert site.grid.import_price_eur_per_mwh == tuple(draw.import_eur_per_mwh[3].tolist())
     assert site.storage[0].capacity_kwh == pytest.approx(2 * 0.3 * 0.5 * 86)
+
+
+def test_jobs_of_a_capped_crowd_may_change_between_all_caps_of_a_site() -> None:
+    """Power and speed are shares of those without a cap; the draw is the same."""
+    problem, plain = drawn(capped(20)), drawn(Size(20, 5, 72))
+    for job, other in zip(problem.jobs, plain.jobs, strict=True):
+        assert job.is_elastic
+        assert not other.is_elastic
+        assert (job.work, job.release_slot) == (other.work, other.release_slot)
+        whole, *caps = job.points[: len(CAPS)]
+        assert whole == other.points[0]
+        assert {point.site for point in caps} == {whole.site}
+        assert [(p.power_kw / whole.power_kw, p.work_per_hour) for p in caps] == [*CAPS[1:]]
 
 
 @pytest.mark.parametrize("size", [crowd(1_000), Size(20, 2, 27)], ids=str)

@@ -77,7 +77,7 @@ def test_every_table_is_there_before_anything_was_measured(tmp_path: Path, scale
     """An interrupted run leaves tables that say what is missing."""
     text = section(scale, Records(tmp_path))
     titles = [line for line in text.splitlines() if line.startswith("### ")]
-    assert [title[4:6] for title in titles] == [f"{letter}." for letter in "ABCDEFG"]
+    assert [title[4:6] for title in titles] == [f"{letter}." for letter in "ABCDEFGH"]
     assert "not measured" in text
     assert uneven_tables(text) == []
 
@@ -107,6 +107,18 @@ def test_rivals_stand_beside_ours(tmp_path: Path) -> None:
     assert uneven_tables(text) == []
     assert "| plan; 7 rows | 187.00 | 1.100 | 12.00 | 60.2 | 1 | 345 MB |" in text
     assert "2 threads | no plan found: UNKNOWN | – | – | – | – | – | 345 MB |" in text
+
+
+def test_the_milp_stands_beside_jobs_that_change_points(tmp_path: Path) -> None:
+    """Ratio of what it says itself; nothing where it was not measured."""
+    records = Records(tmp_path)
+    records.keep(record("capped-300", track(170.0)))
+    records.keep(record("capped-1000", track(170.0)))
+    records.keep(record("capped-300-milp", {"own_eur": 340.0}))
+    rows = [line for line in section(FULL, records).splitlines() if line.startswith("| 300 |")]
+    assert [row.split("|")[-2].strip() for row in rows] == ["2.000 times ours"]
+    rows = [line for line in section(FULL, records).splitlines() if "| 170.00 | accepts |" in line]
+    assert rows[-1].endswith("not measured |")
 
 
 def test_what_is_on_file_is_not_measured_again(tmp_path: Path) -> None:
