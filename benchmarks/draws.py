@@ -54,7 +54,8 @@ class Size:
     n_caps: int = 1
 
     def __str__(self) -> str:
-        return f"{self.n_jobs:,} × {self.n_sites} × {self.n_slots}".replace(",", " ")
+        caps = "" if self.n_caps == 1 else f", {self.n_caps} caps"
+        return f"{self.n_jobs:,} × {self.n_sites} × {self.n_slots}".replace(",", " ") + caps
 
 
 SIZES = {

@@ -142,7 +142,7 @@ def _with_sites(problem: Problem, site: Site, others: list[Site]) -> Problem:
 
 
 def _moved(before: Plan, after: Plan, touched: frozenset[str]) -> tuple[int, int, int]:
-    """Count jobs that run in other slots or elsewhere, that start so, and that need not."""
+    """Count jobs that moved without need, those of them that start so too, and all without need."""
     now = {placement.job: placement for placement in after.placements}
     untouched = [placed for placed in before.placements if placed.job not in touched]
     moved = [placed for placed in untouched if now.get(placed.job) != placed]

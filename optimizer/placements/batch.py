@@ -1,7 +1,8 @@
 """The cheapest placement of EVERY job at given prices, all at once, and placements as columns.
 
-The question is that of ``placements.priced``, and so is the answer; but energy and GPUs are to be
-had in any quantity at their prices, as column generation asks, and jobs are rows of arrays.
+The question is that of ``placements.priced``, and so is the answer for jobs that keep to one point;
+but energy and GPUs are to be had in any quantity at their prices, as column generation asks, and
+jobs are rows of arrays. Jobs that change points are priced by ``placements.changing``.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from optimizer.placements.changing import (
     changing_each,
     changing_within,
     cheapest_changing,
+    in_tables,
     least_eur,
 )
 from optimizer.placements.churning import add_churn, cheapest_slots
-from optimizer.placements.columns import Columns, in_one_piece
+from optimizer.placements.columns import Columns, distinct, in_one_piece
 from optimizer.placements.options import Bools, Family, Floats, Integers, Options
 from optimizer.placements.pausing import Pieces, cheapest_pieces, costs_by_start, pieces_within
 from optimizer.placements.prices import Noise, Prices
 from optimizer.placements.slot_costs import Rhythm, WayCosts, window_sums
-from optimizer.placements.switching import cells_per_slot
 from optimizer.placements.tempo import Switching
 from optimizer.placements.window_costs import WindowCosts
 from optimizer.plan import Placement, Run
@@ -32,8 +33,6 @@ from optimizer.problem import Problem
 
 MOST_CELLS = 150_000
 """Options times slots worked on at once: few enough to stay near the processor."""
-MOST_TABLE_CELLS = 1_500_000
-"""Numbers in the tables of jobs that change points, worked on at once."""
 
 
 def _together(o: Options) -> list[Family]:
@@ -116,39 +115,59 @@ class Pricing:
         return np.flatnonzero(cost <= of_job[o.job] + margin_eur)
 
     def placements(self, options: Integers, prices: Prices, noise: Noise | None = None) -> Columns:
-        """Return the cheapest placement of each of ``options`` that fits, in no set order."""
-        parts = []
-        for family in self._chunks(options):
-            if not family.is_free:
-                find = self._pieces
-            else:
-                find = self._any_slots if family.rhythm.pause_slots else self._any_window
-            parts.append(find(family.rhythm, family.options, prices, noise))
+        """Return the cheapest placement of each of ``options`` that fits, in no set order.
+
+        For a job that changes points, and whose rounded work finds no place that way, the cheapest
+        at one point.
+        """
+        parts = [self._at_one_point(family, prices, noise) for family in self._chunks(options)]
         for ways in self._switching_chunks(options):
             run = self.windows.run_eur(ways.running, prices, noise)
-            parts.append(changing_each(self.windows, ways, prices, run)[1])
+            found = changing_each(self.windows, ways, prices, run)[1]
+            parts.append(found)
+            parts.append(self._instead(np.setdiff1d(ways.options, found.option), prices, noise))
         return Columns.joined(parts)
+
+    def _instead(self, options: Integers, prices: Prices, noise: Noise | None) -> Columns:
+        """Return the cheapest placements at one point of the jobs of ``options``."""
+        if not len(options):
+            return Columns.none()
+        is_theirs = np.isin(self.options.job, self.options.job[options])
+        alone = [family.options[is_theirs[family.options]] for family in self.options.families]
+        at_one = np.concatenate([np.zeros(0, np.int64), *alone])
+        winners, least = self.best_options(self.cost_by_option(prices, noise, at_one))
+        chosen = winners[np.isfinite(least)]
+        parts = [self._at_one_point(family, prices, noise) for family in self._chunks(chosen)]
+        return Columns.joined(parts)
+
+    def _at_one_point(self, family: Family, prices: Prices, noise: Noise | None) -> Columns:
+        """Return the cheapest placement of each option of ``family`` that fits."""
+        if not family.is_free:
+            find = self._pieces
+        else:
+            find = self._any_slots if family.rhythm.pause_slots else self._any_window
+        return find(family.rhythm, family.options, prices, noise)
 
     def within(self, prices: Prices, most_eur: Floats, most_columns: int) -> Columns | None:
         """Return every placement that costs at most ``most_eur`` [job], or ``None`` if too many.
 
-        Too many as well where rounded work of jobs that change points leaves some out.
+        Too many as well where jobs that change points have some that cannot be listed.
         """
         parts: list[Columns] = []
         every = np.arange(len(self.options))
         found = itertools.chain(
-            (one for part in self._chunks(every) for one in self._within(part, prices, most_eur)),
             (
                 one
                 for ways in self._switching_chunks(every)
                 for one in changing_within(self.windows, ways, prices, most_eur)
             ),
+            (one for part in self._chunks(every) for one in self._within(part, prices, most_eur)),
         )
         for one in found:
             if one is None or len(parts) == most_columns:
                 return None
             parts.append(one)
-        return Columns.joined(parts)
+        return distinct(Columns.joined(parts))
 
     def own_cost_eur(self, columns: Columns, money_eur_per_eur: float = 0.0) -> Floats:
         """Weighted cost of each column apart from energy and GPUs [EUR]."""
@@ -216,21 +235,12 @@ class Pricing:
 
     def _switching_chunks(self, wanted: Integers) -> Iterator[Switching]:
         """Cut ``wanted`` options that change points into tables of bounded size, alike."""
-        o = self.options
-        is_wanted = np.zeros(len(o), dtype=bool)
+        is_wanted = np.zeros(len(self.options), dtype=bool)
         is_wanted[wanted] = True
-        for switching in o.switching:
-            chosen = np.flatnonzero(is_wanted[switching.options])
-            if not len(chosen):
-                continue
-            options = switching.options[chosen]
-            width = o.hi_slot[options] - o.lo_slot[options]
-            chosen = chosen[np.lexsort((width, o.n_slots[options]))]
-            most = switching.tempo.strict.to_do(float(switching.work[chosen].max()))
-            cells = cells_per_slot(switching.tempo, most) * int(width.max())
-            n_each = max(1, MOST_TABLE_CELLS // cells)
-            for begin in range(0, len(chosen), n_each):
-                yield switching.take(chosen[begin : begin + n_each])
+        for switching in self.options.switching:
+            chosen = switching.take(np.flatnonzero(is_wanted[switching.options]))
+            for some in in_tables(self.windows, chosen):
+                yield chosen.take(some)
 
     def _within(self, family: Family, prices: Prices, most_eur: Floats) -> Iterator[Columns]:
         """Yield the placements of ``family`` that cost at most ``most_eur`` [job]."""

@@ -25,7 +25,7 @@ from optimizer.pieces import (
     usable_points,
 )
 from optimizer.placements.slot_costs import Rhythm, rhythm_of
-from optimizer.placements.tempo import Tempo, fewest_slots, groups_of, tempo_of
+from optimizer.placements.tempo import Tempo, groups_of, tempo_of
 from optimizer.problem import Problem
 
 Integers = NDArray[np.int64]
@@ -86,11 +86,11 @@ class Part(NamedTuple):
     that its window must have.
     """
 
+    n_slots: int
+    least_slots: int
     rhythm: Rhythm | None
     tempo: Tempo | None
     members: tuple[int, ...]
-    n_slots: int
-    least_slots: int
     jobs: Integers
     point: int
     site: int
@@ -111,26 +111,23 @@ def parts_of(places: Places, example: Job, rows: Integers) -> Iterator[Part]:
     problem, links = places.problem, places.links
     hours = problem.horizon.slot_hours
     points = usable_points(example, links, hours)
-    groups = groups_of(example, points) if example.is_elastic else []
-    least = {p.name: fewest_slots(example, group, links, hours) for group in groups for p in group}
+    needed = {point.name: slots_needed(example, point, 0, links, hours) for point in points}
+    groups = groups_of(example, points, links, hours) if example.is_elastic else []
+    least = {p.name: min(needed[q.name] for q in group) for group in groups for p in group}
     numbers = {point.name: number for number, point in enumerate(example.points)}
     rhythms = _rhythms(places, example, rows, points)
     for point in points:
         rhythm = rhythms[point.name]
         if rhythm is None and point.name not in least:
             continue
-        n_slots = slots_needed(example, point, 0, links, hours)
-        draft = _part(places, example, rows, numbers[point.name], rhythm)
-        yield draft._replace(n_slots=n_slots, least_slots=least.get(point.name, n_slots))
+        n_slots = needed[point.name]
+        lengths = n_slots, least.get(point.name, n_slots)
+        yield _part(places, example, rows, numbers[point.name], lengths, rhythm)
     for group in groups:
         members = tuple(numbers[point.name] for point in group)
-        fewest = least[group[0].name]
-        yield _part(places, example, rows, members[0], None)._replace(
-            tempo=tempo_of(example, group, links, problem.horizon.n_slots, hours),
-            members=members,
-            n_slots=fewest,
-            least_slots=fewest,
-        )
+        tempo = tempo_of(example, group, links, problem.horizon.n_slots, hours)
+        lengths = (least[group[0].name],) * 2
+        yield _part(places, example, rows, members[0], lengths, None, tempo, members)
 
 
 def _rhythms(
@@ -158,7 +155,16 @@ def _rhythms(
     return rhythms
 
 
-def _part(places: Places, example: Job, rows: Integers, number: int, rhythm: Rhythm | None) -> Part:
+def _part(
+    places: Places,
+    example: Job,
+    rows: Integers,
+    number: int,
+    lengths: tuple[int, int],
+    rhythm: Rhythm | None,
+    tempo: Tempo | None = None,
+    members: tuple[int, ...] = (),
+) -> Part:
     point, pausing, pin = example.points[number], example.pausing, example.pin
     where, hours = (point.site, point.pool), places.problem.horizon.slot_hours
     transfer = transfer_to(example, point.site, places.links, hours)
@@ -175,11 +181,10 @@ def _part(places: Places, example: Job, rows: Integers, number: int, rhythm: Rhy
         picks_window = not rhythm.pause_slots and places.least_gpus[where] >= point.gpus
         is_free = is_free and (picks_slots or picks_window)
     return Part(
+        *lengths,
         rhythm=rhythm,
-        tempo=None,
-        members=(),
-        n_slots=0,
-        least_slots=0,
+        tempo=tempo,
+        members=members,
         jobs=rows,
         point=number,
         site=places.site_row[point.site],

@@ -62,6 +62,9 @@ class Family:
 class Options:
     """Arrays [option], and which options are priced together.
 
+    An option in neither ``families`` nor ``switching`` only lends its slots to one that changes
+    points: alone, its job would not fit into the window.
+
     Attributes
     ----------
     job, point
@@ -171,7 +174,7 @@ def _drafts(problem: Problem, parts: Sequence[Part]) -> dict[str, Arrays]:
     first = o.release[job] + transfer_slots
     first = np.where(pin == NEVER, first, np.where(first <= pin, pin, n_horizon))
     last = np.where(pin == NEVER, n_horizon - 1, pin)
-    may_pause = common((_may_pause(problem, one) for one in parts), np.bool_)
+    begins_at_release = common((_begins_at_release(problem, one) for one in parts), np.bool_)
     stands_alone = common((one.rhythm is not None for one in parts), np.bool_)
     is_announced = (o.announced_site[job] != UNKNOWN) & ~is_running
     is_kept = is_announced & (o.announced_site[job] == site)
@@ -186,7 +189,7 @@ def _drafts(problem: Problem, parts: Sequence[Part]) -> dict[str, Arrays]:
         "gpus": common((one.gpus for one in parts), np.float64),
         "net_kw": common((one.net_kw for one in parts), np.float64),
         "n_slots": np.maximum(1, np.minimum(n_slots, o.end[job] - first)),
-        "lo_slot": np.where(may_pause, o.release[job], first),
+        "lo_slot": np.where(begins_at_release, o.release[job], first),
         "hi_slot": o.end[job],
         "first_start": first,
         "last_start": last,
@@ -206,8 +209,8 @@ def _drafts(problem: Problem, parts: Sequence[Part]) -> dict[str, Arrays]:
     return {name: values[fits] for name, values in drafts.items()}
 
 
-def _may_pause(problem: Problem, part: Part) -> bool:
-    """Whether windows begin at the release: elastic ones do, so that all points of a job agree."""
+def _begins_at_release(problem: Problem, part: Part) -> bool:
+    """Whether a window begins before data is moved: so that all points of a job have the same."""
     is_elastic = problem.jobs[int(part.jobs[0])].is_elastic
     return is_elastic or (part.rhythm is not None and bool(part.rhythm.pause_slots))
 

@@ -1,10 +1,10 @@
 """The cheapest placement of ONE job at given prices.
 
-Column generation, the greedy heuristic and explanations ask the same question: energy costs this
+The greedy heuristic, quotes and explanations ask the same question: energy costs this
 much, GPUs cost that much, these are free; how would this job run best? Inputs are an ``Offer`` and
 a window; the answer is a placement and what it costs in the objective. It is exact for every job
 that keeps to one operating point. An elastic job is offered its best single point; changing points
-within a run is left to the model.
+within a run is left to the model and to ``placements.batch``.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ Let ``h`` be the units of work still to do, ``k`` the restarts so far, ``c`` the
 
 ``R`` is the cost from slot t on in a running piece, ``I`` with slot t idle, ``B`` with a restart in
 slot t; the last two of (S3) are open only to a piece that owes nothing. A pause lasts a slot or
-more. Counted loosely, a job that seems to be done may go on: really it may not be done.
+more. Where work is rounded, or a restart undoes what was done, a job that seems to be done may have
+to go on: counted loosely it may do as it likes from then on, and counted strictly it ends.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class SwitchCosts:
         Cost of a first start, and of a restart [way, slot].
     end_eur
         Cost of being done by the start of a slot [way, slot + 1].
+    idle_eur
+        Nothing, or infinite where a pin forbids a pause [way, slot].
     to_do
         Units to do [way].
     """
@@ -55,6 +58,7 @@ class SwitchCosts:
     start_eur: Floats
     restart_eur: Floats
     end_eur: Floats
+    idle_eur: Floats
     to_do: Integers
 
     @property
@@ -84,7 +88,7 @@ class Table:
 
 def cells_per_slot(tempo: Tempo, most_to_do: int) -> int:
     """Return the numbers that a slot of one way takes in a table."""
-    layers = 1 if tempo.most_restarts is None else 1 + tempo.most_restarts
+    layers = max(tempo.strict.n_layers, tempo.loose.n_layers)
     owed = max(tempo.first_slots, tempo.piece_slots)
     units = 1 + most_to_do + max((*tempo.strict.lost, *tempo.loose.lost))
     return layers * len(tempo.lost) * owed * units
@@ -98,24 +102,23 @@ def costs_to_go(costs: SwitchCosts, tempo: Tempo, *, loosely: bool, keeps_all: b
     grain = tempo.loose if loosely else tempo.strict
     n_ways, n_points, n_slots = costs.run_eur.shape
     first_eur = np.full((n_ways, n_points, n_slots), np.inf)
-    n_layers = 1 if tempo.most_restarts is None else 1 + tempo.most_restarts
     n_owed = max(tempo.first_slots, tempo.piece_slots)
     n_units = 1 + int(costs.to_do.max(initial=1)) + max(grain.lost)
-    running = np.full((n_layers, len(tempo.lost), n_ways, n_owed, n_units), np.inf)
+    running = np.full((grain.n_layers, len(tempo.lost), n_ways, n_owed, n_units), np.inf)
     running[:, :, :, 0, 0] = costs.end_eur[:, n_slots]
-    idle = np.full((n_layers, n_ways, n_units), np.inf)
+    idle = np.full((grain.n_layers, n_ways, n_units), np.inf)
     kept_running, kept_idle = [running], [idle]
-    may_go_on = loosely and not tempo.is_exact
-    begins = np.full((n_layers, len(tempo.lost), n_ways, n_units), np.inf)
+    may_go_on = loosely and not tempo.is_listed
+    begins = np.full((grain.n_layers, len(tempo.lost), n_ways, n_units), np.inf)
     for slot in range(n_slots - 1, -1, -1):
         if tempo.is_free:
-            idle = running[:, 0, :, 0]
-        elif tempo.most_restarts != 0:
-            idle = np.minimum(idle, begins.min(axis=1))
+            idle = running[:, 0, :, 0] + costs.idle_eur[:, slot, None]
+        elif grain.most_restarts != 0:
+            idle = np.minimum(idle, begins.min(axis=1)) + costs.idle_eur[:, slot, None]
             begins = _begins(costs, tempo, grain, slot, running, may_go_on)
         first_eur[:, :, slot] = _first(costs, tempo, grain, slot, running)
-        running = _running(costs, tempo, slot, running)
-        if tempo.most_restarts != 0:
+        running = _running(costs, tempo, grain, slot, running)
+        if grain.most_restarts != 0:
             _stop_or_change(running, idle, begins)
         ends = running[:, :, :, :, 0] if may_go_on else np.inf
         done = np.full(running.shape[:-1], np.inf)
@@ -132,13 +135,13 @@ def _first(costs: SwitchCosts, tempo: Tempo, grain: Grain, slot: int, running: F
     first = np.empty(costs.run_eur.shape[:2])
     every = np.arange(len(first))
     for p, c in enumerate(tempo.configuration):
-        left = costs.to_do + tempo.is_resumed * grain.lost[c] - tempo.gains[p]
+        left = costs.to_do + tempo.is_resumed * grain.lost[c] - grain.gains[p]
         after = running[0, c, every, tempo.first_slots - 1, np.maximum(0, left)]
         first[:, p] = costs.start_eur[:, slot] + costs.run_eur[:, p, slot] + after
     return first
 
 
-def _running(costs: SwitchCosts, tempo: Tempo, slot: int, running: Floats) -> Floats:
+def _running(costs: SwitchCosts, tempo: Tempo, grain: Grain, slot: int, running: Floats) -> Floats:
     """Cost of going on in ``slot`` in the same piece; ``running`` is R of the slot after it."""
     less_owed = running
     if running.shape[3] > 1:
@@ -146,7 +149,7 @@ def _running(costs: SwitchCosts, tempo: Tempo, slot: int, running: Floats) -> Fl
     found = np.full_like(running, np.inf)
     for p, c in enumerate(tempo.configuration):
         run_eur = costs.run_eur[:, p, slot, None, None]
-        _lower(found[:, c], less_owed[:, c], -tempo.gains[p], run_eur, np.inf)
+        _lower(found[:, c], less_owed[:, c], -grain.gains[p], run_eur, np.inf)
     return found
 
 
@@ -159,14 +162,18 @@ def _begins(
     may_go_on: bool,
 ) -> Floats:
     """B of (S1) [restarts, configuration, way, units]; ``running`` is R of the slot after."""
-    is_limited = tempo.most_restarts is not None
+    is_limited = grain.most_restarts is not None
     n_layers = len(running) - is_limited
     found = np.full((len(running), *running.shape[1:3], running.shape[4]), np.inf)
     for p, c in enumerate(tempo.configuration):
         after = running[is_limited:, c, :, tempo.piece_slots - 1]
+        units, run_eur = grain.lost[c] - grain.gains[p], costs.run_eur[:, p, slot, None]
+        # More units to do than the table has are counted as its most, or given up.
         beyond = after[..., -1:] if may_go_on else np.inf
-        units, run_eur = grain.lost[c] - tempo.gains[p], costs.run_eur[:, p, slot, None]
         _lower(found[:n_layers, c], after, units, run_eur, beyond)
+        if may_go_on and units > 0:
+            stays_done = found[:n_layers, c, :, :1]
+            np.minimum(stays_done, after[..., :1] + run_eur, out=stays_done)
     found += costs.restart_eur[:, slot, None]
     return found
 
@@ -239,7 +246,7 @@ def _traced(costs: SwitchCosts, tempo: Tempo, table: Table) -> Integers:
         zero, zero.copy(), zero.copy(), costs.to_do.copy(), zero.astype(bool), zero.astype(bool)
     )
     configuration, gains, lost = (
-        np.array(values) for values in (tempo.configuration, tempo.gains, grain.lost)
+        np.array(values) for values in (tempo.configuration, grain.gains, grain.lost)
     )
     if not exists.any():
         return points
@@ -261,7 +268,7 @@ def _traced(costs: SwitchCosts, tempo: Tempo, table: Table) -> Integers:
         state.owed = np.maximum(0, state.owed - 1)
         state.owed[again] = tempo.piece_slots - 1
         state.owed[starts] = tempo.first_slots - 1
-        state.layer[again] += tempo.most_restarts is not None
+        state.layer[again] += tempo.strict.most_restarts is not None
         state.configuration[runs] = configuration[point]
         state.is_begun[starts] = True
         loses = np.append(again, starts) if tempo.is_resumed else again
@@ -278,17 +285,17 @@ def _choices(
     """Costs of going on and of a restart [point, way], and of an idle slot [way]."""
     n_ways, n_points, _ = costs.run_eur.shape
     grain, every, after = tempo.strict, np.arange(n_ways), table.running[slot + 1]
-    n_units, is_limited = after.shape[-1], tempo.most_restarts is not None
+    n_units, is_limited = after.shape[-1], tempo.strict.most_restarts is not None
     goes_on, begins = (np.full((n_points, n_ways), np.inf) for _ in range(2))
     owes_nothing = state.is_on & (state.owed == 0)
     layer = np.minimum(state.layer + is_limited, len(after) - 1)
     has_layer = state.layer + is_limited < len(after)
     for p, c in enumerate(tempo.configuration):
         same = state.is_on & (state.configuration == c)
-        left = np.maximum(0, state.left - tempo.gains[p])
+        left = np.maximum(0, state.left - grain.gains[p])
         to_go = after[state.layer, c, every, np.maximum(0, state.owed - 1), left]
         goes_on[p, same] = (costs.run_eur[:, p, slot] + to_go)[same]
-        left = np.maximum(0, state.left + grain.lost[c] - tempo.gains[p])
+        left = np.maximum(0, state.left + grain.lost[c] - grain.gains[p])
         to_go = after[layer, c, every, tempo.piece_slots - 1, np.minimum(left, n_units - 1)]
         may = (~state.is_on | (owes_nothing & (state.configuration != c))) & has_layer
         may &= left < n_units
@@ -305,13 +312,13 @@ def points_within(
 ) -> Iterator[Integers]:
     """Yield the points [slot] of every placement of one way that costs ``most_eur`` at most.
 
-    ``table`` is kept whole, and ``tempo`` rounds nothing, so no branch is followed in vain.
+    ``table`` is kept whole, and of a ``tempo`` that is listed, so no branch is followed in vain.
     """
     grain, run = tempo.strict, costs.run_eur[way]
     stack: list[_Branch] = []
     for p, slot in np.argwhere(table.first_eur[way] <= most_eur).tolist():
         c = tempo.configuration[p]
-        left = int(costs.to_do[way]) + tempo.is_resumed * grain.lost[c] - tempo.gains[p]
+        left = int(costs.to_do[way]) + tempo.is_resumed * grain.lost[c] - grain.gains[p]
         cost = float(costs.start_eur[way, slot] + run[p, slot])
         taken = (NOWHERE,) * slot + (p,)
         stack.append(_Branch(cost, 0, c, tempo.first_slots - 1, max(0, left), True, taken))
@@ -350,7 +357,7 @@ def _grown(
     grain, slot = tempo.strict, branch.slot
     after, run = table.running[slot + 1], costs.run_eur[way, :, slot]
     owes_nothing = branch.is_on and branch.owed == 0
-    layer = branch.layer + (tempo.most_restarts is not None)
+    layer = branch.layer + (tempo.strict.most_restarts is not None)
     if (not branch.is_on or owes_nothing) and (
         branch.eur + table.idle[slot][branch.layer, way, branch.left] <= most_eur
     ):
@@ -365,11 +372,11 @@ def _grown(
         )
     for p, c in enumerate(tempo.configuration):
         if branch.is_on and c == branch.configuration:
-            owed, left = max(0, branch.owed - 1), max(0, branch.left - tempo.gains[p])
+            owed, left = max(0, branch.owed - 1), max(0, branch.left - grain.gains[p])
             step = (branch.layer, c, owed, left)
             eur = branch.eur + float(run[p])
         elif (not branch.is_on or owes_nothing) and layer < len(after):
-            left = max(0, branch.left + grain.lost[c] - tempo.gains[p])
+            left = max(0, branch.left + grain.lost[c] - grain.gains[p])
             step = (layer, c, tempo.piece_slots - 1, left)
             eur = branch.eur + float(costs.restart_eur[way, slot] + run[p])
         else:

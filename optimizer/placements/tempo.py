@@ -15,18 +15,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer.jobs import Job, OperatingPoint, slots_to_do
+from optimizer.jobs import Job, OperatingPoint
 from optimizer.pieces import (
     Links,
     begins_with_restart,
     lost_per_restart,
     min_run_slots,
     rate,
+    slots_needed,
     work_tolerance,
 )
 
-MOST_UNITS = 640
-"""Units a job is counted in, at most about: more cost time, fewer round more."""
+MOST_UNITS, LEAST_PER_SLOT = 640, 16
+"""Units a job is counted in, at most about, and units that the fastest point may do in a slot at
+least: more cost time, fewer round more."""
+SLOWEST = 0.05
+"""Points slower than this share of the fastest one have no say in the size of a unit."""
+MOST_RESTARTS = 8
+"""Restarts that are counted; a job that may have more is not limited loosely."""
 SAME = 1e-9
 """Relative difference from a whole number that is none."""
 
@@ -35,10 +41,27 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Grain:
-    """How work is counted: work of one unit, and units lost by a restart by configuration."""
+    """How work is counted.
+
+    Attributes
+    ----------
+    unit
+        Work of one unit.
+    gains, lost
+        Units done in a slot at each point, and lost by a restart into each configuration.
+    most_restarts
+        Restarts allowed after the first piece; ``None`` for any number.
+    """
 
     unit: float
+    gains: tuple[int, ...]
     lost: tuple[int, ...]
+    most_restarts: int | None
+
+    @property
+    def n_layers(self) -> int:
+        """Numbers of restarts to be told apart."""
+        return 1 if self.most_restarts is None else 1 + self.most_restarts
 
     def to_do(self, work: float) -> int:
         """Units that are enough for ``work``, and no fewer are."""
@@ -51,8 +74,6 @@ class Tempo:
 
     Attributes
     ----------
-    gains
-        Units done in a slot at each point.
     rates, lost
         Work done in a slot at each point, and lost by a restart into each configuration.
     configuration
@@ -61,8 +82,6 @@ class Tempo:
         Small units, and large ones.
     first_slots, piece_slots
         Least length of the first piece and of a later one.
-    most_restarts
-        Restarts allowed after the first piece; ``None`` for any number.
     is_resumed
         Whether the first piece begins with a restart already.
     is_free
@@ -70,7 +89,6 @@ class Tempo:
         configuration.
     """
 
-    gains: tuple[int, ...]
     rates: tuple[float, ...]
     lost: tuple[float, ...]
     configuration: tuple[int, ...]
@@ -78,15 +96,21 @@ class Tempo:
     loose: Grain
     first_slots: int
     piece_slots: int
-    most_restarts: int | None
     is_resumed: bool
     is_free: bool
 
     @property
     def is_exact(self) -> bool:
         """Whether nothing is rounded."""
-        is_same = math.isclose(self.strict.unit, self.loose.unit, rel_tol=SAME)
-        return is_same and self.strict.lost == self.loose.lost
+        return self.strict == self.loose
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether every lawful placement ends where its work is first done.
+
+        Where a restart loses work, what was done may be undone, and a job go on after it.
+        """
+        return self.is_exact and max(self.lost) == 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +142,25 @@ class Switching:
         return self.points.ravel()
 
 
-def groups_of(job: Job, points: Iterable[OperatingPoint]) -> list[tuple[OperatingPoint, ...]]:
+def groups_of(
+    job: Job, points: Iterable[OperatingPoint], links: Links, slot_hours: float
+) -> list[tuple[OperatingPoint, ...]]:
     """Return the points an elastic job may change between while it runs: two or more each.
 
-    Those of a site, or of a configuration where it cannot pause; with a pin only those around it.
+    Those of a site, or of a configuration where it cannot pause. With a pin only those around it,
+    and none where it is done within its pin.
     """
     groups: dict[object, list[OperatingPoint]] = {}
     for point in points:
         key: object = point.site if job.pausing is not None else point.configuration
         groups.setdefault(key, []).append(point)
-    return [
-        tuple(group)
-        for group in groups.values()
-        if len(group) > 1 and (job.pin is None or job.pin.point in {p.name for p in group})
-    ]
+    several = [tuple(group) for group in groups.values() if len(group) > 1]
+    if job.pin is None:
+        return several
+    pinned = job.point(job.pin.point)
+    if slots_needed(job, pinned, 0, links, slot_hours) <= job.pin.n_slots:
+        return []
+    return [group for group in several if pinned in group]
 
 
 def tempo_of(
@@ -140,46 +169,58 @@ def tempo_of(
     """Return how ``job`` runs if it changes between ``points`` in a horizon of ``n_slots``."""
     rates = tuple(rate(point, slot_hours) for point in points)
     configurations = list(dict.fromkeys(point.configuration for point in points))
-    lost = tuple(lost_per_restart(job, one, links, slot_hours) for one in configurations)
-    gains = _gains(rates, max(1, math.ceil(job.work / max(rates))))
-    units = [r / gain for r, gain in zip(rates, gains, strict=True)]
     first, piece = _least_lengths(job, links, slot_hours)
-    most: int | None = 0
-    is_free = False
+    most = _most_restarts(job, max(0, n_slots - first) // piece)
+    piece = first if most == 0 else piece
+    is_resumed = begins_with_restart(job)
+    lost = (0.0,) * len(configurations)
+    if is_resumed or most != 0:
+        lost = tuple(lost_per_restart(job, one, links, slot_hours) for one in configurations)
+    is_free = first == piece == 1 and most is None and job.pausing is not None
     if job.pausing is not None:
-        most = job.pausing.max_pauses
-        most = None if most is not None and most >= n_slots // piece else most
-        costs_nothing = job.pausing.restart_kwh == job.pausing.restart_eur == max(lost) == 0.0
-        is_free = costs_nothing and most is None and first == piece == 1
+        costs = (job.pausing.restart_kwh, job.pausing.restart_eur, *lost)
+        is_free = is_free and max(costs) == 0.0
     if is_free:
         configurations, lost = configurations[:1], lost[:1]
     number = {one: k for k, one in enumerate(configurations)}
+    strict, loose = _grains(rates, lost, max(1, math.ceil(job.work / max(rates))), most)
     return Tempo(
-        gains=gains,
         rates=rates,
         lost=lost,
         configuration=tuple(number.get(point.configuration, 0) for point in points),
-        strict=Grain(min(units), tuple(math.ceil(work / min(units) - SAME) for work in lost)),
-        loose=Grain(max(units), tuple(math.floor(work / max(units) + SAME) for work in lost)),
+        strict=strict,
+        loose=loose,
         first_slots=first,
         piece_slots=piece,
-        most_restarts=most,
-        is_resumed=begins_with_restart(job),
+        is_resumed=is_resumed,
         is_free=is_free,
     )
 
 
-def fewest_slots(job: Job, points: Sequence[OperatingPoint], links: Links, hours: float) -> int:
-    """Fewest slots ``job`` runs in if it changes between ``points`` without a pause."""
-    restart = begins_with_restart(job)
-    return min(
-        slots_to_do(
-            job.work + restart * lost_per_restart(job, point.configuration, links, hours),
-            point,
-            hours,
-        )
-        for point in points
+def _grains(
+    rates: Sequence[float], lost: Sequence[float], fewest_slots: int, most_restarts: int | None
+) -> tuple[Grain, Grain]:
+    """Return the strict and the loose way to count work."""
+    regular = [one for one in rates if one >= SLOWEST * max(rates)]
+    gains = dict(zip(regular, _gains(regular, fewest_slots), strict=True))
+    units = [one / gain for one, gain in gains.items()]
+    small, large = min(units), max(units)
+    if math.isclose(small, large, rel_tol=SAME):
+        large = small
+    is_many = most_restarts is not None and most_restarts > MOST_RESTARTS
+    strict = Grain(
+        small,
+        tuple(gains.get(one, math.floor(one / small + SAME)) for one in rates),
+        tuple(math.ceil(one / small - SAME) for one in lost),
+        MOST_RESTARTS if is_many else most_restarts,
     )
+    loose = Grain(
+        large,
+        tuple(gains.get(one, math.ceil(one / large - SAME)) for one in rates),
+        tuple(math.floor(one / large + SAME) for one in lost),
+        None if is_many else most_restarts,
+    )
+    return strict, loose
 
 
 def _gains(rates: Sequence[float], fewest_slots: int) -> tuple[int, ...]:
@@ -187,7 +228,7 @@ def _gains(rates: Sequence[float], fewest_slots: int) -> tuple[int, ...]:
 
     The fewest that round nothing, or those for which units differ least in size.
     """
-    most = max(1, MOST_UNITS >> max(0, (fewest_slots - 1).bit_length()))
+    most = max(LEAST_PER_SLOT, MOST_UNITS >> max(0, (fewest_slots - 1).bit_length()))
     tried = [
         tuple(max(1, round(n * one / max(rates))) for one in rates) for n in range(1, most + 1)
     ]
@@ -200,14 +241,18 @@ def _gains(rates: Sequence[float], fewest_slots: int) -> tuple[int, ...]:
     return exact or min(tried, key=spread)
 
 
+def _most_restarts(job: Job, possible: int) -> int | None:
+    """Return the restarts allowed after the first piece; ``None`` where nothing limits them."""
+    if job.pausing is None or possible == 0:
+        return 0
+    most = job.pausing.max_pauses
+    return None if most is None or most >= possible else most
+
+
 def _least_lengths(job: Job, links: Links, slot_hours: float) -> tuple[int, int]:
-    """Least length of the first and of a later piece; a pin makes the first one longer."""
+    """Least length of the first and of a later piece; a piece that goes on has none."""
     least = min_run_slots(job, links, slot_hours)
     piece = max(least, 1 if job.pausing is None else job.pausing.restart_slots + 1)
-    first = piece if begins_with_restart(job) else least
-    if job.pin is not None:
-        pinned = min(
-            job.pin.n_slots, fewest_slots(job, [job.point(job.pin.point)], links, slot_hours)
-        )
-        first = pinned if job.pin.is_running else max(first, pinned)
-    return first, piece
+    if job.pin is not None and job.pin.is_running:
+        return 1, piece
+    return (piece if begins_with_restart(job) else least), piece

@@ -195,11 +195,15 @@ def _typical(prices: Prices) -> float:
 
 
 def _first_gpu_eur(core: ColumnMaster, prices: Prices) -> Floats:
-    """Return what the energy of a GPU at work costs where no other works [rate, slot]."""
+    """Return what the energy of a GPU at work costs where no other works [rate, slot].
+
+    Imported at most: a peak charge is in the slot of the peak, which moves as GPUs work.
+    """
     rates = core.pricing.options.rates
     nobody = np.full_like(prices.gpu_eur, -_most_gpu_eur(core, prices))
     idle = _blocks(core, replace(prices, gpu_eur=nobody))
-    power_eur = idle.row_duals[core.power_row]
+    imported_eur = import_prices(core).power_eur_per_kw
+    power_eur = np.minimum(idle.row_duals[core.power_row], imported_eur)
     first: Floats = rates.kw_per_gpu[:, None] * power_eur[rates.site]
     return first
 

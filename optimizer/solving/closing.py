@@ -27,7 +27,7 @@ LEAST_S = 0.1
 
 def close(core: ColumnMaster, prices: Prices, watch: Watch, limits: SolveLimits) -> None:
     """Lift the bound of ``watch``, and better its plan, if few placements are within the gap."""
-    if watch.best is None:
+    if watch.best is None or watch.is_over():
         return
     bound_eur = price_all(core, prices).bound_eur
     columns = _within(core, prices, watch.best.objective, bound_eur)

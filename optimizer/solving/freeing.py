@@ -9,6 +9,7 @@ longer fits beside what was taken before is dropped.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -107,7 +108,8 @@ def search(
     rng, best = np.random.default_rng(seed), start
     near = _Near.of(core, known, prices)
     while goes_on(best):
-        groups = list(_groups(core, best, near, prices, moving_eur, rng))
+        every = _groups(core, best, near, prices, moving_eur, rng)
+        groups = list(itertools.takewhile(lambda _: not is_over(), every))
         solved: list[Solution] = []
         for solution in side_by_side(solve_group, [group.form for group in groups]):
             solved.append(solution)

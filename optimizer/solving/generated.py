@@ -150,7 +150,8 @@ def _first(
             filling.put(job, column)
     filling.pay_peaks()
     prices = known or import_prices(core)
-    insert(filling, _left_out(filling, order), core.left_out_eur, prices, known)
+    left = _left_out(filling, order)
+    insert(filling, left, core.left_out_eur, prices, known, is_over=is_over)
     squeeze_in(filling, _left_out(filling, order), core.left_out_eur, prices, is_over)
     return filling
 

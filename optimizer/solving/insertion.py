@@ -25,7 +25,7 @@ from optimizer.tariffs import SiteTariff
 
 SLOTS_SHARE, POOL_SHARE = 0.2, 0.1
 """Of all slots, beside those of a piece, and of the pool, beside GPUs: see ``insertion_order``."""
-LOOK_EVERY = 100
+LOOK_EVERY = 10
 """Jobs put in between two looks at the time."""
 
 
@@ -108,7 +108,7 @@ class Filling:
         for part in self.pricing.parts_of(job):
             run = self._run_eur(part, guide)
             if stays is not None and stays.option[0] in part.options:
-                kept = self._eur_within(part, run, stays)
+                kept = self._eur_within(part, run, stays, prices)
             cost, column = self.pricing.best_at(part, prices, run)
             if cost < best:
                 best, found = cost, column
@@ -116,12 +116,12 @@ class Filling:
             return kept, stays
         return best, found
 
-    def cost_of(self, column: Columns, guide: Prices | None) -> float:
+    def cost_of(self, column: Columns, prices: Prices) -> float:
         """Return what one column costs on top of what stands, as ``cheapest`` does [EUR]."""
         option = int(column.option[0])
         for part in self.pricing.parts_of(int(self.pricing.options.job[option])):
             if option in part.options:
-                return self._eur_within(part, self._run_eur(part, guide), column)
+                return self._eur_within(part, self._run_eur(part, prices), column, prices)
         raise AssertionError("an option is one of its job")
 
     def cheapest_despite(
@@ -136,11 +136,18 @@ class Filling:
                 best, found = cost, column
         return found
 
-    def _eur_within(self, part: Family | Switching, run: Floats, column: Columns) -> float:
+    def _eur_within(
+        self, part: Family | Switching, run: Floats, column: Columns, prices: Prices
+    ) -> float:
+        o, option = self.pricing.options, int(column.option[0])
         rows = (part.running == column.slot_option[:, None]).argmax(axis=1)
-        lo = self.pricing.options.lo_slot[column.option[0]]
-        own = float(self.pricing.own_cost_eur(column)[0])
-        return float(run[rows, column.slots - lo].sum()) + own
+        own = float(self.pricing.own_cost_eur(column, prices.money_eur_per_eur)[0])
+        power_eur = prices.power_eur_per_kw[o.site[option]]
+        again = column.slots[self.pricing.is_restart(column)]
+        start, n_slots = int(column.slots[0]), int(o.transfer_slots[option])
+        own += float(o.restart_kw[option] * power_eur[again].sum())
+        own += float(o.transfer_kw[option] * power_eur[start - n_slots : start].sum())
+        return float(run[rows, column.slots - o.lo_slot[option]].sum()) + own
 
     def _change(self, column: Columns, sign: float) -> None:
         o, slots, option = self.pricing.options, column.slots, int(column.option[0])
@@ -221,7 +228,7 @@ def insertion_order(pricing: Pricing) -> Integers:
         rhythm = family.rhythm
         piece[family.options] = rhythm.piece_slots if rhythm.pause_slots else rhythm.n_slots
     for ways in o.switching:
-        is_whole = ways.tempo.most_restarts == 0
+        is_whole = ways.tempo.loose.most_restarts == 0
         piece[ways.options] = o.n_slots[ways.options] if is_whole else ways.tempo.piece_slots
     last = np.minimum(o.last_start, o.hi_slot - o.n_slots)
     width = o.gpus + POOL_SHARE * pricing.windows.pool_gpus.max(axis=1, initial=0.0)[o.pool]

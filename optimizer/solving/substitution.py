@@ -81,6 +81,8 @@ class _Sample:
         in_one_piece = np.zeros(len(o), dtype=bool)
         for family in o.families:
             in_one_piece[family.options] = not family.rhythm.pause_slots
+        for ways in o.switching:
+            in_one_piece[ways.options] = ways.tempo.loose.most_restarts == 0
         _, job, of_job = np.unique(o.job[chosen], return_inverse=True, return_counts=True)
         share = 1.0 / of_job[job]
         scale = o.gpus[chosen] / np.sqrt(o.n_slots[chosen]) * (len(jobs) / max(1, len(some)))

@@ -7,6 +7,7 @@ import itertools
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from optimizer.jobs import Job
 from optimizer.problem import Problem
 from optimizer.progress import Progress, SolveLimits
 from optimizer.solving.exact import solve_exact
@@ -24,14 +25,25 @@ def no_clock() -> float:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(problems(n_jobs=(1, 4), max_slots=6, has_plant=True))
 def test_the_generated_optimum_is_the_exact_one(problem: Problem) -> None:
-    """Whatever a small problem holds, found and proven by another way."""
+    """Whatever a small problem holds, found and proven by another way.
+
+    Where a restart of a job that changes points loses work, it is bounded by it.
+    """
     best = solve_exact(problem, SolveLimits(60.0, 0.0), None, None)
     plan = solve_generated(problem, SolveLimits(60.0, 0.0), None, no_clock)
     slack = 1e-4 * max(1.0, abs(best.objective))
     assert verify(problem, plan) == ()
-    assert plan.objective == pytest.approx(best.objective, abs=slack)
     assert plan.bound is not None
-    assert plan.bound == pytest.approx(best.objective, abs=slack)
+    assert plan.bound <= best.objective + slack
+    assert best.objective <= plan.objective + slack
+    if not any(may_undo_work(job) for job in problem.jobs):
+        assert plan.objective == pytest.approx(best.objective, abs=slack)
+        assert plan.bound == pytest.approx(best.objective, abs=slack)
+
+
+def may_undo_work(job: Job) -> bool:
+    """Whether it may be done, and again not after a restart."""
+    return job.is_elastic and job.pausing is not None and job.pausing.restart_slots > 0
 
 
 def test_a_crowd_is_planned_close_to_its_bound() -> None:
