@@ -64,8 +64,13 @@ def all_else_fixed(problem: Problem, plan: Plan, job: Job) -> Problem:
     )
     alone = replace(job, points=points, unserved_eur=1e4, can_wait=False, priority=job.priority)
     sites = tuple(left(site, load[row]) for row, site in enumerate(problem.sites))
+    spent_eur = plan.terms.restarts_eur + plan.terms.data_transfer_eur
+    ceiling = problem.ceilings.cost_ceiling_eur
+    ceilings = replace(
+        problem.ceilings, cost_ceiling_eur=None if ceiling is None else ceiling - spent_eur
+    )
     weights = replace(problem.weights, unserved=1.0)
-    return replace(problem, sites=sites, jobs=(alone,), weights=weights)
+    return replace(problem, sites=sites, jobs=(alone,), ceilings=ceilings, weights=weights)
 
 
 def rise(problem: Problem, plan: Plan, job: Job) -> float | None:
@@ -228,6 +233,15 @@ def test_a_budget_that_is_used_up_makes_carbon_dear() -> None:
     problem = build.problem(sites=[site], ceilings=Ceilings(carbon_budget_kg=0.0))
     quote = quote_of(problem, plan_of(problem), build.job(work=1.0))
     assert quote.cost_eur == pytest.approx(0.1 + 25.0)
+
+
+def test_what_the_plan_spends_on_restarts_counts_towards_the_ceiling() -> None:
+    """Restart and energy of the other job are 0.1 EUR over it: each EUR more costs 51."""
+    other = build.job("other", pausing=Pausing(restart_eur=2.0))
+    problem = build.problem(other, ceilings=Ceilings(cost_ceiling_eur=2.1))
+    plan = plan_of(problem, build.placed("other", ("A/full", 0, 1), ("A/full", 4, 5)))
+    quote = quote_of(problem, plan, build.job(work=1.0))
+    assert quote.cost_eur == pytest.approx(0.1 * (1 + 50))
 
 
 def test_pauses_are_quoted_where_they_pay() -> None:
