@@ -62,6 +62,8 @@ class Cluster(Protocol):
     async def submit(self, order: JobOrder) -> None:
         """Start ``order``. A key already known changes nothing.
 
+        It is observed queued where the cluster takes its time to find it a place.
+
         Raises ``GpusBusy`` where the GPUs asked for are not free now, ``Rejected`` where the order
         can never be run: unknown pool, more GPUs than it has, or an order that makes no sense.
         """
@@ -71,7 +73,8 @@ class Cluster(Protocol):
         """Pause a running job as its order says; nothing to do where it is not running.
 
         Returns once the request will be carried out whatever happens. Until the job has saved and
-        left, within its grace, it is observed running and holds its GPUs.
+        left, within its grace, it is observed running and holds its GPUs. One that is queued leaves
+        the queue, and is suspended without having been started.
         """
         ...
 

@@ -52,6 +52,7 @@ _UNITS = {
 class JobState(StrEnum):
     """Where a job stands on its cluster."""
 
+    QUEUED = "queued"  # the cluster has the order, and gave it no GPUs yet
     RUNNING = "running"
     SUSPENDED = "suspended"
     SUCCEEDED = "succeeded"
@@ -84,6 +85,8 @@ class JobOrder:
     pool: str
     gpus: int
     environment: dict[str, str] = field(default_factory=dict)
+    tenant: str = ""  # whose it is, where the cluster keeps accounts or queues by tenant
+    image: str | None = None  # container to run the command in, where the cluster runs containers
     power_cap_w: float | None = None  # per GPU
     suspend_by: SuspendBy = SuspendBy.CHECKPOINT
     checkpoint_grace_s: float = 30.0
@@ -103,6 +106,7 @@ class JobObservation:
     exit_code: int | None
     starts: int  # times its command was started; 1 + restarts
     reason: str = ""  # why it is where it is, in the cluster's words
+    nodes: tuple[str, ...] = ()  # that it runs on now
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,8 @@ class PoolCapacity:
     pool: str
     gpus_total: int
     gpus_available: int  # total less drained and failed
-    gpus_in_use: int
+    gpus_in_use: int  # by whomever
+    gpus_of_others: int = 0  # in use by jobs this connector was not given
 
 
 @dataclass(frozen=True, slots=True)

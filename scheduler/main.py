@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from connectors.clusters.local import LocalCluster, LocalPool
+from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from connectors.protocols import Battery, Cluster, VirtualPowerPlant
 from connectors.signals.files import read_signals
 from connectors.storage.simulated import BatteryRating, SimulatedBattery

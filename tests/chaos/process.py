@@ -8,7 +8,7 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from connectors.clusters.local import LocalCluster, LocalPool
+from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from optimizer import OnProgress, Plan, Progress
 from scheduler.db.session import make_engine, make_session_factory
 from scheduler.dispatcher import run_dispatcher

@@ -10,7 +10,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from connectors.clusters.local import LocalCluster, LocalPool
+from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from connectors.types import JobOrder
 
 POOL = "pool"

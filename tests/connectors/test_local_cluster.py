@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.clusters import processes
-from connectors.clusters.local import LocalCluster, LocalPool
+from connectors.clusters.local import processes
+from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from connectors.errors import GpusBusy, Rejected, Unavailable
 from connectors.types import JobOrder, JobState, SuspendBy
 from tests.contracts.waiting import end_everything, seen, seen_as, until

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.clusters.local import LocalCluster
+from connectors.clusters.local.cluster import LocalCluster
 from connectors.types import JobObservation, JobOrder, JobState
 from tests.connectors import creator
 from tests.connectors.fatal import die_at_fsync, live_again
@@ -66,7 +66,10 @@ def kill_supervisors(state: Path) -> int:
     for entry in Path("/proc").iterdir():
         try:
             arguments = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
-            if b"connectors.clusters.supervisor" in arguments and os.fsencode(state) in arguments:
+            if (
+                b"connectors.clusters.local.supervisor" in arguments
+                and os.fsencode(state) in arguments
+            ):
                 os.kill(int(entry.name), signal.SIGKILL)
                 killed += 1
         except (FileNotFoundError, ProcessLookupError):

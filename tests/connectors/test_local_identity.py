@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from connectors.clusters import processes
-from connectors.clusters.local import LocalCluster, LocalPool
+from connectors.clusters.local import processes
+from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from connectors.types import JobOrder, JobState
 from tests.contracts.waiting import end_everything, seen, seen_as, until
 

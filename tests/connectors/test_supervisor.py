@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from connectors.clusters.jobfolder import Assignment, JobFolder, Phase, Wanted
-from connectors.clusters.local import LocalCluster, LocalPool
-from connectors.clusters.processes import identify
-from connectors.clusters.supervisor import Run, watch
+from connectors.clusters.local.cluster import LocalCluster, LocalPool
+from connectors.clusters.local.jobfolder import Assignment, JobFolder, Phase, Wanted
+from connectors.clusters.local.processes import identify
+from connectors.clusters.local.supervisor import Run, watch
 from connectors.types import JobOrder, JobState
 from tests.contracts.waiting import end_everything, seen_as
 
-SUPERVISOR = [sys.executable, "-m", "connectors.clusters.supervisor"]
+SUPERVISOR = [sys.executable, "-m", "connectors.clusters.local.supervisor"]
 
 
 @pytest.fixture

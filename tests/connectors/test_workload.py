@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.clusters.local import LocalCluster, LocalPool
+from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from connectors.types import JobOrder, JobState
 from tests.contracts.waiting import end_everything, seen_as
 

@@ -2,7 +2,8 @@
 
 ``cluster`` has a pool ``POOL`` of ``GPUS`` GPUs and no jobs; ``same_cluster`` is a second client of
 it, as another scheduler or the same one after a restart would have; ``let_go(key)`` creates the
-file ``go`` in the checkpoint folder of a job. Commands are ``sh`` scripts.
+file ``go`` in the checkpoint folder of a job, and ``kept(key, name)`` reads a file there. Commands
+are ``sh`` scripts.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.contracts.waiting import seen, seen_as
 
 POOL = "pool"
 GPUS = 4
+Kept = Callable[[str, str], str]
 ENDLESS = ("sh", "-c", "echo up; exec sleep 600")
 
 
@@ -77,7 +79,7 @@ class ClusterContract:
         assert job.exit_code != 0
 
     async def test_running_jobs_hold_their_gpus(self, cluster: Cluster) -> None:
-        """GPUs are in use from the submission to the end of a job."""
+        """GPUs are in use from the submission to the end of a job, also while it is queued."""
         await cluster.submit(endless("a", 3))
         (pool,) = await cluster.capacity()
         assert pool.gpus_in_use == 3
@@ -134,10 +136,13 @@ class ClusterContract:
         await same_cluster.cancel("a")
         await seen_as(cluster, "a", JobState.CANCELLED)
 
-    async def test_pause_by_checkpoint_gives_the_gpus_back(self, cluster: Cluster) -> None:
+    async def test_pause_by_checkpoint_gives_the_gpus_back(
+        self, cluster: Cluster, kept: Kept
+    ) -> None:
         """A paused job has saved, has left, and holds nothing; it then starts as a continuation."""
         script = (
-            'echo "continuation $GRIDTIDE_IS_CONTINUATION restarts $GRIDTIDE_RESTARTS";'
+            'echo "continuation $GRIDTIDE_IS_CONTINUATION restarts $GRIDTIDE_RESTARTS"'
+            ' >> "$GRIDTIDE_CHECKPOINT_DIR/runs";'
             'if [ -e "$GRIDTIDE_CHECKPOINT_DIR/saved" ]; then echo found; exit 0; fi;'
             "trap 'touch \"$GRIDTIDE_CHECKPOINT_DIR/saved\"; exit 0' TERM;"
             "echo up; while :; do sleep 0.02; done"
@@ -149,12 +154,11 @@ class ClusterContract:
         await cluster.resume(order("a", script, 2))
         job = await seen_as(cluster, "a", JobState.SUCCEEDED)
         assert job.starts == 2
-        lines = [line async for line in cluster.logs("a")]
-        assert [line for line in lines if line.startswith("continuation")] == [
+        assert kept("a", "runs").splitlines() == [
             "continuation 0 restarts 0",
             "continuation 1 restarts 1",
         ]
-        assert lines[-1] == "found"
+        assert [line async for line in cluster.logs("a")][-1] == "found"
 
     async def test_a_job_that_does_not_leave_is_killed(self, cluster: Cluster) -> None:
         """The grace ends: a job deaf to SIGTERM is paused all the same."""
@@ -168,7 +172,7 @@ class ClusterContract:
 
     async def test_resume_waits_for_free_gpus(self, cluster: Cluster) -> None:
         """GPUs that were given back may have been given away; the paused job stays paused."""
-        await cluster.submit(endless("a", 3))
+        await self._running(cluster, endless("a", 3))
         await cluster.suspend("a")
         await seen_as(cluster, "a", JobState.SUSPENDED)
         await cluster.submit(endless("b", 2))
@@ -176,17 +180,20 @@ class ClusterContract:
             await cluster.resume(endless("a", 3))
         assert (await seen(cluster, "a")).state is JobState.SUSPENDED
 
-    async def test_resume_on_other_gpus_with_another_environment(self, cluster: Cluster) -> None:
+    async def test_resume_on_other_gpus_with_another_environment(
+        self, cluster: Cluster, kept: Kept
+    ) -> None:
         """What the order says holds from now on, for every client; its checkpoint is there."""
         script = (
-            'echo "gpus $CUDA_VISIBLE_DEVICES batch $BATCH cap $GRIDTIDE_POWER_CAP_W'
-            ' continuation $GRIDTIDE_IS_CONTINUATION"; exec sleep 600'
+            'echo "batch $BATCH cap $GRIDTIDE_POWER_CAP_W'
+            ' continuation $GRIDTIDE_IS_CONTINUATION" | tee -a "$GRIDTIDE_CHECKPOINT_DIR/runs";'
+            " exec sleep 600"
         )
 
         def ordered(gpus: int, batch: str, cap_w: float) -> JobOrder:
             return order("a", script, gpus, environment={"BATCH": batch}, power_cap_w=cap_w)
 
-        await cluster.submit(ordered(1, "8", 300.0))
+        await self._running(cluster, ordered(1, "8", 300.0))
         for restarts, (gpus, batch, cap_w) in enumerate([(4, "32", 200.0), (2, "16", 250.0)], 1):
             await cluster.suspend("a")
             await seen_as(cluster, "a", JobState.SUSPENDED)
@@ -195,17 +202,16 @@ class ClusterContract:
             assert (job.gpus, job.power_cap_w, job.starts) == (gpus, cap_w, 1 + restarts)
             (pool,) = await cluster.capacity()
             assert pool.gpus_in_use == gpus
-        await self._printed(cluster, "a", "gpus 0,1 batch 16 cap 250 continuation 1")
-        lines = [line async for line in cluster.logs("a")]
-        assert [line.split(" batch ")[1] for line in lines] == [
-            "8 cap 300 continuation 0",
-            "32 cap 200 continuation 1",
-            "16 cap 250 continuation 1",
+        await self._printed(cluster, "a", "batch 16 cap 250 continuation 1")
+        assert kept("a", "runs").splitlines() == [
+            "batch 8 cap 300 continuation 0",
+            "batch 32 cap 200 continuation 1",
+            "batch 16 cap 250 continuation 1",
         ]
 
     async def test_a_resumption_that_makes_no_sense_is_refused(self, cluster: Cluster) -> None:
         """More GPUs than there are, for good; the paused job stays paused."""
-        await cluster.submit(endless("a"))
+        await self._running(cluster, endless("a"))
         await cluster.suspend("a")
         await seen_as(cluster, "a", JobState.SUSPENDED)
         with pytest.raises(Rejected, match="gpus = 5") as refusal:
@@ -217,7 +223,7 @@ class ClusterContract:
         """A frozen job stays in memory with its GPUs and goes on without a restart."""
         script = "echo up; while :; do sleep 0.02; done"
         frozen = order("a", script, 2, suspend_by=SuspendBy.FREEZE)
-        await cluster.submit(frozen)
+        await self._running(cluster, frozen)
         await cluster.suspend("a")
         assert (await seen_as(cluster, "a", JobState.SUSPENDED)).gpus == 2
         with pytest.raises(Rejected, match=r"gpus = 1.*frozen"):
@@ -231,7 +237,7 @@ class ClusterContract:
         self, cluster: Cluster, suspend_by: SuspendBy
     ) -> None:
         """Cancelling frees what is held, however the job was paused."""
-        await cluster.submit(endless("a", 2, suspend_by=suspend_by))
+        await self._running(cluster, endless("a", 2, suspend_by=suspend_by))
         await cluster.suspend("a")
         await seen_as(cluster, "a", JobState.SUSPENDED)
         await cluster.cancel("a")
@@ -239,7 +245,7 @@ class ClusterContract:
 
     async def test_commands_sent_twice_do_no_harm(self, cluster: Cluster) -> None:
         """Each command may come again, also when the job has long been where it asks for."""
-        await cluster.submit(endless("a"))
+        await self._running(cluster, endless("a"))
         await cluster.resume(endless("a"))
         for _ in range(2):
             await cluster.suspend("a")
@@ -319,6 +325,10 @@ class ClusterContract:
         assert [line async for line in cluster.logs("a")] == ["one"]
         let_go("a")
         assert [line async for line in lines] == ["two", "three"]
+
+    async def _running(self, cluster: Cluster, wanted: JobOrder) -> None:
+        await cluster.submit(wanted)
+        await seen_as(cluster, wanted.key, JobState.RUNNING)
 
     async def _printed(self, cluster: Cluster, key: str, text: str) -> None:
         async for line in cluster.logs(key, follow=True):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.clusters.local import LocalCluster, LocalPool
+from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from connectors.protocols import Cluster
-from tests.contracts.cluster import GPUS, POOL, ClusterContract
+from tests.contracts.cluster import GPUS, POOL, ClusterContract, Kept
 from tests.contracts.waiting import end_everything
 
 
@@ -33,3 +33,9 @@ class TestLocalCluster(ClusterContract):
         """Create the file on this machine."""
         jobs = tmp_path / "jobs"
         return lambda key: (jobs / f"job-{key}" / "checkpoint" / "go").touch()
+
+    @pytest.fixture
+    def kept(self, tmp_path: Path) -> Kept:
+        """Read the file on this machine."""
+        jobs = tmp_path / "jobs"
+        return lambda key, name: (jobs / f"job-{key}" / "checkpoint" / name).read_text()

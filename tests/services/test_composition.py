@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.clusters.local import LocalCluster
+from connectors.clusters.local.cluster import LocalCluster
 from scheduler.db.upgrade import upgrade
 from scheduler.main import connect, open_sessions, outside_of
 from scheduler.services import fleet as fleets

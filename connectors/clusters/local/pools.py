@@ -1,4 +1,4 @@
-"""The GPUs of a local cluster: which are free, what they draw, and orders they can never serve."""
+"""The GPUs of a local cluster: which are free, and what they draw."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from connectors.clusters.standing import Standing
-from connectors.errors import GpusBusy, Rejected
+from connectors.clusters.local.standing import Standing
+from connectors.errors import GpusBusy
 from connectors.types import JobOrder, JobState, PoolCapacity
 
 
@@ -87,30 +87,3 @@ def power_kw(pools: Sequence[LocalPool], standings: Sequence[Standing]) -> float
             cap_kw = math.inf if job.power_cap_w is None else job.power_cap_w / 1000
             total_kw += len(job.held) * min(cap_kw, pool.kw_per_gpu)
     return total_kw
-
-
-def refuse_bad_order(order: JobOrder, numbered: Mapping[str, range]) -> None:
-    """Raise ``Rejected`` for an order that can never be run here."""
-    if not order.command:
-        raise Rejected(f"job {order.key}: command is empty")
-    strings = [*order.command, *order.environment, *order.environment.values()]
-    if any("\0" in string for string in strings) or any("=" in n for n in order.environment):
-        raise Rejected(f"job {order.key}: command or environment has a NUL, or a name has '='")
-    if order.pool not in numbered:
-        raise Rejected(f"job {order.key}: no pool {order.pool!r}, there are {sorted(numbered)}")
-    total = len(numbered[order.pool])
-    if not 0 <= order.gpus <= total:
-        raise Rejected(
-            f"job {order.key}: gpus = {order.gpus}, must be within [0, {total}] of {order.pool}"
-        )
-    if not 0 <= order.checkpoint_grace_s < math.inf:
-        raise Rejected(
-            f"job {order.key}: checkpoint_grace_s = {order.checkpoint_grace_s}, must be >= 0"
-        )
-    refuse_bad_power_cap(order.key, order.power_cap_w)
-
-
-def refuse_bad_power_cap(key: str, power_cap_w: float | None) -> None:
-    """Raise ``Rejected`` for a cap no GPU can keep."""
-    if power_cap_w is not None and not 0 < power_cap_w < math.inf:
-        raise Rejected(f"job {key}: power_cap_w = {power_cap_w}, must be > 0 and finite")

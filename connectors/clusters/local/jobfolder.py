@@ -32,7 +32,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from connectors.clusters import durable
-from connectors.clusters.processes import ProcessIdentity
+from connectors.clusters.local.processes import ProcessIdentity
 from connectors.types import JobOrder, JobState, SuspendBy
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from connectors.clusters import durable
-from connectors.clusters.jobfolder import JobFolder
-from connectors.clusters.processes import plain_environment, signal_process
-from connectors.clusters.standing import Standing, read_standing
+from connectors.clusters.local.jobfolder import JobFolder
+from connectors.clusters.local.processes import plain_environment, signal_process
+from connectors.clusters.local.standing import Standing, read_standing
 from connectors.errors import Rejected, Unavailable
 
-_PACKAGES = Path(__file__).resolve().parents[2]
+_PACKAGES = Path(__file__).resolve().parents[3]
 _SETTLE_WITHIN_S = 60.0
 _LONGEST_NAME = 200
 
@@ -99,7 +99,7 @@ def _start_supervisor(folder: JobFolder) -> None:
     import_path = [str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])]
     with (folder.path / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "connectors.clusters.supervisor", str(folder.path)],
+            [sys.executable, "-P", "-m", "connectors.clusters.local.supervisor", str(folder.path)],
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

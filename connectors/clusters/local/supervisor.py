@@ -1,7 +1,8 @@
 """One small process per job: starts it, pauses or ends it when told, and records how it ended.
 
-``python -m connectors.clusters.supervisor FOLDER`` returns once somebody looks after the job: this
-process's own child, which stays, or a supervisor that was there before. It outlives the scheduler.
+``python -m connectors.clusters.local.supervisor FOLDER`` returns once somebody looks after the job:
+this process's own child, which stays, or a supervisor that was there before. It outlives the
+scheduler.
 
 What it finds decides what it does, so it may be started at any time and any number of times:
 
@@ -23,9 +24,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.clusters.jobfolder import JobFolder, Phase
-from connectors.clusters.launch import start_job
-from connectors.clusters.processes import (
+from connectors.clusters.local.jobfolder import JobFolder, Phase
+from connectors.clusters.local.launch import start_job
+from connectors.clusters.local.processes import (
     ProcessIdentity,
     boot_id,
     find,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from connectors.clusters.jobfolder import Final, JobFolder, Phase, Start, Wanted
-from connectors.clusters.processes import is_held
+from connectors.clusters.local.jobfolder import Final, JobFolder, Phase, Start, Wanted
+from connectors.clusters.local.processes import is_held
 from connectors.types import JobObservation, JobOrder, JobState, SuspendBy
 
 

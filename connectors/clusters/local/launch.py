@@ -7,8 +7,8 @@ import signal
 import sys
 from typing import NoReturn
 
-from connectors.clusters.jobfolder import Assignment, JobFolder, Wanted
-from connectors.clusters.processes import ProcessIdentity, identify
+from connectors.clusters.local.jobfolder import Assignment, JobFolder, Wanted
+from connectors.clusters.local.processes import ProcessIdentity, identify
 
 _CANNOT_RUN = 126
 _NOT_FOUND = 127  # both as shells have it

@@ -11,15 +11,20 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from connectors.clusters import pools as gpus
 from connectors.clusters.identity import FolderIdentity
-from connectors.clusters.jobfolder import Assignment, Phase, Wanted
-from connectors.clusters.jobs import Jobs
+from connectors.clusters.local import pools as gpus
+from connectors.clusters.local.jobfolder import Assignment, Phase, Wanted
+from connectors.clusters.local.jobs import Jobs
+from connectors.clusters.local.pools import LocalPool
+from connectors.clusters.local.processes import plain_environment
+from connectors.clusters.local.standing import read_standing
 from connectors.clusters.logs import lines
-from connectors.clusters.pools import LocalPool
-from connectors.clusters.processes import plain_environment
-from connectors.clusters.standing import read_standing
-from connectors.errors import Rejected, Unavailable
+from connectors.clusters.orders import (
+    refuse_bad_order,
+    refuse_bad_power_cap,
+    refuse_to_change_frozen,
+)
+from connectors.errors import Unavailable
 from connectors.types import JobObservation, JobOrder, PoolCapacity, PowerReading, SuspendBy
 
 __all__ = ["LocalCluster", "LocalPool"]
@@ -54,6 +59,7 @@ class LocalCluster:
         self.name = name
         self._pools = tuple(pools)
         self._numbered = gpus.number_gpus(self._pools)
+        self._gpus_total = {pool.name: pool.gpus for pool in self._pools}
         self._identity = FolderIdentity(state_folder.resolve())
         self._jobs = Jobs(state_folder.resolve())
         self._environment = plain_environment() if environment is None else dict(environment)
@@ -125,7 +131,7 @@ class LocalCluster:
             raise Unavailable(f"cluster {self.name}: {error}") from error
 
     def _submit(self, order: JobOrder) -> None:
-        gpus.refuse_bad_order(order, self._numbered)
+        refuse_bad_order(order, self._gpus_total)
         folder = self._jobs.folder(order.key)
         with self._jobs.lock():
             if not folder.path.exists():
@@ -145,7 +151,7 @@ class LocalCluster:
 
     def _resume(self, order: JobOrder) -> None:
         folder = self._jobs.known(order.key)
-        gpus.refuse_bad_order(order, self._numbered)
+        refuse_bad_order(order, self._gpus_total)
         with self._jobs.lock():
             standing = read_standing(folder)
             if standing.final is not None or standing.wanted.phase is not Phase.PAUSE:
@@ -157,7 +163,7 @@ class LocalCluster:
                 folder.write_power_cap(order.power_cap_w)
                 folder.write_wanted(Wanted(run, Phase.RUN, indices))
             elif standing.order.suspend_by is SuspendBy.FREEZE:
-                _refuse_to_change_frozen(standing.order, order)
+                refuse_to_change_frozen(standing.order, order)
                 folder.write_power_cap(order.power_cap_w)
                 folder.want(Phase.RUN)
         self._jobs.look_after(folder)
@@ -170,18 +176,8 @@ class LocalCluster:
         self._jobs.look_after(folder)
 
     def _set_power_cap(self, key: str, power_cap_w: float | None) -> None:
-        gpus.refuse_bad_power_cap(key, power_cap_w)
+        refuse_bad_power_cap(key, power_cap_w)
         folder = self._jobs.known(key)
         with self._jobs.lock():
             if folder.final() is None:
                 folder.write_power_cap(power_cap_w)
-
-
-def _refuse_to_change_frozen(frozen: JobOrder, order: JobOrder) -> None:
-    """Raise ``Rejected`` where a process in memory would have to become another one."""
-    for field in ("command", "pool", "gpus", "environment"):
-        before, asked = getattr(frozen, field), getattr(order, field)
-        if before != asked:
-            raise Rejected(
-                f"job {order.key}: {field} = {asked!r}, must be {before!r}: it is frozen in memory"
-            )
