@@ -90,6 +90,7 @@ class JobOrder:
     power_cap_w: float | None = None  # per GPU
     suspend_by: SuspendBy = SuspendBy.CHECKPOINT
     checkpoint_grace_s: float = 30.0
+    is_restartable: bool = False  # by the cluster itself, where a node is lost or it is preempted
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from tests.fixtures.database import (
     sessions,
     sqlite_url,
 )
+from tests.fixtures.slurm import slurm
 
 __all__ = [
     "database_url",
@@ -21,6 +22,7 @@ __all__ = [
     "postgres_server",
     "postgres_url",
     "sessions",
+    "slurm",
     "sqlite_url",
 ]
 

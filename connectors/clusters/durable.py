@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,17 +83,34 @@ def lock(path: Path, *, wait_s: float | None = None) -> Iterator[bool]:
         os.close(descriptor)
 
 
+@asynccontextmanager
+async def lock_async(path: Path) -> AsyncIterator[None]:
+    """Hold the lock at ``path`` over calls that are awaited, waiting as long as it takes."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while not _try(descriptor):
+            await asyncio.sleep(_RETRY_EVERY_S)
+        yield
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
 def _take(descriptor: int, wait_s: float | None) -> bool:
     if wait_s is None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         return True
     give_up_at = time.monotonic() + wait_s
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= give_up_at:
-                return False
-            time.sleep(_RETRY_EVERY_S)
-        else:
-            return True
+    while not _try(descriptor):
+        if time.monotonic() >= give_up_at:
+            return False
+        time.sleep(_RETRY_EVERY_S)
+    return True
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

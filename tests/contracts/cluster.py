@@ -132,7 +132,7 @@ class ClusterContract:
     ) -> None:
         """What one client started, another observes and cancels."""
         await cluster.submit(endless("a", 2))
-        assert (await seen(same_cluster, "a")).gpus == 2
+        assert (await seen_as(same_cluster, "a", JobState.RUNNING)).gpus == 2
         await same_cluster.cancel("a")
         await seen_as(cluster, "a", JobState.CANCELLED)
 

@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 
 from connectors.clusters.local.cluster import LocalCluster, LocalPool
+from connectors.clusters.slurm.cluster import SlurmCluster
+from connectors.clusters.slurm.commands import SlurmCommands
+from connectors.clusters.slurm.config import SlurmConfig, SlurmPool
+from connectors.clusters.slurm.rest import SlurmRest
+from connectors.clusters.slurm.transport import SlurmTransport
 from connectors.protocols import Cluster
 from tests.contracts.cluster import GPUS, POOL, ClusterContract, Kept
 from tests.contracts.waiting import end_everything
+from tests.peers.slurm import Slurm
 
 
 class TestLocalCluster(ClusterContract):
@@ -37,5 +43,51 @@ class TestLocalCluster(ClusterContract):
     @pytest.fixture
     def kept(self, tmp_path: Path) -> Kept:
         """Read the file on this machine."""
+        jobs = tmp_path / "jobs"
+        return lambda key, name: (jobs / f"job-{key}" / "checkpoint" / name).read_text()
+
+
+class TestSlurmCluster(ClusterContract):
+    """A real Slurm, by its commands and by REST."""
+
+    @pytest.fixture(params=["commands", "rest"])
+    def transport(
+        self, slurm: Slurm, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> SlurmTransport:
+        """The two ways to speak to it."""
+        monkeypatch.setenv("SLURM_CONF", str(slurm.conf))
+        if request.param == "commands":
+            return SlurmCommands()
+        return SlurmRest(slurm.rest_url, "root", slurm.token)
+
+    @pytest.fixture
+    def config(self, tmp_path: Path) -> SlurmConfig:
+        """One pool of one node, remembered in an empty folder."""
+        return SlurmConfig(tmp_path, (SlurmPool(POOL, "one"),), settle_s=1.0)
+
+    @pytest.fixture
+    async def cluster(
+        self, slurm: Slurm, config: SlurmConfig, transport: SlurmTransport
+    ) -> AsyncIterator[Cluster]:
+        """A cluster without jobs."""
+        cluster = SlurmCluster("slurm", config, transport)
+        yield cluster
+        await end_everything(cluster)
+        slurm.wait_until_idle()
+
+    @pytest.fixture
+    def same_cluster(self, config: SlurmConfig, transport: SlurmTransport) -> Cluster:
+        """A second client of its folder."""
+        return SlurmCluster("slurm", config, transport)
+
+    @pytest.fixture
+    def let_go(self, tmp_path: Path) -> Callable[[str], None]:
+        """Create the file in the shared folder."""
+        jobs = tmp_path / "jobs"
+        return lambda key: (jobs / f"job-{key}" / "checkpoint" / "go").touch()
+
+    @pytest.fixture
+    def kept(self, tmp_path: Path) -> Kept:
+        """Read the file in the shared folder."""
         jobs = tmp_path / "jobs"
         return lambda key, name: (jobs / f"job-{key}" / "checkpoint" / name).read_text()

@@ -1,0 +1,66 @@
+"""What has to be known of a Slurm cluster to run jobs on it. Frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmPool:
+    """GPUs of one model: a partition, and what of it.
+
+    Attributes
+    ----------
+    gres_type
+        As in ``gres.conf`` (``a100``); ``None`` takes every GPU of the partition for the same.
+    features
+        Node features that are all asked for; only nodes with all of them count.
+    memory_mb_per_gpu, cpus_per_gpu
+        Asked for with each GPU; ``None`` leaves it to the defaults of the partition.
+    kw_per_gpu, idle_kw_per_gpu
+        What a GPU draws at work without a cap, and without work; for power that is modelled.
+    """
+
+    name: str
+    partition: str
+    gres_type: str | None = None
+    features: tuple[str, ...] = ()
+    account: str | None = None
+    qos: str | None = None
+    reservation: str | None = None
+    cpus_per_gpu: int | None = None
+    memory_mb_per_gpu: int | None = None
+    kw_per_gpu: float = 0.7
+    idle_kw_per_gpu: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmConfig:
+    """One cluster.
+
+    Attributes
+    ----------
+    folder
+        On a file system that the nodes and this machine see under the same path.
+    accounts
+        Slurm account by tenant; a tenant that is not in it gets that of the pool.
+    time_limit_minutes
+        Asked for with every job; ``None`` leaves it to the partition.
+    settle_s
+        How long a record of a node may take to be seen here after Slurm said the job is over [s].
+    lost_after_s
+        How long a job that Slurm does not know shows no sign of life before it counts as lost [s].
+    """
+
+    folder: Path
+    pools: tuple[SlurmPool, ...]
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    time_limit_minutes: int | None = None
+    settle_s: float = 30.0
+    lost_after_s: float = 120.0
+
+    def pool(self, name: str) -> SlurmPool:
+        """Return the pool of this name, which is there."""
+        return next(pool for pool in self.pools if pool.name == name)

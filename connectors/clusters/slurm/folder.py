@@ -1,0 +1,309 @@
+"""The folder of one job, shared by the scheduler and the nodes: all that is true of it is in here.
+
+====================  ======================  ====================================================
+file                  written by              says
+====================  ======================  ====================================================
+order-N.json          submit, resume          what to run as run N; run 1 before the folder has
+                                              its name
+run-N.sh              submit, resume          its command, with the environment of the order
+wanted                the cluster, under      which run is wanted, and whether to run, pause,
+                      the job's lock          freeze or cancel it
+power_cap_w           the cluster             the cap now [W per GPU], or nothing
+slurm-N               the cluster             the Slurm job that was submitted for run N
+released-N            the cluster             that it was released
+claim-N               Slurm job or cluster    a link that names the one Slurm job which runs it, or
+                                              ``nobody``: it was withdrawn before it began
+begin-N.M             job.sh                  attempt M after Slurm requeued it looks for the others
+start-N.M             job.sh                  attempt M was started: when, on which nodes
+beat-N.M              job.sh                  touched while it lives
+frozen-N.M            job.sh                  it is held in memory
+end-N.M               job.sh                  how it ended, by itself or told to
+concluded-N           the cluster             how it ended, in Slurm's words, where it left no word
+output.log            the job                 what it printed, all runs
+checkpoint/ work/     the job                 its own
+====================  ======================  ====================================================
+
+What the nodes read or write is plain text, one line: they need no more than a shell.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from connectors.clusters import durable
+from connectors.types import JobOrder, JobState, SuspendBy
+
+NOBODY = "nobody"
+# What the cluster sets in the environment of a job stands against what its order asks for.
+_SET_BY_CLUSTER = re.compile(r"GRIDTIDE_|SLURM_|CUDA_VISIBLE_DEVICES$|ROCR_VISIBLE_DEVICES$")
+_KEPT_OF_ORDER = {"GRIDTIDE_JOB", "GRIDTIDE_BATCH_SIZE"}
+_ATTEMPT = re.compile(r"(begin|start|end|frozen|beat)-(\d+)\.(\d+)$")
+
+
+class Phase(StrEnum):
+    """What the cluster wants of the current run."""
+
+    RUN = "run"
+    PAUSE = "pause"
+    FREEZE = "freeze"
+    CANCEL = "cancel"
+
+
+class How(StrEnum):
+    """How an attempt ended."""
+
+    EXITED = "exited"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    EVICTED = "evicted"  # by Slurm: preempted, requeued, cancelled by another, out of time
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Run number ``run`` (from 1) is wanted, in ``phase``."""
+
+    run: int
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an attempt ended, as the node wrote it."""
+
+    at: datetime
+    how: How
+    exit_code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """How a run ended that left no word itself, or was evicted for good."""
+
+    at: datetime
+    state: JobState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What the folder of a job says, read once."""
+
+    order: JobOrder
+    wanted: Wanted
+    power_cap_w: float | None
+    slurm_job: int | None  # submitted for the wanted run
+    is_released: bool
+    claim: str | None
+    n_starts: int  # of all runs
+    first_start_at: datetime | None
+    attempt: int | None  # the last of the wanted run that was started or has ended
+    nodes: str  # of it, as a host list
+    is_started: bool
+    is_frozen: bool
+    end: End | None
+    conclusion: Conclusion | None
+    beat_at: float | None  # by the file server's clock
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether the wanted run can never begin."""
+        return self.claim == NOBODY
+
+
+class JobFolder:
+    """Reads and writes the records of one job."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log = path / "output.log"
+        self.power_cap_file = path / "power_cap_w"
+
+    def create(self, order: JobOrder) -> None:
+        """Make the folder with its first records; it has its name only once it is whole.
+
+        Raises
+        ------
+        FileExistsError
+            The job is known already.
+        """
+        building = JobFolder(self.path.with_name(f".new-{self.path.name}-{os.getpid()}-{id(self)}"))
+        building.path.mkdir(mode=0o700)
+        (building.path / "checkpoint").mkdir()
+        (building.path / "work").mkdir()
+        building.want_run(1, order)
+        try:
+            building.path.rename(self.path)
+        except OSError as error:
+            shutil.rmtree(building.path)
+            if self.path.exists():
+                raise FileExistsError(self.path) from error
+            raise
+        durable.sync_folder(self.path.parent)
+
+    @asynccontextmanager
+    async def lock(self) -> AsyncIterator[None]:
+        """Hold what every change of ``wanted`` and every submission to Slurm is made under."""
+        async with durable.lock_async(self.path / "lock"):
+            yield
+
+    def want_run(self, run: int, order: JobOrder) -> None:
+        """Say what is to be run, and then that it is wanted."""
+        durable.write_json(self.path / f"order-{run}.json", asdict(order))
+        durable.write_text(self.path / f"run-{run}.sh", _script(order))
+        self.write_power_cap(order.power_cap_w)
+        self._write_wanted(Wanted(run, Phase.RUN))
+
+    def want(self, phase: Phase) -> None:
+        """Change the phase of the current run."""
+        self._write_wanted(replace(self.wanted(), phase=phase))
+
+    def wanted(self) -> Wanted:
+        """Read what the cluster wants."""
+        run, phase = (self.path / "wanted").read_text().split()
+        return Wanted(int(run), Phase(phase))
+
+    def write_power_cap(self, power_cap_w: float | None) -> None:
+        """Change the cap [W per GPU]; None lifts it."""
+        text = "" if power_cap_w is None else f"{power_cap_w:.15g}\n"
+        durable.write_text(self.power_cap_file, text)
+
+    def write_slurm_job(self, run: int, job_id: int) -> None:
+        """Say which Slurm job was submitted for ``run``."""
+        durable.write_text(self.path / f"slurm-{run}", f"{job_id}\n")
+
+    def write_released(self, run: int) -> None:
+        """Say that the Slurm job of ``run`` was released."""
+        durable.write_text(self.path / f"released-{run}", "")
+
+    def withdraw(self, run: int) -> bool:
+        """See to it that ``run`` never begins; False where it has begun."""
+        claim = self.path / f"claim-{run}"
+        try:
+            claim.symlink_to(NOBODY)
+        except FileExistsError:
+            return str(claim.readlink()) == NOBODY
+        durable.sync_folder(self.path)
+        return True
+
+    def take_back(self, run: int) -> None:
+        """Forget that ``run`` was ever wanted; with the first one, forget the job."""
+        if run == 1:
+            shutil.rmtree(self.path)
+        else:
+            self._write_wanted(Wanted(run - 1, Phase.PAUSE))
+
+    def conclude(self, run: int, state: JobState, reason: str) -> None:
+        """Say how ``run`` ended, as it does not itself."""
+        at = datetime.now(UTC).timestamp()
+        durable.write_text(self.path / f"concluded-{run}", f"{at} {state.value} {reason}\n")
+
+    def read(self) -> Records:
+        """Read everything. ``wanted`` comes first: what ends meanwhile is then seen as ended."""
+        wanted = self.wanted()
+        names = {entry.name for entry in self.path.iterdir()}
+        attempts = [found.groups() for name in names if (found := _ATTEMPT.fullmatch(name))]
+        starts = sorted((int(run), int(n)) for kind, run, n in attempts if kind == "start")
+        own = [int(n) for kind, run, n in attempts if int(run) == wanted.run and kind != "beat"]
+        last = max(own, default=None)
+        this = f"{wanted.run}.{last}"
+        is_started = (wanted.run, last) in starts
+        first = self._line(f"start-{starts[0][0]}.{starts[0][1]}") if starts else None
+        return Records(
+            order=self._order(wanted.run),
+            wanted=wanted,
+            power_cap_w=self._power_cap_w(),
+            slurm_job=self._number(f"slurm-{wanted.run}"),
+            is_released=f"released-{wanted.run}" in names,
+            claim=self._claim(wanted.run),
+            n_starts=len(starts),
+            first_start_at=None if first is None else _instant(first.split()[0]),
+            attempt=last,
+            nodes=_rest(self._line(f"start-{this}"), 1) if is_started else "",
+            is_started=is_started,
+            is_frozen=f"frozen-{this}" in names,
+            end=_end(self._line(f"end-{this}")),
+            conclusion=_conclusion(self._line(f"concluded-{wanted.run}")),
+            beat_at=self._beat_at(f"beat-{this}"),
+        )
+
+    def _write_wanted(self, wanted: Wanted) -> None:
+        durable.write_text(self.path / "wanted", f"{wanted.run} {wanted.phase.value}\n")
+
+    def _order(self, run: int) -> JobOrder:
+        record = durable.read_json(self.path / f"order-{run}.json")
+        if record is None:
+            raise FileNotFoundError(self.path / f"order-{run}.json")
+        record["command"] = tuple(record["command"])
+        record["suspend_by"] = SuspendBy(record["suspend_by"])
+        return JobOrder(**record)
+
+    def _power_cap_w(self) -> float | None:
+        text = (durable.read_text(self.power_cap_file) or "").strip()
+        return float(text) if text else None
+
+    def _claim(self, run: int) -> str | None:
+        try:
+            return str((self.path / f"claim-{run}").readlink())
+        except FileNotFoundError:
+            return None
+
+    def _beat_at(self, name: str) -> float | None:
+        try:
+            return (self.path / name).stat().st_mtime
+        except FileNotFoundError:
+            return None
+
+    def _number(self, name: str) -> int | None:
+        line = self._line(name)
+        return int(line) if line else None
+
+    def _line(self, name: str) -> str | None:
+        text = durable.read_text(self.path / name)
+        return None if text is None else text.rstrip("\n")
+
+
+def _script(order: JobOrder) -> str:
+    """Return the shell script that becomes the command, with the environment of its order."""
+    kept = {
+        name: value
+        for name, value in order.environment.items()
+        if name in _KEPT_OF_ORDER or not _SET_BY_CLUSTER.match(name)
+    }
+    variables = [
+        f"{name}={value}" for name, value in (kept | {"GRIDTIDE_JOB_KEY": order.key}).items()
+    ]
+    command = ["env", *variables, "sh", "-c", 'exec "$@"', "sh", *order.command]
+    return f"exec {shlex.join(command)}\n"
+
+
+def _instant(seconds: str) -> datetime:
+    return datetime.fromtimestamp(float(seconds), UTC)
+
+
+def _rest(line: str | None, after: int) -> str:
+    parts = (line or "").split(" ", after)
+    return parts[after] if len(parts) > after else ""
+
+
+def _end(line: str | None) -> End | None:
+    if line is None:
+        return None
+    at, how, code = line.split(" ", 3)[:3]
+    return End(_instant(at), How(how), int(code), _rest(line, 3))
+
+
+def _conclusion(line: str | None) -> Conclusion | None:
+    if line is None:
+        return None
+    at, state, reason = line.split(" ", 2)
+    return Conclusion(_instant(at), JobState(state), reason)

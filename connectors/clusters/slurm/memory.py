@@ -1,0 +1,61 @@
+"""The shared folder of a Slurm cluster: its name, its jobs, the script that runs on the nodes."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import AbstractAsyncContextManager
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import quote
+
+from connectors.clusters import durable
+from connectors.clusters.identity import FolderIdentity
+from connectors.clusters.slurm.folder import JobFolder
+from connectors.errors import Rejected
+
+_LONGEST_NAME = 200
+
+
+class Memory:
+    """The folder ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._jobs = root / "jobs"
+        self.identity = FolderIdentity(root)
+
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        """Hold what every choice of GPUs is made under."""
+        self._jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return durable.lock_async(self._root / "lock")
+
+    def script(self) -> Path:
+        """Return the script that looks after a run; it is put there where it is missing."""
+        text = files(__package__).joinpath("job.sh").read_text()
+        path = self._root / f"job-{hashlib.sha256(text.encode()).hexdigest()[:12]}.sh"
+        if not path.exists():
+            durable.write_text(path, text)
+        return path
+
+    def folder(self, key: str) -> JobFolder:
+        """Return where the job ``key`` is or would be; ``Rejected`` where it makes no name."""
+        name = quote(key, safe="")
+        if not 0 < len(name) <= _LONGEST_NAME:
+            raise Rejected(
+                f"job key {key!r}: {len(name)} characters as a folder's name,"
+                f" must be 1 to {_LONGEST_NAME}"
+            )
+        return JobFolder(self._jobs / f"job-{name}")
+
+    def known(self, key: str) -> JobFolder:
+        """Return where the job ``key`` is; ``Rejected`` where there is none."""
+        folder = self.folder(key)
+        if not folder.path.exists():
+            raise Rejected(f"job {key}: not known here")
+        return folder
+
+    def folders(self) -> list[JobFolder]:
+        """Return those of all jobs, in the order of their names."""
+        if not self._jobs.exists():
+            return []
+        return [JobFolder(path) for path in sorted(self._jobs.glob("job-*"))]

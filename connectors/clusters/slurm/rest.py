@@ -1,0 +1,159 @@
+"""Slurm by slurmrestd, in the dialect it speaks: v0.0.36 to v0.0.39, or v0.0.40 and later."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from connectors.clusters.slurm.dialect import read_jobs, read_nodes
+from connectors.clusters.slurm.speech import rest_job
+from connectors.clusters.slurm.transport import SlurmJob, SlurmNode, Submission
+from connectors.errors import ConnectorError, ContractBroken, Rejected, Unavailable
+
+_OLDEST, _NEWEST = 36, 45
+_DIALECT = re.compile(r"/slurm/v0\.0\.(\d+)/")
+_OVER = frozenset((2017, 2021))  # ESLURM_INVALID_JOB_ID, ESLURM_ALREADY_DONE
+_HELD = frozenset((2042,))  # ESLURM_JOB_HELD, which is what was asked for
+_AWAY = {1001, 1007, 1800, 2006, 5004, 6000}
+_AWAY_WORDS = re.compile(r"unable to contact|timed out|communication|connect", re.IGNORECASE)
+
+
+class SlurmRest:
+    """Implements ``SlurmTransport``.
+
+    Parameters
+    ----------
+    url
+        Of slurmrestd, e.g. ``http://slurm:6820``.
+    token
+        Gives the JWT in force; asked before every request, since tokens expire.
+    version
+        Last number of the dialect; ``None`` takes the newest it offers that is known here.
+    answer_s
+        How long a request may take [s].
+    """
+
+    def __init__(
+        self,
+        url: str,
+        user: str,
+        token: Callable[[], str],
+        version: int | None = None,
+        answer_s: float = 20.0,
+    ) -> None:
+        self._user = user
+        self._token = token
+        self._version = version
+        self._url = url.rstrip("/")
+        self._answer_s = answer_s
+        self._tls = ssl.create_default_context()
+
+    async def jobs(self) -> tuple[SlurmJob, ...]:
+        """By ``GET jobs``."""
+        return read_jobs(await self._ask("GET", "jobs"))
+
+    async def nodes(self) -> tuple[SlurmNode, ...]:
+        """By ``GET nodes``."""
+        return read_nodes(await self._ask("GET", "nodes"))
+
+    async def submit_held(self, submission: Submission) -> int:
+        """By ``POST job/submit``."""
+        job = rest_job(submission, await self._dialect())
+        answer = await self._ask(
+            "POST", "job/submit", {"script": submission.script, "job": job}, _HELD
+        )
+        try:
+            return int(answer["job_id"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ContractBroken(f"job/submit: expected a job_id, came {answer}") from error
+
+    async def release(self, job_id: int) -> None:
+        """By ``POST job/{job_id}``."""
+        await self._ask("POST", f"job/{job_id}", {"hold": False}, _OVER)
+
+    async def cancel(self, job_id: int) -> None:
+        """By ``DELETE job/{job_id}``."""
+        await self._ask("DELETE", f"job/{job_id}", None, _OVER)
+
+    async def _dialect(self) -> int:
+        if self._version is None:
+            self._version = await asyncio.to_thread(self._newest)
+        return self._version
+
+    def _newest(self) -> int:
+        paths = self._send("GET", "/openapi/v3", None).get("paths", {})
+        offered = {int(found[1]) for path in paths if (found := _DIALECT.match(path))}
+        known = [version for version in offered if _OLDEST <= version <= _NEWEST]
+        if not known:
+            raise Rejected(
+                f"slurmrestd offers {sorted(offered)}, must offer one of v0.0.{_OLDEST} to"
+                f" v0.0.{_NEWEST}"
+            )
+        return max(known)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        is_fine: frozenset[int] = frozenset(),
+    ) -> dict[str, Any]:
+        full = f"/slurm/v0.0.{await self._dialect()}/{path}"
+        answer = await asyncio.to_thread(self._send, method, full, body)
+        errors = answer.get("errors") or []
+        codes = {_code(error) for error in errors}
+        if not codes <= is_fine:
+            raise _error(f"{method} {path}", errors, codes)
+        return answer
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        headers = {
+            "X-SLURM-USER-NAME": self._user,
+            "X-SLURM-USER-TOKEN": self._token(),
+            "Accept": "application/json",
+        }
+        try:
+            # A connection for each: one that is kept belongs to an event loop, and several ask.
+            response = httpx.request(
+                method,
+                self._url + path,
+                json=body,
+                headers=headers,
+                timeout=self._answer_s,
+                verify=self._tls,
+            )
+        except httpx.TransportError as error:
+            raise Unavailable(f"slurmrestd: {type(error).__name__}: {error}") from error
+        if response.status_code in {401, 403}:
+            raise Unavailable(
+                f"slurmrestd: {response.status_code}, user {self._user} or its token is not (or no"
+                " longer) accepted"
+            )
+        if not response.content and response.is_success:
+            return {}
+        try:
+            answer: dict[str, Any] = response.json()
+        except ValueError as error:
+            kind = Unavailable if response.is_server_error else ContractBroken
+            raise kind(
+                f"slurmrestd: {response.status_code}, no JSON: {response.text[:200]!r}"
+            ) from error
+        return answer
+
+
+def _code(error: dict[str, Any]) -> int:
+    names = ("error_number", "error_code", "errno")  # in one dialect or another
+    return next((int(error[name]) for name in names if error.get(name)), 0)
+
+
+def _error(asked: str, errors: list[dict[str, Any]], codes: set[int]) -> ConnectorError:
+    text = "; ".join(
+        " ".join(filter(None, (error.get("error"), error.get("description")))) for error in errors
+    )
+    is_away = bool(codes & _AWAY) or _AWAY_WORDS.search(text)
+    return (Unavailable if is_away else Rejected)(f"slurmrestd: {asked}: {text}")

@@ -1,0 +1,212 @@
+"""A real Slurm on this machine: controller, four nodes of four GPUs that are none, slurmrestd.
+
+Everything listens on loopback and lives in one folder. The GPUs are copies of ``/dev/zero`` under
+other names, which is all that Slurm's bookkeeping of GPUs needs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.peers.processes import end, free_ports, listens, pid_in, start_daemon, wait_until
+
+NODES = ("n1", "n2", "n3", "n4")
+GPUS_PER_NODE = 4
+_PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "slurmrestd", "setpriv")
+_ANSWER_S = 5.0
+_CONF = """
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ctld_port}
+SlurmUser={user}
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket,cred_expire=5
+AuthAltTypes=auth/jwt
+AuthAltParameters=jwt_key={folder}/state/jwt.key
+CredType=cred/munge
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerType=sched/backfill
+SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+MpiDefault=none
+ReturnToService=2
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmdSpoolDir={folder}/spool/%n
+StateSaveLocation={folder}/state
+SlurmctldLogFile={folder}/log/slurmctld.log
+SlurmdLogFile={folder}/log/slurmd-%n.log
+SlurmctldTimeout=10
+SlurmdTimeout=5
+InactiveLimit=0
+KillWait=3
+MinJobAge={min_job_age_s}
+AccountingStorageType=accounting_storage/none
+GresTypes=gpu
+SlurmdParameters=config_overrides
+NodeName=n[1-4] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{node_ports}] CPUs=16 Sockets=1 \
+CoresPerSocket=16 ThreadsPerCore=1 RealMemory=8000 Gres=gpu:a100:4 State=UNKNOWN
+PartitionName=gpu Nodes=n[1-4] Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=one Nodes=n1 MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes=n[1-4] MaxTime=INFINITE State=UP PriorityTier=10
+PartitionName=short Nodes=n4 MaxTime=1 State=UP PriorityTier=1
+"""
+_GRES = "AutoDetect=off\nNodeName=n[1-4] Name=gpu Type=a100 File={folder}/gpu/nvidia[0-3]\n"
+
+
+def why_not() -> str | None:
+    """Say why no Slurm can be started here; ``None`` where one can."""
+    missing = [name for name in _PROGRAMS if shutil.which(name) is None]
+    if missing:
+        return f"needs a real Slurm, missing here: {', '.join(missing)} (make peers installs it)"
+    if os.geteuid() != 0:
+        return "needs a real Slurm, whose devices only root can make"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Slurm:
+    """One that runs."""
+
+    folder: Path
+    rest_url: str
+
+    @property
+    def conf(self) -> Path:
+        """Its configuration, for ``SLURM_CONF``."""
+        return self.folder / "slurm.conf"
+
+    def run(self, *command: str) -> str:
+        """Run one of its commands."""
+        done = subprocess.run(
+            command,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=_ANSWER_S,
+            env=self.environment,
+        )
+        return done.stdout.strip()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment in which its commands find it."""
+        return os.environ | {"SLURM_CONF": str(self.conf)}
+
+    def token(self, lifespan_s: int = 3600) -> str:
+        """Make a token for slurmrestd."""
+        said = self.run("scontrol", "token", "username=root", f"lifespan={lifespan_s}")
+        return said.split("=", 1)[1]
+
+    def start_controller(self) -> None:
+        """Start slurmctld, at first or again."""
+        self._start("slurmctld", "-f", str(self.conf))
+        wait_until(self._answers, "slurmctld answers")
+
+    def start_node(self, node: str) -> None:
+        """Start the slurmd of one node, at first or again."""
+        self._start("slurmd", "-N", node, "-f", str(self.conf))
+
+    def start_rest(self, port: int) -> None:
+        """Start slurmrestd, which must not be root."""
+        start_daemon(
+            [
+                *("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"),
+                *("slurmrestd", "-a", "rest_auth/jwt", "-s", "openapi/v0.0.38"),
+                f"127.0.0.1:{port}",
+            ],
+            self.folder / "slurmrestd.pid",
+            self.folder / "log" / "slurmrestd.log",
+            self.environment | {"SLURM_JWT": "daemon"},
+        )
+        wait_until(lambda: listens(port), "slurmrestd listens")
+
+    def pid_of(self, daemon: str) -> int | None:
+        """Return the pid of ``slurmctld``, ``slurmd-n1``, ``slurmrestd`` and so on."""
+        return pid_in(self.folder / f"{daemon}.pid")
+
+    def wait_until_idle(self) -> None:
+        """Wait until every node is there and none has a job."""
+        wait_until(lambda: self._states() == {"idle"}, "every node of Slurm is idle", 60.0)
+
+    def stop(self) -> None:
+        """End all jobs, then all daemons."""
+        try:
+            self.run("scancel", "--user=root")
+            wait_until(lambda: self.run("squeue", "--noheader") == "", "no job is left")
+        finally:
+            names = ["slurmrestd", "slurmctld", *(f"slurmd-{node}" for node in NODES)]
+            end(self.pid_of(name) for name in names)
+            end([pid_in(self.folder / "munge" / "pid")])
+
+    def _start(self, *command: str) -> None:
+        subprocess.run(command, check=True, env=self.environment, capture_output=True, timeout=30)
+
+    def _answers(self) -> bool:
+        try:
+            self.run("scontrol", "ping")
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            return False
+        return True
+
+    def _states(self) -> set[str]:
+        return set(self.run("sinfo", "--noheader", "--Node", "--format=%t").split())
+
+
+def start(min_job_age_s: int = 300) -> Slurm:
+    """Start all of it in a folder of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="gridtide-slurm-"))
+    folder.chmod(0o755)  # slurmrestd is not root
+    for name in ("state", "log", "gpu", "munge", *(f"spool/{node}" for node in NODES)):
+        (folder / name).mkdir(parents=True)
+    for index in range(GPUS_PER_NODE):
+        os.mknod(folder / "gpu" / f"nvidia{index}", 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+    ctld_port, rest_port, *node_ports = free_ports(2 + len(NODES))
+    slurm = Slurm(folder, f"http://127.0.0.1:{rest_port}")
+    slurm.conf.write_text(
+        _CONF.format(
+            host=socket.gethostname().split(".")[0],
+            folder=folder,
+            user="root",
+            ctld_port=ctld_port,
+            node_ports=",".join(map(str, node_ports)),
+            min_job_age_s=min_job_age_s,
+        )
+    )
+    (folder / "gres.conf").write_text(_GRES.format(folder=folder))
+    _write_key(folder / "state" / "jwt.key", 32)
+    _start_munge(folder / "munge")
+    slurm.start_controller()
+    for node in NODES:
+        slurm.start_node(node)
+    slurm.start_rest(rest_port)
+    slurm.wait_until_idle()
+    return slurm
+
+
+def _write_key(path: Path, size: int) -> None:
+    path.write_bytes(os.urandom(size))
+    path.chmod(0o600)
+
+
+def _start_munge(folder: Path) -> None:
+    folder.chmod(0o755)
+    _write_key(folder / "key", 128)
+    files = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "log"}
+    options = [f"--{name}={folder / file}" for name, file in files.items()]
+    command = ["munged", "--force", *options, f"--seed-file={folder / 'seed'}"]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
