@@ -15,6 +15,7 @@ from connectors.types import (
     GridEventNotice,
     JobObservation,
     JobOrder,
+    JobState,
     PoolCapacity,
     PowerReading,
     SignalKind,
@@ -59,10 +60,10 @@ class Cluster(Protocol):
         """Every job this cluster was ever given and still remembers."""
         ...
 
-    async def submit(self, order: JobOrder) -> None:
-        """Start ``order``. A key already known changes nothing.
+    async def submit(self, order: JobOrder) -> JobState:
+        """Start ``order``, or queue it where the cluster takes its time; say which.
 
-        It is observed queued where the cluster takes its time to find it a place.
+        A key already known changes nothing: it returns where the job stands.
 
         Raises ``GpusBusy`` where the GPUs asked for are not free now, ``Rejected`` where the order
         can never be run: unknown pool, more GPUs than it has, or an order that makes no sense.

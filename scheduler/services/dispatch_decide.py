@@ -7,11 +7,13 @@ The rules, for a job that is not over:
 - waiting: started when the plan wants it to run; when its start was missed and it can still make
   its deadline; and without a plan for it at its latest safe start. Never before its release or its
   predecessors' success, never after its deadline, never at another site than it was handed to.
+- queued: left to its cluster, which starts it once it can. Taken out of the queue when the plan no
+  longer wants it to run, or wants it at other GPUs; and for good when its deadline passes.
 - running: paused as planned if it may be. One that cannot pause is never stopped, and one that
   ought to be done but is not is left running. Another cap is told it; for other GPUs or another
   batch size, as an elastic job may be planned to have, it is paused, once they are free.
-- paused: resumed as planned, at the operating point planned, or when it ought to be done but is
-  not. One that is frozen in memory keeps its GPUs and batch size.
+- paused, or taken out of a queue: resumed as planned, at the operating point planned, or when it
+  ought to be done but is not. One that is frozen in memory keeps its GPUs and batch size.
 
 Nothing is decided about a job whose cluster does not answer.
 """
@@ -55,6 +57,10 @@ def decide(
         return _start(job, want, situation)
     if job.status is JobStatus.RUNNING:
         return _go_on(job, want, seen, situation)
+    if not job.has_started and _is_late(job, situation):
+        return _call_off(job)
+    if job.status is JobStatus.QUEUED:
+        return _queue(job, want, seen)
     return _resume(job, want, seen, situation)
 
 
@@ -76,8 +82,11 @@ def order_of(job: JobSnapshot, point: OperatingPointSpec) -> JobOrder:
         gpus=point.gpus,
         environment=environment,
         power_cap_w=point.power_cap_w,
+        tenant=job.spec.tenant,
+        image=job.spec.image,
         suspend_by=job.spec.suspend_by,
         checkpoint_grace_s=job.spec.checkpoint_grace_s,
+        is_restartable=job.spec.pausing is not None,
     )
 
 
@@ -91,7 +100,7 @@ def _cancel(job: JobSnapshot, seen: JobObservation | None) -> Decision:
 
 def _start(job: JobSnapshot, want: Want | None, situation: Situation) -> Decision:
     now = situation.now
-    if now >= job.spec.deadline_at:
+    if _is_late(job, situation):
         return _expire(job)
     is_to_wait = want is not None and want.aim is Aim.WAIT
     if now < job.spec.release_at or not job.is_ready or is_to_wait:
@@ -147,6 +156,28 @@ def _place(
     return next((place for place in places if situation.is_free(*place)), None)
 
 
+def _is_late(job: JobSnapshot, situation: Situation) -> bool:
+    return situation.now >= job.spec.deadline_at
+
+
+def _call_off(job: JobSnapshot) -> Decision:
+    """Take a job out of its cluster's care that was not started in time."""
+    if job.site is None:
+        return NOTHING
+    return Decision((Command(CommandKind.CANCEL, job.site, job.id),))
+
+
+def _queue(job: JobSnapshot, want: Want | None, seen: JobObservation | None) -> Decision:
+    """Leave a queued job where it is, unless the plan wants something else of it now."""
+    if want is None or job.site is None or seen is None or want.aim is Aim.OVER:
+        return NOTHING
+    points = {point.name: point for point in job.spec.operating_points}
+    wanted, present = points.get(want.point), points.get(job.point or "")
+    if want.aim is not Aim.RUN or (wanted and present and wanted.setup != present.setup):
+        return Decision((Command(CommandKind.SUSPEND, job.site, job.id, job.point),))
+    return Decision(() if wanted is None else _power_cap(job, wanted, seen))
+
+
 def _go_on(
     job: JobSnapshot, want: Want | None, seen: JobObservation | None, situation: Situation
 ) -> Decision:
@@ -165,7 +196,7 @@ def _resume(
     if job.site is None or seen is None:
         return NOTHING
     now = situation.now
-    if job.spec.pausing is None:
+    if job.spec.pausing is None and job.has_started:
         is_time = True  # somebody else stopped it; it goes on
     elif want is None:
         is_time = now >= latest_safe_start(job) - SAFETY

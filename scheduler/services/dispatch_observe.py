@@ -78,7 +78,7 @@ def changes(row: Job, spec: JobSpec, seen: JobObservation | None, now: datetime)
 
     ``seen`` is ``None`` where the cluster that has the job answered and does not know it.
     """
-    was_there = row.status in {JobStatus.RUNNING, JobStatus.SUSPENDED}
+    was_there = row.status in {JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUSPENDED}
     if seen is None:
         if not was_there:
             return {}
@@ -86,7 +86,10 @@ def changes(row: Job, spec: JobSpec, seen: JobObservation | None, now: datetime)
         return _ended(row, spec, now) | {"status": JobStatus.FAILED, "reason": reason}
     status = JobStatus(seen.state.value)
     if (status, seen.starts) == (row.status, row.starts):
-        return {}
+        is_other_reason = status is JobStatus.QUEUED and seen.reason != row.reason
+        return {"reason": seen.reason} if is_other_reason else {}
+    if _is_expired(row, seen, now):
+        status = JobStatus.EXPIRED
     found: dict[str, Any] = {"status": status, "starts": seen.starts, "reason": seen.reason}
     if row.started_at is None and seen.starts > 0:
         found["started_at"] = now
@@ -96,6 +99,12 @@ def changes(row: Job, spec: JobSpec, seen: JobObservation | None, now: datetime)
     is_restart = seen.state is JobState.RUNNING and seen.starts > max(1, row.starts)
     found["work_seen_at"] = now + _restart(spec) if is_restart else now
     return found
+
+
+def _is_expired(row: Job, seen: JobObservation, now: datetime) -> bool:
+    """Whether it was taken out of a queue because its deadline had passed."""
+    is_taken_out = seen.state is JobState.CANCELLED and seen.starts == 0
+    return is_taken_out and row.cancel_requested_at is None and now >= row.deadline_at
 
 
 def _ended(row: Job, spec: JobSpec, now: datetime) -> dict[str, Any]:

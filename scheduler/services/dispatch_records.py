@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, CursorResult, exists, or_, select, update
 from sqlalchemy.orm import Session
 
+from connectors.types import JobState
 from scheduler.db.models import (
+    OPEN_STATUSES,
     CommandKind,
     CommandOutcome,
     DispatchCommand,
@@ -29,8 +31,6 @@ from scheduler.services.work import work_done_hours
 from scheduler.specs import JobSpec
 
 log = logging.getLogger(__name__)
-
-_OPEN = (JobStatus.WAITING, JobStatus.RUNNING, JobStatus.SUSPENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def governing_plan(session: Session, now: datetime) -> UUID | None:
 def open_jobs(session: Session) -> list[OpenJob]:
     """Read jobs that are not over, in the order they came; one that cannot be read is logged."""
     rows = session.scalars(
-        select(Job).where(Job.status.in_(_OPEN)).order_by(Job.submitted_at, Job.name)
+        select(Job).where(Job.status.in_(OPEN_STATUSES)).order_by(Job.submitted_at, Job.name)
     ).all()
     return [job for job in map(_open_job, rows) if job is not None]
 
@@ -108,6 +108,7 @@ def snapshot(
         is_ready=ready,
         work_left_hours=max(0.0, spec.work_hours - done),
         is_order_under_way=under_way,
+        has_started=changed.get("starts", row.starts) > 0,
     )
 
 
@@ -187,7 +188,7 @@ def record_outcome(session: Session, sent: Sent, job: OpenJob | None, now: datet
     if not values:
         return
     command = sent.recorded.command
-    which = [Job.id == command.job_id, Job.status.in_(_OPEN)]
+    which = [Job.id == command.job_id, Job.status.in_(OPEN_STATUSES)]
     if command.kind is CommandKind.SUBMIT:
         which = [
             Job.id == command.job_id,
@@ -212,6 +213,8 @@ def _meaning(sent: Sent, job: OpenJob, now: datetime) -> dict[str, Any]:
     if sent.outcome is not CommandOutcome.DONE:
         return _meaning_of_no(sent, now) if command.kind is CommandKind.SUBMIT else {}
     match command.kind:
+        case CommandKind.SUBMIT if sent.state is JobState.QUEUED:
+            return {"status": JobStatus.QUEUED, "reason": ""}
         case CommandKind.SUBMIT:
             return {
                 "status": JobStatus.RUNNING,

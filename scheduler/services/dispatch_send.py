@@ -12,6 +12,7 @@ from uuid import UUID
 
 from connectors.errors import ConnectorError, GpusBusy, Rejected
 from connectors.protocols import Cluster
+from connectors.types import JobState
 from scheduler.db.models import CommandKind, CommandOutcome
 from scheduler.services.dispatch_lines import Lines
 from scheduler.services.dispatch_observe import ANSWER_S
@@ -41,11 +42,15 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What came of a command; ``error`` is empty where it was done."""
+    """What came of a command; ``error`` is empty where it was done.
+
+    ``state`` says where an order got its job to.
+    """
 
     recorded: Recorded
     outcome: CommandOutcome
     error: str = ""
+    state: JobState | None = None
 
 
 def send_all(
@@ -128,12 +133,13 @@ def _line(recorded: Recorded) -> Hashable:
 
 async def _send(outside: Outside, recorded: Recorded) -> Sent:
     command = recorded.command
+    state = None
     try:
         if command.kind is CommandKind.BATTERY_POWER:
             battery = outside.batteries[command.site, command.detail["battery"]]
             await battery.set_power(command.detail["power_kw"])
         else:
-            await _send_to_cluster(outside.clusters[command.site], command)
+            state = await _send_to_cluster(outside.clusters[command.site], command)
     except GpusBusy as error:
         return Sent(recorded, CommandOutcome.BUSY, str(error))
     except Rejected as error:
@@ -143,14 +149,14 @@ async def _send(outside: Outside, recorded: Recorded) -> Sent:
     except Exception as error:  # a fault of one connector is not the trouble of the others
         log.exception("%s at %s", command.kind.value, command.site)
         return Sent(recorded, CommandOutcome.RETRY, f"{type(error).__name__}: {error}")
-    return Sent(recorded, CommandOutcome.DONE)
+    return Sent(recorded, CommandOutcome.DONE, state=state)
 
 
-async def _send_to_cluster(cluster: Cluster, command: Command) -> None:
+async def _send_to_cluster(cluster: Cluster, command: Command) -> JobState | None:
     key = str(command.job_id)
     match command.kind:
         case CommandKind.SUBMIT if command.order is not None:
-            await cluster.submit(command.order)
+            return await cluster.submit(command.order)
         case CommandKind.SUSPEND:
             await cluster.suspend(key)
         case CommandKind.RESUME if command.order is not None:
@@ -161,3 +167,4 @@ async def _send_to_cluster(cluster: Cluster, command: Command) -> None:
             await cluster.set_power_cap(key, command.power_cap_w)
         case _:
             raise ValueError(f"a cluster cannot be sent {command.kind.value}")
+    return None

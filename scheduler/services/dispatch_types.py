@@ -19,7 +19,8 @@ class JobSnapshot:
     """A job that is not over, as the database has it.
 
     ``work_left_hours`` is what is left now; ``is_ready`` says whether its predecessors succeeded.
-    ``is_order_under_way``: its order was sent, by whomever, and may arrive yet.
+    ``is_order_under_way``: its order was sent, by whomever, and may arrive yet. ``has_started``:
+    its command ran at least once.
     """
 
     id: UUID
@@ -31,6 +32,7 @@ class JobSnapshot:
     is_ready: bool
     work_left_hours: float
     is_order_under_way: bool = False
+    has_started: bool = False
 
     @property
     def key(self) -> str:

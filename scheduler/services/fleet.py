@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from scheduler.db.models import FleetVersion, Job, JobStatus
+from scheduler.db.models import OPEN_STATUSES, FleetVersion, Job
 from scheduler.services.errors import Conflict, Invalid, NotFound, Refusal
 from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import SiteSpec
@@ -108,10 +108,9 @@ def _replace(
 
 def _require_no_orphans(session: Session, spec: FleetSpec) -> None:
     # One that waits and has a site was handed to its cluster, which may be starting it.
-    in_care = (JobStatus.WAITING, JobStatus.RUNNING, JobStatus.SUSPENDED)
     known = [site.name for site in spec.sites]
     orphan = session.scalar(
-        select(Job).where(Job.status.in_(in_care), Job.site.not_in(known)).limit(1)
+        select(Job).where(Job.status.in_(OPEN_STATUSES), Job.site.not_in(known)).limit(1)
     )
     if orphan is not None:
         raise Conflict(f"site {orphan.site} still has job {orphan.name} ({orphan.status.value})")

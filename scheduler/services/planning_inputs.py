@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from connectors.types import GridEventNotice, Window
 from scheduler.db.models import (
+    OPEN_STATUSES,
     CommandKind,
     CommandOutcome,
     DispatchCommand,
@@ -37,8 +38,6 @@ from scheduler.services.signals import signals_frame
 from scheduler.services.window import PlanWindow, slot_start_not_before
 from scheduler.services.work import work_done_hours
 from scheduler.specs import FleetSpec, JobSpec
-
-_OPEN = (JobStatus.WAITING, JobStatus.RUNNING, JobStatus.SUSPENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ def _open_jobs(session: Session) -> Sequence[Job]:
     """Jobs to plan, in the order they came."""
     return session.scalars(
         select(Job)
-        .where(Job.status.in_(_OPEN), Job.cancel_requested_at.is_(None))
+        .where(Job.status.in_(OPEN_STATUSES), Job.cancel_requested_at.is_(None))
         .order_by(Job.submitted_at, Job.name)
     ).all()
 
@@ -196,7 +195,9 @@ def _state(
     window: PlanWindow,
 ) -> FleetState:
     awaited = {name for job in jobs for name in job.spec["after"]}
-    over = select(Job.name, Job.status).where(Job.name.in_(awaited), Job.status.not_in(_OPEN))
+    over = select(Job.name, Job.status).where(
+        Job.name.in_(awaited), Job.status.not_in(OPEN_STATUSES)
+    )
     ended = {row.name: row.status for row in session.execute(over)}
     return FleetState(
         soc_kwh=soc_at(session, in_force, window.start),

@@ -19,6 +19,7 @@ from scheduler.specs.base import (
     Text,
     require_unique,
 )
+from scheduler.specs.clusters import ClusterSpec, LocalClusterSpec, SlurmClusterSpec
 
 
 def _known_time_zone(name: str) -> str:
@@ -124,7 +125,7 @@ class GeneratorSpec(Spec):
 class SiteSpec(Spec):
     """One grid connection and what is behind it.
 
-    ``cluster`` names the connector that runs its jobs; ``group`` says when its daily plan is made.
+    ``cluster`` runs its jobs; ``group`` says when its daily plan is made.
     PV and wind come as signals in kW, scaled by nothing: the signal is the plant's own output.
     """
 
@@ -132,7 +133,7 @@ class SiteSpec(Spec):
     time_zone: TimeZone
     currency: Currency = "EUR"
     group: Name = "default"
-    cluster: Name = "local"
+    cluster: ClusterSpec = LocalClusterSpec()
     pue: Annotated[float, Field(ge=1, le=10)] = 1.0
     base_load_kw: NonNegative = 0.0
     grid: GridSpec
@@ -149,6 +150,17 @@ class SiteSpec(Spec):
         require_unique(owner, "pool", (pool.name for pool in self.pools))
         require_unique(owner, "battery", (unit.name for unit in self.batteries))
         require_unique(owner, "generator", (unit.name for unit in self.generators))
+        return self
+
+    @model_validator(mode="after")
+    def _known_pools(self) -> Self:
+        named = self.cluster.pools if isinstance(self.cluster, SlurmClusterSpec) else {}
+        known = [pool.name for pool in self.pools]
+        for name in named:
+            if name not in known:
+                raise ValueError(
+                    f"site {self.name}: cluster has pool {name!r}, must be one of {known}"
+                )
         return self
 
 

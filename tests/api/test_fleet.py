@@ -79,17 +79,25 @@ def test_version_number_beyond_any_is_refused(world: World, number: int) -> None
     assert (error["object"], error["field"]) == ("path", "version")
 
 
+SLURM = {"kind": "slurm", "folder": "/shared/gridtide"}
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/v1/fleet", FLEET | {"sites": [SITE | {"cluster": "slurm"}]}),
-        ("/v1/sites/DE", SITE | {"cluster": "slurm"}),
+        ("/v1/fleet", FLEET | {"sites": [SITE | {"cluster": SLURM}]}),
+        ("/v1/sites/DE", SITE | {"cluster": SLURM}),
     ],
 )
 def test_fleet_that_cannot_be_connected_to_is_not_put_in_force(
-    world: World, tmp_path: Path, path: str, body: dict[str, Any]
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    body: dict[str, Any],
 ) -> None:
     """Dispatch would stop for every site."""
+    monkeypatch.setenv("PATH", str(tmp_path))
     before = world.admin.get("/v1/fleet").json()
     connect = outside_of(Settings(state_dir=tmp_path), lambda: world.now)
     world.app = create_app(replace(world.app.state.context, outside_of=connect))
@@ -98,6 +106,6 @@ def test_fleet_that_cannot_be_connected_to_is_not_put_in_force(
         "object": "site DE",
         "field": "cluster",
         "value": "slurm",
-        "limit": "'local'",
+        "limit": "reached by url, or from where sbatch is installed",
     }
     assert world.admin.get("/v1/fleet").json() == before

@@ -22,7 +22,7 @@ class FakeCluster:
     """Implements ``Cluster``; jobs end when the test says so.
 
     ``is_silent``: nothing is answered. ``loses_answers``: commands are carried out, and the answer
-    is lost.
+    is lost. ``is_queueing``: what is submitted waits until the test starts it.
     """
 
     def __init__(self, name: str = "DE", gpus: int = 8, pool: str = "a100") -> None:
@@ -35,6 +35,7 @@ class FakeCluster:
         self.starts: list[str] = []
         self.is_silent = False
         self.loses_answers = False
+        self.is_queueing = False
 
     def _answer(self) -> None:
         if self.is_silent or self.loses_answers:
@@ -68,8 +69,14 @@ class FakeCluster:
         self._listen()
         return tuple(self.jobs.values())
 
-    async def submit(self, order: JobOrder) -> None:
-        """Start a job once, or say why not."""
+    def start(self, key: str) -> None:
+        """Give a queued job its GPUs."""
+        gpus = self.orders[key].gpus
+        starts = self.jobs[key].starts + 1
+        self.jobs[key] = replace(self.jobs[key], state=JobState.RUNNING, gpus=gpus, starts=starts)
+
+    async def submit(self, order: JobOrder) -> JobState:
+        """Start a job once, or queue it, or say why not."""
         self._listen()
         if order.key not in self.jobs:
             if order.pool != self.pool or order.gpus > self.gpus:
@@ -80,31 +87,31 @@ class FakeCluster:
             self.starts.append(order.key)
             cap = order.power_cap_w
             self.jobs[order.key] = JobObservation(
-                order.key, JobState.RUNNING, order.pool, order.gpus, cap, None, None, None, 1
+                order.key, JobState.QUEUED, order.pool, 0, cap, None, None, None, 0, "full"
             )
+            if not self.is_queueing:
+                self.start(order.key)
         self._answer()
+        return self.jobs[order.key].state
 
     async def suspend(self, key: str) -> None:
         """Pause at once."""
         self._listen()
-        if self.jobs[key].state is JobState.RUNNING:
+        if self.jobs[key].state in {JobState.QUEUED, JobState.RUNNING}:
             self.jobs[key] = replace(self.jobs[key], state=JobState.SUSPENDED, gpus=0)
         self._answer()
 
     async def resume(self, order: JobOrder) -> None:
-        """Go on at once, as ordered."""
+        """Go on as ordered, at once or through the queue."""
         self._listen()
         job = self.jobs[order.key]
         if job.state is JobState.SUSPENDED:
             self.orders[order.key] = order
             self.jobs[order.key] = replace(
-                job,
-                state=JobState.RUNNING,
-                pool=order.pool,
-                gpus=order.gpus,
-                power_cap_w=order.power_cap_w,
-                starts=job.starts + 1,
+                job, state=JobState.QUEUED, pool=order.pool, power_cap_w=order.power_cap_w
             )
+            if not self.is_queueing:
+                self.start(order.key)
         self._answer()
 
     async def cancel(self, key: str) -> None:

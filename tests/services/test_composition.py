@@ -12,10 +12,10 @@ from connectors.clusters.local.cluster import LocalCluster
 from scheduler.db.upgrade import upgrade
 from scheduler.main import connect, open_sessions, outside_of
 from scheduler.services import fleet as fleets
-from scheduler.services.errors import Invalid
 from scheduler.services.window import PlanWindow, slot_start_not_before
 from scheduler.settings import Settings
 from scheduler.timekeeping import accelerated_now, system_now
+from tests.peers.slurm import Slurm
 from tests.services.builders import START, fleet_spec, site_spec
 
 
@@ -81,11 +81,24 @@ def test_connections_are_made_anew_only_for_another_fleet(tmp_path: Path) -> Non
     assert list(outside(fleet_spec(site_spec("FR"))).clusters) == ["FR"]
 
 
-def test_an_unknown_kind_of_cluster_is_refused_by_name(tmp_path: Path) -> None:
-    """Site, value and what there is."""
-    fleet = fleet_spec(site_spec(cluster="mainframe"))
-    with pytest.raises(Invalid, match="site DE: cluster = 'mainframe', must be 'local'"):
-        connect(Settings(state_dir=tmp_path), fleet, lambda: START)
+async def test_a_slurm_site_is_spoken_to_as_its_spec_says(
+    slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its commands, and by REST with the token of a file; a pool is a partition or mapped."""
+    monkeypatch.setenv("SLURM_CONF", str(slurm.conf))
+    (tmp_path / "token").write_text(f"{slurm.token()}\n")
+    rest = {"url": slurm.rest_url, "user": "root", "token_file": str(tmp_path / "token")}
+    for n, way in enumerate(({}, rest)):
+        spec = {
+            "kind": "slurm",
+            "folder": str(tmp_path / f"shared-{n}"),
+            "pools": {"a100": {"partition": "one", "gres_type": "a100"}},
+        } | way
+        pools = [{"name": "a100", "gpus": 4}, {"name": "gpu", "gpus": 16}]
+        fleet = fleet_spec(site_spec(cluster=spec, pools=pools))
+        cluster = connect(Settings(state_dir=tmp_path), fleet, lambda: START).clusters["DE"]
+        found = [(pool.pool, pool.gpus_total) for pool in await cluster.capacity()]
+        assert found == [("a100", 4), ("gpu", 16)]
 
 
 def test_the_system_clock_is_in_utc() -> None:

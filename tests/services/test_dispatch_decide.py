@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -29,7 +30,17 @@ def snapshot(
 ) -> JobSnapshot:
     """Two hours of work due at hour 24."""
     spec = job_spec(command=["true"], **changes)
-    return JobSnapshot(KEY, spec, status, site, "a100x1", cancel, ready, spec.work_hours)
+    return JobSnapshot(
+        KEY,
+        spec,
+        status,
+        site,
+        "a100x1",
+        cancel,
+        ready,
+        spec.work_hours,
+        has_started=status in {JobStatus.RUNNING, JobStatus.SUSPENDED},
+    )
 
 
 def situation(hours: float, **free: int) -> Situation:
@@ -61,6 +72,51 @@ def test_nothing_is_started_before_its_release_or_its_predecessors() -> None:
     assert decide(early, want(Aim.RUN), None, situation(1)) == NOTHING
     behind = snapshot(ready=False, after=["first"])
     assert decide(behind, want(Aim.RUN), None, situation(1)) == NOTHING
+
+
+@pytest.mark.parametrize("aim", [Aim.WAIT, Aim.PAUSE])
+def test_a_queued_job_leaves_the_queue_when_the_plan_wants_it_later(aim: Aim) -> None:
+    """Whether it may be paused or not: nothing of it was done."""
+    queued = snapshot(JobStatus.QUEUED, "DE")
+    decision = decide(queued, want(aim), seen(JobState.QUEUED), situation(1))
+    assert kinds(decision) == [(CommandKind.SUSPEND, "DE")]
+
+
+def test_a_queued_job_is_left_to_its_cluster_while_it_may_run() -> None:
+    """Also where the plan has nothing to say, or thought it would be done by now."""
+    queued = snapshot(JobStatus.QUEUED, "DE")
+    for aim in (want(Aim.RUN), want(Aim.OVER), None):
+        assert decide(queued, aim, seen(JobState.QUEUED), situation(1)) == NOTHING
+
+
+def test_a_queued_job_that_is_wanted_otherwise_leaves_the_queue() -> None:
+    """Other GPUs take another order; another cap is told it where it stands."""
+    points = [
+        {"pool": "a100", "gpus": 1, "kw": 1.0},
+        {"pool": "a100", "gpus": 2, "kw": 2.0},
+        {"pool": "a100", "gpus": 1, "kw": 0.5, "power_cap_w": 200.0},
+    ]
+    queued = snapshot(JobStatus.QUEUED, "DE", operating_points=points)
+    larger = decide(queued, want(Aim.RUN, point="a100x2"), seen(JobState.QUEUED), situation(1))
+    capped = decide(queued, want(Aim.RUN, point="a100x1@200W"), seen(JobState.QUEUED), situation(1))
+    assert kinds(larger) == [(CommandKind.SUSPEND, "DE")]
+    assert kinds(capped) == [(CommandKind.POWER_CAP, "DE")]
+
+
+@pytest.mark.parametrize("status", [JobStatus.QUEUED, JobStatus.SUSPENDED])
+def test_what_was_never_started_is_called_off_at_its_deadline(status: JobStatus) -> None:
+    """In the queue or taken out of it."""
+    late = replace(snapshot(status, "DE"), has_started=False)
+    decision = decide(late, want(Aim.RUN), seen(JobState.QUEUED), situation(24))
+    assert kinds(decision) == [(CommandKind.CANCEL, "DE")]
+
+
+def test_what_left_the_queue_goes_back_when_the_plan_wants_it() -> None:
+    """Not before, although a job that cannot pause and had begun would go on at once."""
+    out = replace(snapshot(JobStatus.SUSPENDED, "DE"), has_started=False)
+    paused = seen(JobState.SUSPENDED, gpus=0)
+    assert decide(out, want(Aim.WAIT), paused, situation(1)) == NOTHING
+    assert kinds(decide(out, want(Aim.RUN), paused, situation(1))) == [(CommandKind.RESUME, "DE")]
 
 
 def test_a_job_that_waited_for_another_until_its_deadline_says_so() -> None:

@@ -25,7 +25,14 @@ from connectors.clusters.orders import (
     refuse_to_change_frozen,
 )
 from connectors.errors import Unavailable
-from connectors.types import JobObservation, JobOrder, PoolCapacity, PowerReading, SuspendBy
+from connectors.types import (
+    JobObservation,
+    JobOrder,
+    JobState,
+    PoolCapacity,
+    PowerReading,
+    SuspendBy,
+)
 
 __all__ = ["LocalCluster", "LocalPool"]
 
@@ -80,9 +87,9 @@ class LocalCluster:
         standings = await self._call(self._jobs.standings)
         return tuple(standing.observation() for standing in standings)
 
-    async def submit(self, order: JobOrder) -> None:
+    async def submit(self, order: JobOrder) -> JobState:
         """Start ``order`` and return once it runs. A key already known changes nothing."""
-        await self._call(lambda: self._submit(order))
+        return await self._call(lambda: self._submit(order))
 
     async def suspend(self, key: str) -> None:
         """Pause a running job: SIGTERM with grace, then SIGKILL; or SIGSTOP, as its order says."""
@@ -130,7 +137,7 @@ class LocalCluster:
         except OSError as error:
             raise Unavailable(f"cluster {self.name}: {error}") from error
 
-    def _submit(self, order: JobOrder) -> None:
+    def _submit(self, order: JobOrder) -> JobState:
         refuse_bad_order(order, self._gpus_total)
         folder = self._jobs.folder(order.key)
         with self._jobs.lock():
@@ -140,6 +147,7 @@ class LocalCluster:
                 assignment = Assignment(order, self._environment, self._working_folder)
                 folder.create(assignment, Wanted(1, Phase.RUN, indices))
         self._jobs.look_after(folder)
+        return read_standing(folder).state
 
     def _suspend(self, key: str) -> None:
         folder = self._jobs.known(key)

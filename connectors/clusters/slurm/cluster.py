@@ -79,7 +79,7 @@ class SlurmCluster:
         await self._same_identity()  # the folder may have gone meanwhile, and the jobs with it
         return tuple(found)
 
-    async def submit(self, order: JobOrder) -> None:
+    async def submit(self, order: JobOrder) -> JobState:
         """Submit ``order`` held, and release it. A key already known changes nothing."""
         memory = await self._same_identity()
         nodes = await self._transport.nodes()
@@ -88,8 +88,9 @@ class SlurmCluster:
         if await self._remember(folder, order, nodes, n_nodes):
             async with folder.lock():
                 await self._begin(folder, self._submission(folder, 1, order, memory, n_nodes))
-        else:
-            await self._tend(folder, rows_by_key(await self._transport.jobs(), memory))
+            return JobState.QUEUED
+        rows = rows_by_key(await self._transport.jobs(), memory)
+        return (await self._observe(folder, rows)).state
 
     async def suspend(self, key: str) -> None:
         """Pause a running job: SIGTERM with grace, then SIGKILL; or SIGSTOP, as its order says."""

@@ -6,6 +6,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -144,6 +145,20 @@ class SlurmRest:
                 f"slurmrestd: {response.status_code}, no JSON: {response.text[:200]!r}"
             ) from error
         return answer
+
+
+def read_token(file: Path) -> str:
+    """Read the token in force; whoever renews it writes it there.
+
+    Raises
+    ------
+    Unavailable
+        It cannot be read.
+    """
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise Unavailable(f"slurmrestd: no token: {error}") from error
 
 
 def _code(error: dict[str, Any]) -> int:

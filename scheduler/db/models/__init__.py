@@ -6,12 +6,13 @@ from scheduler.db.models.cluster_identity import ClusterIdentity
 from scheduler.db.models.dispatch_command import CommandKind, CommandOutcome, DispatchCommand
 from scheduler.db.models.fleet import FleetVersion
 from scheduler.db.models.grid_event import GridEvent
-from scheduler.db.models.job import Job, JobStatus
+from scheduler.db.models.job import OPEN_STATUSES, Job, JobStatus
 from scheduler.db.models.plan import PlanStatus, StoredPlan
 from scheduler.db.models.planning_run import PlanningRun, RunStatus
 from scheduler.db.models.signal import SignalValue
 
 __all__ = [
+    "OPEN_STATUSES",
     "ApiKey",
     "Base",
     "ClusterIdentity",

@@ -18,6 +18,7 @@ class JobStatus(StrEnum):
     """Where a job stands, as last observed on its cluster."""
 
     WAITING = "waiting"  # not yet handed to a cluster
+    QUEUED = "queued"  # handed to a cluster, which gave it no GPUs yet
     RUNNING = "running"
     SUSPENDED = "suspended"
     SUCCEEDED = "succeeded"
@@ -28,7 +29,11 @@ class JobStatus(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether nothing more will happen to it."""
-        return self not in {JobStatus.WAITING, JobStatus.RUNNING, JobStatus.SUSPENDED}
+        return self not in OPEN_STATUSES
+
+
+OPEN_STATUSES = (JobStatus.WAITING, JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUSPENDED)
+"""Those of a job that is not over."""
 
 
 class Job(Base):

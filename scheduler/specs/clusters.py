@@ -1,0 +1,80 @@
+"""Which cluster runs the jobs of a site, and what has to be known of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from scheduler.specs.base import MONTH_MINUTES, Name, Spec, Text
+
+AbsolutePath = Annotated[Text, Field(pattern=r"^/", max_length=4000)]
+Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@\-]*$", max_length=300)]
+Url = Annotated[Text, Field(pattern=r"^https?://", max_length=2000)]
+Word = Annotated[Text, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+@\-]*$", max_length=120)]
+Amount = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class LocalClusterSpec(Spec):
+    """Processes on the machine of the dispatcher."""
+
+    kind: Literal["local"] = "local"
+
+
+class SlurmPoolSpec(Spec):
+    """What a pool of the site is on Slurm.
+
+    Without ``gres_type`` every GPU of the partition belongs to it. CPUs and memory are asked for
+    with each GPU; where they are absent the defaults of the partition hold.
+    """
+
+    partition: Word
+    gres_type: Word | None = None
+    features: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
+    account: Word | None = None
+    qos: Word | None = None
+    reservation: Word | None = None
+    cpus_per_gpu: Amount | None = None
+    memory_gb_per_gpu: Amount | None = None
+
+
+class SlurmClusterSpec(Spec):
+    """A Slurm cluster: by slurmrestd where ``url`` is given, else by its commands.
+
+    ``folder`` lies on a file system that dispatcher and nodes see under the same path. The commands
+    run here, or by ssh on ``login_node``. ``token_file`` holds the JWT of ``user`` and is read
+    before every request. A pool of the site that is not in ``pools`` is the partition of its name;
+    ``accounts`` are by tenant.
+    """
+
+    kind: Literal["slurm"]
+    folder: AbsolutePath
+    url: Url | None = None
+    user: Word | None = None
+    token_file: AbsolutePath | None = None
+    login_node: Host | None = None
+    pools: dict[Name, SlurmPoolSpec] = Field(default_factory=dict)
+    accounts: dict[Name, Word] = Field(default_factory=dict)
+    time_limit_minutes: Annotated[int, Field(ge=1, le=MONTH_MINUTES)] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.url is not None and self.login_node is not None:
+            raise ValueError(
+                f"cluster: url = {self.url!r} and login_node = {self.login_node!r},"
+                " must be one of them"
+            )
+        for name in ("user", "token_file"):
+            if (getattr(self, name) is None) != (self.url is None):
+                raise ValueError(f"cluster: url, user and token_file go together; see {name}")
+        return self
+
+
+def _by_kind(cluster: Any) -> Any:
+    return {"kind": cluster} if isinstance(cluster, str) else cluster
+
+
+ClusterSpec = Annotated[
+    LocalClusterSpec | SlurmClusterSpec, Field(discriminator="kind"), BeforeValidator(_by_kind)
+]
+"""A cluster, or the name of a kind that needs nothing more."""

@@ -1,0 +1,54 @@
+"""Clusters as users write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from scheduler.specs import FleetSpec
+from scheduler.specs.clusters import LocalClusterSpec, SlurmClusterSpec
+from tests.services.builders import fleet_spec, site_spec
+
+SLURM = {"kind": "slurm", "folder": "/shared/gridtide"}
+REST = {"url": "http://slurm:6820", "user": "gridtide", "token_file": "/run/token"}
+
+
+def cluster_of(cluster: Any) -> Any:
+    """The cluster of a site with a pool called a100."""
+    return fleet_spec(site_spec(cluster=cluster)).sites[0].cluster
+
+
+def test_a_kind_that_needs_nothing_more_may_be_named() -> None:
+    """As fleets were written, and are stored, before there were others."""
+    assert cluster_of("local") == LocalClusterSpec()
+    assert fleet_spec(site_spec()).sites[0].cluster == LocalClusterSpec()
+
+
+def test_a_slurm_cluster_is_kept_as_written() -> None:
+    """Through the JSON that the database holds."""
+    fleet = fleet_spec(site_spec(cluster=SLURM | REST | {"pools": {"a100": {"partition": "gpu"}}}))
+    cluster = FleetSpec.model_validate(fleet.model_dump(mode="json")).sites[0].cluster
+    assert isinstance(cluster, SlurmClusterSpec)
+    assert cluster.pools["a100"].partition == "gpu"
+    assert cluster.url == "http://slurm:6820"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "named"),
+    [
+        ("mainframe", "mainframe"),
+        ("slurm", "folder"),
+        (SLURM | {"folder": "relative"}, "folder"),
+        (SLURM | {"url": "http://slurm:6820"}, "url, user and token_file go together; see user"),
+        (SLURM | REST | {"login_node": "login"}, "must be one of them"),
+        (SLURM | {"login_node": "-oProxyCommand=sh"}, "login_node"),
+        (SLURM | {"pools": {"h100": {"partition": "gpu"}}}, r"pool 'h100', must be one of \['a100"),
+        (SLURM | {"pools": {"a100": {"partition": "gpu", "cpus_per_gpu": 0}}}, "cpus_per_gpu"),
+    ],
+)
+def test_a_cluster_that_makes_no_sense_is_refused(cluster: Any, named: str) -> None:
+    """With the field, the value or the limit."""
+    with pytest.raises(ValidationError, match=named):
+        cluster_of(cluster)
