@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -15,7 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.peers.processes import end, free_ports, listens, pid_in, start_daemon, wait_until
+from tests.peers.processes import end, free_ports, listens, lives, pid_in, start_daemon, wait_until
 
 NODES = ("n1", "n2", "n3", "n4")
 GPUS_PER_NODE = 4
@@ -134,6 +135,13 @@ class Slurm:
             self.environment | {"SLURM_JWT": "daemon"},
         )
         wait_until(lambda: listens(port), "slurmrestd listens")
+
+    def kill(self, daemon: str) -> None:
+        """End a daemon as a crash would."""
+        pid = self.pid_of(daemon)
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not lives(pid), f"{daemon} is gone")
 
     def pid_of(self, daemon: str) -> int | None:
         """Return the pid of ``slurmctld``, ``slurmd-n1``, ``slurmrestd`` and so on."""

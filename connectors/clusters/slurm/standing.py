@@ -37,9 +37,12 @@ def state_of(records: Records, row: SlurmJob | None) -> JobState:
 
 def holds_gpus(records: Records, row: SlurmJob | None) -> bool:
     """Whether the job has GPUs now, running or frozen."""
+    if not records.is_started:
+        return False
+    if records.end is not None and records.end.how is How.EVICTED:
+        return row is not None and row.is_completing  # what it has after that is another attempt's
     is_done = records.conclusion is not None or records.end is not None
-    is_left = is_done and (row is None or not row.has_gpus)
-    return records.is_started and not is_left
+    return not is_done or (row is not None and row.has_gpus)
 
 
 def is_asleep(records: Records, row: SlurmJob | None) -> bool:

@@ -54,6 +54,11 @@ class SlurmJob:
         return not self.is_over and not self.states & _WITHOUT_GPUS
 
     @property
+    def is_completing(self) -> bool:
+        """Whether it is being cleared away, its GPUs not yet free."""
+        return "COMPLETING" in self.states
+
+    @property
     def is_held(self) -> bool:
         """Whether it waits to be released by its owner."""
         return "PENDING" in self.states and self.reason == "JobHeldUser"
