@@ -261,7 +261,7 @@ def _search(
         side_by_side=side_by_side,
         seed=limits.seed,
         goes_on=goes_on,
-        is_over=watch.is_over,
+        left_s=watch.search_s,
     )
 
 

@@ -70,6 +70,10 @@ class Watch:
         """Whether it was stopped, or only the time for flows is left."""
         return self._was_stopped or self.left_s <= self.flows_s
 
+    def search_s(self) -> float:
+        """Return the seconds until only the time for flows is left; none where it was stopped."""
+        return 0.0 if self.is_over() else self.left_s - self.flows_s
+
     def goes_on(self, phase: str) -> bool:
         """Tell how far it is; False where it was stopped or only the time for flows is left."""
         best = None if self.best is None else self.best.objective
