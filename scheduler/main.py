@@ -42,7 +42,6 @@ __all__ = [
     "virtual_power_plant_of",
 ]
 
-GPU_KW = 0.7  # of a GPU at work, where its power is modelled
 
 read_signal_file = read_signals
 
@@ -115,7 +114,7 @@ def _local(settings: Settings, site: SiteSpec) -> LocalCluster:
         LocalPool(
             pool.name,
             pool.gpus,
-            kw_per_gpu=max(GPU_KW, pool.idle_kw_per_gpu),
+            kw_per_gpu=max(pool.kw_per_gpu, pool.idle_kw_per_gpu),
             idle_kw_per_gpu=pool.idle_kw_per_gpu,
         )
         for pool in site.pools
@@ -140,7 +139,7 @@ def _slurm(site: SiteSpec, spec: SlurmClusterSpec) -> SlurmCluster:
             reservation=on.reservation,
             cpus_per_gpu=on.cpus_per_gpu,
             memory_mb_per_gpu=on.memory_gb_per_gpu and on.memory_gb_per_gpu * 1024,
-            kw_per_gpu=max(GPU_KW, pool.idle_kw_per_gpu),
+            kw_per_gpu=max(pool.kw_per_gpu, pool.idle_kw_per_gpu),
             idle_kw_per_gpu=pool.idle_kw_per_gpu,
         )
         for pool in site.pools

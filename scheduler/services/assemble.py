@@ -22,6 +22,7 @@ from scheduler.services.assemble_jobs import (
     Surroundings,
     assemble_jobs,
 )
+from scheduler.services.assemble_pools import with_room_for_pinned
 from scheduler.services.assemble_signals import FILL_DAYS, InputRefused, SignalTable
 from scheduler.services.assemble_sites import FleetState, assemble_site
 from scheduler.services.window import PlanWindow, slot_start_not_before
@@ -88,7 +89,7 @@ def assemble(
     state = state or FleetState()
     planning = fleet.planning
     table = SignalTable(signals, window, now, planning.max_signal_age_hours)
-    assembled = [assemble_site(fleet, spec, table, window, state) for spec in fleet.sites]
+    assembled = [assemble_site(fleet, spec, table, window, state, now) for spec in fleet.sites]
     sites = tuple(site for site, _ in assembled)
     marks = [mark for _, site_marks in assembled for mark in site_marks]
     links = tuple(
@@ -98,6 +99,7 @@ def assemble(
     weights = Weights(**planning.weights.model_dump())
     outlook = _outlook(sites, links, weights, window)
     fitted = assemble_jobs(jobs, Surroundings(fleet, window, now, outlook), state)
+    sites, room_marks = with_room_for_pinned(sites, fitted.jobs)
     limits, limit_marks = _capacity_limits(fleet, events, window)
     problem = Problem(
         horizon=Horizon(window.n_slots, window.slot_hours),
@@ -109,7 +111,7 @@ def assemble(
         ceilings=Ceilings(planning.carbon_budget_kg, planning.cost_ceiling_eur),
         carbon_intensity_name=planning.carbon_intensity_name,
     )
-    marks += [*limit_marks, *fitted.marks]
+    marks += [*room_marks, *limit_marks, *fitted.marks]
     return Assembled(problem, window, tuple(marks), fitted.cut_jobs)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,11 +17,11 @@ from optimizer import (
     Generator,
     GridConnection,
     PeakDemand,
-    Pool,
     Renewable,
     Site,
     StorageUnit,
 )
+from scheduler.services.assemble_pools import PoolsSeen, assemble_pools
 from scheduler.services.assemble_signals import SignalTable, Values
 from scheduler.services.window import PlanWindow
 from scheduler.specs.fleet import BatterySpec, FleetSpec, GeneratorSpec, PeakSpec, SiteSpec
@@ -39,18 +39,26 @@ class FleetState:
         Energy in a battery at the start of the window, by site and battery [kWh].
     peak_so_far_kw
         Highest import of the billing month before the window, by site [kW].
+    pools
+        What clusters last said of their pools, by site and pool.
     succeeded, failed
         Names of jobs that ended well, and of those that failed, were cancelled or expired.
     """
 
     soc_kwh: Mapping[tuple[str, str], float] = field(default_factory=dict)
     peak_so_far_kw: Mapping[str, float] = field(default_factory=dict)
+    pools: PoolsSeen = field(default_factory=dict)
     succeeded: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
 
 
 def assemble_site(
-    fleet: FleetSpec, spec: SiteSpec, signals: SignalTable, window: PlanWindow, state: FleetState
+    fleet: FleetSpec,
+    spec: SiteSpec,
+    signals: SignalTable,
+    window: PlanWindow,
+    state: FleetState,
+    now: datetime,
 ) -> tuple[Site, tuple[str, ...]]:
     """Return the site by slot, and a sentence per filled, stale or missing input."""
     rate = fleet.eur_rate(spec.currency)
@@ -67,16 +75,17 @@ def assemble_site(
     marks += more
     pue, more = _or_constant(spec.name, SignalKind.PUE, spec.pue, signals)
     marks += more
+    gpus = assemble_pools(fleet, spec, window, state.pools, now)
+    marks += gpus.marks
+    if not signals.has(spec.name, SignalKind.BASE_LOAD):  # a meter's has what others draw in it
+        base_load = base_load + pue * gpus.others_kw
     peak = None
     if spec.peak is not None:
         peak, more = _peak(spec, spec.peak, rate, window, state)
         marks += more
     site = Site(
         name=spec.name,
-        pools=tuple(
-            Pool(pool.name, (float(pool.gpus),) * window.n_slots, pool.idle_kw_per_gpu)
-            for pool in spec.pools
-        ),
+        pools=gpus.pools,
         grid=grid,
         pue=_series(pue),
         base_load_kw=_series(base_load),

@@ -41,6 +41,7 @@ from scheduler.services.dispatch_wants import Want, battery_power_at, wants_at
 from scheduler.services.outside import Outside, OutsideOf
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import read_document
+from scheduler.services.pool_states import record_pools
 from scheduler.specs import FleetSpec
 from scheduler.timekeeping import Now
 
@@ -157,6 +158,7 @@ class Dispatcher:
         situation = Situation(now, tuple(site.name for site in known.fleet.sites), free_gpus)
         commands = self._battery_commands(known, observed)
         with transaction(self._sessions) as session:
+            record_pools(session, observed, now)
             recent = read_recent(session, [job.row.id for job in known.jobs], now)
             around = Surroundings(observed, situation, recent, known.succeeded, known.wants)
             for job in known.jobs:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from connectors.errors import ConnectorError
 from connectors.protocols import Cluster
-from connectors.types import JobObservation, JobState, StorageTelemetry
+from connectors.types import JobObservation, JobState, PoolCapacity, StorageTelemetry
 from scheduler.db.models import Job, JobStatus
 from scheduler.services.dispatch_lines import Lines
 from scheduler.services.outside import Outside
@@ -30,11 +30,11 @@ ANSWER_S = 30.0  # who takes longer counts as not reachable
 
 @dataclass(frozen=True, slots=True)
 class ClusterReport:
-    """What one cluster says: who it is, its jobs by key, and the GPUs free in each pool."""
+    """What one cluster says: who it is, its jobs by key, and its pools."""
 
     identity: str
     jobs: Mapping[str, JobObservation]
-    free_gpus: Mapping[str, int]
+    pools: tuple[PoolCapacity, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class Observed:
     def free_gpus(self) -> dict[tuple[str, str], int]:
         """GPUs free now by site and pool."""
         return {
-            (site, pool): free
+            (site, pool.pool): max(0, pool.gpus_available - pool.gpus_in_use)
             for site, report in self.clusters.items()
-            for pool, free in report.free_gpus.items()
+            for pool in report.pools
         }
 
 
@@ -124,8 +124,7 @@ async def _report(cluster: Cluster) -> ClusterReport:
     identity = await cluster.identity()
     jobs = await cluster.observe()
     pools = await cluster.capacity()
-    free = {pool.pool: max(0, pool.gpus_available - pool.gpus_in_use) for pool in pools}
-    return ClusterReport(identity, {job.key: job for job in jobs}, free)
+    return ClusterReport(identity, {job.key: job for job in jobs}, pools)
 
 
 def _begin(

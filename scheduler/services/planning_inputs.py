@@ -34,6 +34,7 @@ from scheduler.services.assemble import (
 from scheduler.services.carried_state import peak_so_far, soc_at
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import find_in_force, read_document
+from scheduler.services.pool_states import pools_seen
 from scheduler.services.signals import signals_frame
 from scheduler.services.window import PlanWindow, slot_start_not_before
 from scheduler.services.work import work_done_hours
@@ -202,6 +203,7 @@ def _state(
     return FleetState(
         soc_kwh=soc_at(session, in_force, window.start),
         peak_so_far_kw=peak_so_far(fleet, in_force, window),
+        pools=pools_seen(session),
         succeeded=_named(ended, JobStatus.SUCCEEDED),
         failed=frozenset(ended) - _named(ended, JobStatus.SUCCEEDED),
     )

@@ -37,11 +37,16 @@ Hour = Annotated[int, Field(ge=0, le=24)]
 
 
 class PoolSpec(Spec):
-    """GPUs of one model at a site."""
+    """GPUs of one model at a site: at most so many, whatever the cluster has.
+
+    ``kw_per_gpu`` is what one draws at work, where nobody says: jobs of others, and power that is
+    modelled.
+    """
 
     name: Name
     gpus: Annotated[int, Field(ge=0, le=1_000_000)]
     idle_kw_per_gpu: NonNegative = 0.0
+    kw_per_gpu: NonNegative = 0.7
 
 
 class GridSpec(Spec):
@@ -206,6 +211,7 @@ class PlanningSpec(Spec):
     horizon_hours: Annotated[int, Field(ge=1, le=24 * 31)] = 48
     time_limit_s: Annotated[float, Field(gt=0, le=24 * 3600)] = 60.0
     mip_gap: Annotated[float, Field(ge=0, lt=1)] = 0.001
+    others_stay_hours: Annotated[float, Field(ge=0, le=24 * 31)] = 24.0  # jobs not ours
     freeze_minutes: Annotated[int, Field(ge=0, le=MONTH_MINUTES)] = 0
     max_signal_age_hours: Annotated[float, Field(gt=0, le=YEAR_HOURS)] = 36.0
     approval: ApprovalPolicy = ApprovalPolicy.MANUAL

@@ -9,6 +9,7 @@ from scheduler.db.models.grid_event import GridEvent
 from scheduler.db.models.job import OPEN_STATUSES, Job, JobStatus
 from scheduler.db.models.plan import PlanStatus, StoredPlan
 from scheduler.db.models.planning_run import PlanningRun, RunStatus
+from scheduler.db.models.pool_state import PoolState
 from scheduler.db.models.signal import SignalValue
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "JobStatus",
     "PlanStatus",
     "PlanningRun",
+    "PoolState",
     "Role",
     "RunStatus",
     "SignalValue",

@@ -1,0 +1,59 @@
+"""What clusters say of their pools: kept for the next plan, and for people to see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from connectors.types import PoolCapacity
+from scheduler.db.models import PoolState
+from scheduler.services.assemble_pools import PoolSeen
+from scheduler.services.dispatch_observe import Observed
+
+# What has not changed is written again this often, so that its age can be told.
+_SAY_AGAIN_AFTER = timedelta(minutes=1)
+
+
+def record_pools(session: Session, observed: Observed, now: datetime) -> None:
+    """Write down what the clusters that answered say of their pools, where it is news."""
+    known = {(row.site, row.pool): row for row in session.scalars(select(PoolState))}
+    for site, capacity in _said(observed):
+        row = known.get((site, capacity.pool))
+        if row is None:
+            row = PoolState(site=site, pool=capacity.pool)
+            session.add(row)
+        elif not _is_news(row, capacity, now):
+            continue
+        row.gpus_total = capacity.gpus_total
+        row.gpus_available = capacity.gpus_available
+        row.gpus_in_use = capacity.gpus_in_use
+        row.gpus_of_others = capacity.gpus_of_others
+        row.seen_at = now
+
+
+def list_pools(session: Session) -> list[PoolState]:
+    """Return what was last said of every pool, by site and pool."""
+    return list(session.scalars(select(PoolState).order_by(PoolState.site, PoolState.pool)))
+
+
+def pools_seen(session: Session) -> dict[tuple[str, str], PoolSeen]:
+    """Return the same for a plan, by site and pool."""
+    return {
+        (row.site, row.pool): PoolSeen(row.gpus_available, row.gpus_of_others, row.seen_at)
+        for row in list_pools(session)
+    }
+
+
+def _said(observed: Observed) -> Iterator[tuple[str, PoolCapacity]]:
+    for site, report in observed.clusters.items():
+        for capacity in report.pools:
+            yield site, capacity
+
+
+def _is_news(row: PoolState, said: PoolCapacity, now: datetime) -> bool:
+    before = (row.gpus_total, row.gpus_available, row.gpus_in_use, row.gpus_of_others)
+    found = (said.gpus_total, said.gpus_available, said.gpus_in_use, said.gpus_of_others)
+    return before != found or now - row.seen_at >= _SAY_AGAIN_AFTER
