@@ -89,7 +89,9 @@ def ascend(
     imbalance: Floats | None = None
     kept: deque[Columns] = deque(maxlen=KEPT_ROUNDS)
     for k in range(rounds):
-        done = max(k / rounds, share_used())
+        used = share_used()
+        # While there is time the rounds alone count: the same problem then has the same prices.
+        done = used if used > (k + 1) / rounds else k / rounds
         is_last = done >= 1.0 or k + 1 == rounds
         sigma = _typical(prices) * FIRST_NOISE * (LAST_NOISE / FIRST_NOISE) ** min(1.0, done)
         asked = _answers(core, prices, sigma, among, rng)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -59,6 +60,16 @@ def test_prices_end_when_their_time_is_up() -> None:
     begun = ascend(core, goes_on=note, share_used=lambda: next(shares))
     assert len(begun.columns) == 3
     assert begun.bound_eur == bounds[-1] >= bounds[0]
+
+
+def test_time_that_is_not_short_changes_nothing() -> None:
+    """A little of it is used in every round, never the same: the prices are those without it."""
+    core = ColumnMaster.of(build.problem(*(build.job(f"j{k}", deadline_slot=4) for k in range(9))))
+    used = (k * 1e-5 for k in range(1, 1_000))
+    hurried = ascend(core, goes_on=lambda _bound: True, share_used=lambda: next(used))
+    calm = ascend(core, goes_on=lambda _bound: True)
+    assert hurried.bound_eur == calm.bound_eur
+    assert np.array_equal(hurried.prices.gpu_eur, calm.prices.gpu_eur)
 
 
 def test_it_stops_when_told() -> None:
