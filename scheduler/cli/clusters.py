@@ -1,4 +1,4 @@
-"""``gridtide clusters``: say that a cluster that is gone will not come back."""
+"""``gridtide clusters``: see what they have, and say that one that is gone will not come back."""
 
 from __future__ import annotations
 
@@ -6,24 +6,37 @@ from typing import Annotated
 
 import typer
 
+from scheduler.cli.client import DEFAULT_SERVER, ServerOption, server_at, text_table
 from scheduler.cli.console import JsonOption, UserError, emit
 from scheduler.cli.database import ready_sessions
 from scheduler.db.session import transaction
 from scheduler.services.dispatch_identity import forget
 from scheduler.settings import Settings
 
+COLUMNS = {
+    "SITE": "site",
+    "POOL": "pool",
+    "GPUS": "gpus_total",
+    "AVAILABLE": "gpus_available",
+    "IN USE": "gpus_in_use",
+    "OF OTHERS": "gpus_of_others",
+    "SEEN": "seen_at",
+}
+
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
     group = typer.Typer(help="Look after the clusters of the sites.", no_args_is_help=True)
-    group.callback()(_group)
+    group.command("pools")(list_pools)
     group.command("forget")(forget_cluster)
     app.add_typer(group, name="clusters")
 
 
-def _group() -> None:
-    # With a single command and no callback, Typer would make "clusters" itself that command.
-    pass
+def list_pools(server: ServerOption = DEFAULT_SERVER, as_json: JsonOption = False) -> None:
+    """List the GPUs of every pool, as its cluster last saw them, on a server."""
+    with server_at(server) as api:
+        pools = api.get("/v1/pools")
+    emit(pools, text_table(COLUMNS, pools), as_json)
 
 
 def forget_cluster(

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from scheduler.api.app import create_app
-from scheduler.db.models import JobStatus
+from scheduler.db.models import JobStatus, PoolState
+from scheduler.db.session import transaction
 from scheduler.main import outside_of
 from scheduler.settings import Settings
 from tests.api.world import FLEET, SITE, World, problem_of
@@ -109,3 +110,31 @@ def test_fleet_that_cannot_be_connected_to_is_not_put_in_force(
         "limit": "reached by url, or from where sbatch is installed",
     }
     assert world.admin.get("/v1/fleet").json() == before
+
+
+def test_pools_are_listed_as_their_clusters_saw_them(world: World) -> None:
+    """With the time of the last word; nothing is made up for a cluster never heard."""
+    assert world.submitter.get("/v1/pools").json() == []
+    with transaction(world.sessions) as session:
+        session.add(
+            PoolState(
+                site="DE",
+                pool="a100",
+                gpus_total=8,
+                gpus_available=6,
+                gpus_in_use=3,
+                gpus_of_others=1,
+                seen_at=world.now,
+            )
+        )
+    assert world.submitter.get("/v1/pools").json() == [
+        {
+            "site": "DE",
+            "pool": "a100",
+            "gpus_total": 8,
+            "gpus_available": 6,
+            "gpus_in_use": 3,
+            "gpus_of_others": 1,
+            "seen_at": world.now.isoformat().replace("+00:00", "Z"),
+        }
+    ]

@@ -1,0 +1,36 @@
+"""Pools of GPUs as the clusters of the sites last saw them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter
+
+from scheduler.api.auth import SubmitterDep
+from scheduler.api.context import SessionDep
+from scheduler.api.views import View
+from scheduler.services.pool_states import list_pools
+
+router = APIRouter(prefix="/v1/pools", tags=["fleet"])
+
+
+class PoolView(View):
+    """GPUs of one pool; available are all but the drained and the failed."""
+
+    site: str
+    pool: str
+    gpus_total: int
+    gpus_available: int
+    gpus_in_use: int
+    gpus_of_others: int
+    seen_at: datetime
+
+
+@router.get("")
+def list_pools_seen(session: SessionDep, _caller: SubmitterDep) -> list[PoolView]:
+    """List what every cluster last said of its pools. The next plan goes by it.
+
+    A pool that is missing was never heard of; one whose `seen_at` is old belongs to a cluster that
+    does not answer.
+    """
+    return [PoolView.model_validate(row) for row in list_pools(session)]

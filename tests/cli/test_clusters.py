@@ -1,0 +1,29 @@
+"""``gridtide clusters pools``: what the clusters of a server have."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scheduler.db.models import PoolState, Role
+from scheduler.db.session import SessionFactory, transaction
+from tests.api.world import World
+from tests.cli.server import gridtide, talk_to
+
+
+def test_pools_are_listed_for_people_and_programs(
+    sqlite_sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line for each, or one JSON document."""
+    world = World(sqlite_sessions)
+    world.furnish()
+    talk_to(world.app, world.secrets[Role.SUBMITTER], monkeypatch)
+    with transaction(sqlite_sessions) as session:
+        said = {"gpus_total": 8, "gpus_available": 6, "gpus_in_use": 3, "gpus_of_others": 1}
+        session.add(PoolState(site="DE", pool="a100", seen_at=world.now, **said))
+    heading, line = gridtide("clusters", "pools").stdout.splitlines()
+    assert heading.split("  ")[0] == "SITE"
+    assert line.split()[:6] == ["DE", "a100", "8", "6", "3", "1"]
+    (found,) = json.loads(gridtide("clusters", "pools", "--json").stdout)
+    assert found["gpus_available"] == 6
