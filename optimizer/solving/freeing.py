@@ -37,8 +37,8 @@ DRAW_NOISE = 0.03
 MOST_COLUMNS = 24
 """Columns of each freed job, cheapest first."""
 SUB_NODES = 100
-"""Branches of a group's MILP. What ends it is counted, not timed: on busy cores, or more of them, it
-would end elsewhere. Nine in ten groups are solved to the end, and hardly any takes two seconds."""
+"""Branches of a group's MILP. What ends it is counted, not timed: on busy cores, or more of them,
+it would end elsewhere. Nine in ten groups are solved to the end, hardly any takes two seconds."""
 LEAST_SUB_S = 0.1
 SUB_GAP = 1e-6
 LEAST_GAIN = 1e-7

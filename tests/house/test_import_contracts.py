@@ -37,6 +37,9 @@ OFFENCES = {
         ("connectors.clusters.local", "scheduler.settings"),
     ],
     "One kind of connector never imports another": [("connectors.vpp", "connectors.storage")],
+    "One kind of cluster never imports another": [
+        ("connectors.clusters.slurm", "connectors.clusters.local")
+    ],
     "Commands above the API above services above the database above specs": [
         ("scheduler.services.assemble", "scheduler.api"),
         ("scheduler.db.session", "scheduler.services.planning"),

@@ -1,4 +1,4 @@
-"""A real Slurm on this machine: controller, four nodes of four GPUs that are none, slurmrestd.
+"""A real Slurm on this machine: controller, nodes with GPUs that are none, and slurmrestd.
 
 Everything listens on loopback and lives in one folder. The GPUs are copies of ``/dev/zero`` under
 other names, which is all that Slurm's bookkeeping of GPUs needs.
@@ -18,8 +18,6 @@ from pathlib import Path
 
 from tests.peers.processes import end, free_ports, listens, lives, pid_in, start_daemon, wait_until
 
-NODES = ("n1", "n2", "n3", "n4")
-GPUS_PER_NODE = 4
 _PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "slurmrestd", "setpriv")
 _ANSWER_S = 5.0
 _CONF = """
@@ -55,25 +53,27 @@ SlurmctldTimeout=10
 SlurmdTimeout=5
 InactiveLimit=0
 KillWait=3
-MinJobAge={min_job_age_s}
+MinJobAge=300
 AccountingStorageType=accounting_storage/none
 GresTypes=gpu
 SlurmdParameters=config_overrides
-NodeName=n[1-4] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{node_ports}] CPUs=16 Sockets=1 \
-CoresPerSocket=16 ThreadsPerCore=1 RealMemory=8000 Gres=gpu:a100:4 State=UNKNOWN
-PartitionName=gpu Nodes=n[1-4] Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+NodeName=n[1-{n_nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{node_ports}] CPUs=64 \
+Sockets=1 CoresPerSocket=64 ThreadsPerCore=1 RealMemory=8000 Gres=gpu:a100:{gpus} State=UNKNOWN
+PartitionName=gpu Nodes=n[1-{n_nodes}] Default=YES MaxTime=INFINITE State=UP PriorityTier=1
 PartitionName=one Nodes=n1 MaxTime=INFINITE State=UP PriorityTier=1
-PartitionName=urgent Nodes=n[1-4] MaxTime=INFINITE State=UP PriorityTier=10
-PartitionName=short Nodes=n4 MaxTime=1 State=UP PriorityTier=1
+PartitionName=urgent Nodes=n[1-{n_nodes}] MaxTime=INFINITE State=UP PriorityTier=10
+PartitionName=short Nodes=n{n_nodes} MaxTime=1 State=UP PriorityTier=1
 """
-_GRES = "AutoDetect=off\nNodeName=n[1-4] Name=gpu Type=a100 File={folder}/gpu/nvidia[0-3]\n"
+_GRES = """AutoDetect=off
+NodeName=n[1-{n_nodes}] Name=gpu Type=a100 File={folder}/gpu/nvidia[0-{last}]
+"""
 
 
 def why_not() -> str | None:
     """Say why no Slurm can be started here; ``None`` where one can."""
     missing = [name for name in _PROGRAMS if shutil.which(name) is None]
     if missing:
-        return f"needs a real Slurm, missing here: {', '.join(missing)} (make peers installs it)"
+        return f"needs a real Slurm, missing here: {', '.join(missing)}"
     if os.geteuid() != 0:
         return "needs a real Slurm, whose devices only root can make"
     return None
@@ -85,6 +85,7 @@ class Slurm:
 
     folder: Path
     rest_url: str
+    nodes: tuple[str, ...]
 
     @property
     def conf(self) -> Path:
@@ -157,7 +158,7 @@ class Slurm:
             self.run("scancel", "--user=root")
             wait_until(lambda: self.run("squeue", "--noheader") == "", "no job is left")
         finally:
-            names = ["slurmrestd", "slurmctld", *(f"slurmd-{node}" for node in NODES)]
+            names = ["slurmrestd", "slurmctld", *(f"slurmd-{node}" for node in self.nodes)]
             end(self.pid_of(name) for name in names)
             end([pid_in(self.folder / "munge" / "pid")])
 
@@ -175,16 +176,17 @@ class Slurm:
         return set(self.run("sinfo", "--noheader", "--Node", "--format=%t").split())
 
 
-def start(min_job_age_s: int = 300) -> Slurm:
+def start(n_nodes: int = 4, gpus_per_node: int = 4) -> Slurm:
     """Start all of it in a folder of its own."""
+    nodes = tuple(f"n{number}" for number in range(1, n_nodes + 1))
     folder = Path(tempfile.mkdtemp(prefix="gridtide-slurm-"))
     folder.chmod(0o755)  # slurmrestd is not root
-    for name in ("state", "log", "gpu", "munge", *(f"spool/{node}" for node in NODES)):
+    for name in ("state", "log", "gpu", "munge", *(f"spool/{node}" for node in nodes)):
         (folder / name).mkdir(parents=True)
-    for index in range(GPUS_PER_NODE):
+    for index in range(gpus_per_node):
         os.mknod(folder / "gpu" / f"nvidia{index}", 0o666 | stat.S_IFCHR, os.makedev(1, 5))
-    ctld_port, rest_port, *node_ports = free_ports(2 + len(NODES))
-    slurm = Slurm(folder, f"http://127.0.0.1:{rest_port}")
+    ctld_port, rest_port, *node_ports = free_ports(2 + n_nodes)
+    slurm = Slurm(folder, f"http://127.0.0.1:{rest_port}", nodes)
     slurm.conf.write_text(
         _CONF.format(
             host=socket.gethostname().split(".")[0],
@@ -192,14 +194,17 @@ def start(min_job_age_s: int = 300) -> Slurm:
             user="root",
             ctld_port=ctld_port,
             node_ports=",".join(map(str, node_ports)),
-            min_job_age_s=min_job_age_s,
+            n_nodes=n_nodes,
+            gpus=gpus_per_node,
         )
     )
-    (folder / "gres.conf").write_text(_GRES.format(folder=folder))
+    (folder / "gres.conf").write_text(
+        _GRES.format(folder=folder, n_nodes=n_nodes, last=gpus_per_node - 1)
+    )
     _write_key(folder / "state" / "jwt.key", 32)
     _start_munge(folder / "munge")
     slurm.start_controller()
-    for node in NODES:
+    for node in nodes:
         slurm.start_node(node)
     slurm.start_rest(rest_port)
     slurm.wait_until_idle()
