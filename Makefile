@@ -6,6 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 OUT    := out
+PEERS  := $(or $(GRIDTIDE_PEERS),$(HOME)/.cache/gridtide/peers)
 
 # The one version of the tool that writes the locks; it lives apart from what it locks.
 UV      := .cache/lock/bin/uv
@@ -16,7 +17,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-st
 MINIMUM_COVERAGE := 90
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports bench bench-72h lock clean
+.PHONY: help demo test check lint types imports bench bench-72h peer-slurm lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
@@ -46,6 +47,9 @@ bench: $(VENV)/.bench $(VENV)/.project  ## Measure plans, bounds and rivals; wri
 
 bench-72h: $(VENV)/.project  ## Plan 72 h of real data (11 minutes; needs GRIDTIDE_DATA)
 	$(BIN)/python benchmarks/philly_72h.py --out $(OUT)/philly_72h
+
+peer-slurm:  ## Install a current Slurm apart, for tests (root; 40 seconds, 300 MB)
+	deploy/peers/slurm/build.sh $(PEERS)/slurm-trixie
 
 lock: $(UV)  ## Write the lock files anew from pyproject.toml, keeping pins that still fit
 	$(COMPILE) --group build pyproject.toml --output-file requirements.lock

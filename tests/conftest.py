@@ -13,9 +13,10 @@ from tests.fixtures.database import (
     sessions,
     sqlite_url,
 )
-from tests.fixtures.slurm import slurm
+from tests.fixtures.slurm import current_slurm, slurm
 
 __all__ = [
+    "current_slurm",
     "database_url",
     "engine",
     "migrated_sqlite",

@@ -55,7 +55,8 @@ class TestSlurmCluster(ClusterContract):
         self, slurm: Slurm, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     ) -> SlurmTransport:
         """The two ways to speak to it."""
-        monkeypatch.setenv("SLURM_CONF", str(slurm.conf))
+        for name in ("PATH", "SLURM_CONF"):
+            monkeypatch.setenv(name, slurm.environment[name])
         if request.param == "commands":
             return SlurmCommands()
         return SlurmRest(slurm.rest_url, "root", slurm.token)
@@ -91,3 +92,12 @@ class TestSlurmCluster(ClusterContract):
         """Read the file in the shared folder."""
         jobs = tmp_path / "jobs"
         return lambda key, name: (jobs / f"job-{key}" / "checkpoint" / name).read_text()
+
+
+class TestCurrentSlurmCluster(TestSlurmCluster):
+    """The same against a current release, whose commands and REST speak otherwise."""
+
+    @pytest.fixture
+    def slurm(self, current_slurm: Slurm) -> Slurm:
+        """The current one."""
+        return current_slurm

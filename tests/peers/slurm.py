@@ -13,6 +13,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,21 @@ NodeName=n[1-{n_nodes}] Name=gpu Type=a100 File={folder}/gpu/nvidia[0-{last}]
 """
 
 
+_INSIDE = """#!/bin/sh
+exec unshare --mount sh -c 'root=$1; shift
+for at in proc dev tmp; do mount --rbind "/$at" "$root/$at" || exit 1; done
+PATH=/usr/sbin:/usr/bin:/sbin:/bin exec chroot "$root" "$@"' sh {root} "$@"
+"""
+
+
+def current_root() -> Path | None:
+    """Return where a current Slurm was installed apart; ``None`` where none was."""
+    cache = os.environ.get("GRIDTIDE_PEERS")
+    peers = Path(cache) if cache else Path.home() / ".cache" / "gridtide" / "peers"
+    root = peers / "slurm-trixie"
+    return root if (root / ".complete").exists() else None
+
+
 def why_not() -> str | None:
     """Say why no Slurm can be started here; ``None`` where one can."""
     missing = [name for name in _PROGRAMS if shutil.which(name) is None]
@@ -81,11 +97,12 @@ def why_not() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Slurm:
-    """One that runs."""
+    """One that runs; ``root`` is where it is installed, if that is apart."""
 
     folder: Path
     rest_url: str
     nodes: tuple[str, ...]
+    root: Path | None = None
 
     @property
     def conf(self) -> Path:
@@ -106,8 +123,9 @@ class Slurm:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment in which its commands find it."""
-        return os.environ | {"SLURM_CONF": str(self.conf)}
+        """Environment in which its commands are found, and find it."""
+        path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
+        return os.environ | {"SLURM_CONF": str(self.conf), "PATH": path}
 
     def token(self, lifespan_s: int = 3600) -> str:
         """Make a token for slurmrestd."""
@@ -127,8 +145,10 @@ class Slurm:
         """Start slurmrestd, which must not be root."""
         start_daemon(
             [
+                *([] if self.root is None else [str(self.folder / "bin" / "inside")]),
                 *("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"),
-                *("slurmrestd", "-a", "rest_auth/jwt", "-s", "openapi/v0.0.38"),
+                *("slurmrestd", "-a", "rest_auth/jwt", "-s"),
+                "openapi/v0.0.38" if self.root is None else "openapi/slurmctld",
                 f"127.0.0.1:{port}",
             ],
             self.folder / "slurmrestd.pid",
@@ -176,8 +196,8 @@ class Slurm:
         return set(self.run("sinfo", "--noheader", "--Node", "--format=%t").split())
 
 
-def start(n_nodes: int = 4, gpus_per_node: int = 4) -> Slurm:
-    """Start all of it in a folder of its own."""
+def start(n_nodes: int = 4, gpus_per_node: int = 4, root: Path | None = None) -> Slurm:
+    """Start all of it in a folder of its own; ``root`` is where it is installed, if apart."""
     nodes = tuple(f"n{number}" for number in range(1, n_nodes + 1))
     folder = Path(tempfile.mkdtemp(prefix="gridtide-slurm-"))
     folder.chmod(0o755)  # slurmrestd is not root
@@ -186,7 +206,10 @@ def start(n_nodes: int = 4, gpus_per_node: int = 4) -> Slurm:
     for index in range(gpus_per_node):
         os.mknod(folder / "gpu" / f"nvidia{index}", 0o666 | stat.S_IFCHR, os.makedev(1, 5))
     ctld_port, rest_port, *node_ports = free_ports(2 + n_nodes)
-    slurm = Slurm(folder, f"http://127.0.0.1:{rest_port}", nodes)
+    slurm = Slurm(folder, f"http://127.0.0.1:{rest_port}", nodes, root)
+    if root is not None:
+        _write_shims(folder / "bin", root)
+        (folder / "cgroup.conf").write_text("CgroupPlugin=disabled\nIgnoreSystemd=yes\n")
     slurm.conf.write_text(
         _CONF.format(
             host=socket.gethostname().split(".")[0],
@@ -202,7 +225,7 @@ def start(n_nodes: int = 4, gpus_per_node: int = 4) -> Slurm:
         _GRES.format(folder=folder, n_nodes=n_nodes, last=gpus_per_node - 1)
     )
     _write_key(folder / "state" / "jwt.key", 32)
-    _start_munge(folder / "munge")
+    _start_munge(folder / "munge", slurm.environment)
     slurm.start_controller()
     for node in nodes:
         slurm.start_node(node)
@@ -216,10 +239,22 @@ def _write_key(path: Path, size: int) -> None:
     path.chmod(0o600)
 
 
-def _start_munge(folder: Path) -> None:
+def _write_shims(folder: Path, root: Path) -> None:
+    """Make what is installed apart look as if it were installed here."""
+    folder.mkdir()
+    inside = folder / "inside"
+    inside.write_text(_INSIDE.format(root=root))
+    for name in (*_PROGRAMS, "squeue", "sinfo", "scontrol", "scancel"):
+        if name != "setpriv":
+            (folder / name).write_text(f'#!/bin/sh\nexec {inside} {name} "$@"\n')
+    for shim in folder.iterdir():
+        shim.chmod(0o755)
+
+
+def _start_munge(folder: Path, environment: Mapping[str, str]) -> None:
     folder.chmod(0o755)
     _write_key(folder / "key", 128)
     files = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "log"}
     options = [f"--{name}={folder / file}" for name, file in files.items()]
     command = ["munged", "--force", *options, f"--seed-file={folder / 'seed'}"]
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    subprocess.run(command, check=True, capture_output=True, timeout=30, env=environment)
