@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("gpus_in_use", sa.Integer(), nullable=False),
         sa.Column("gpus_of_others", sa.Integer(), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("silent_since", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("site", "pool", name=op.f("pk_pool_state")),
     )
 

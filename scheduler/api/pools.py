@@ -24,13 +24,14 @@ class PoolView(View):
     gpus_in_use: int
     gpus_of_others: int
     seen_at: datetime
+    silent_since: datetime | None
 
 
 @router.get("")
 def list_pools_seen(session: SessionDep, _caller: SubmitterDep) -> list[PoolView]:
     """List what every cluster last said of its pools. The next plan goes by it.
 
-    A pool that is missing was never heard of; one whose `seen_at` is old belongs to a cluster that
-    does not answer.
+    A pool that is missing was never heard of. Where `silent_since` is set, its cluster does not
+    answer.
     """
     return [PoolView.model_validate(row) for row in list_pools(session)]

@@ -21,6 +21,7 @@ COLUMNS = {
     "IN USE": "gpus_in_use",
     "OF OTHERS": "gpus_of_others",
     "SEEN": "seen_at",
+    "SILENT SINCE": "silent_since",
 }
 
 

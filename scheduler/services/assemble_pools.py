@@ -18,11 +18,15 @@ _OLD_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class PoolSeen:
-    """What a cluster said of one pool: GPUs that are there, and those others have of them."""
+    """What a cluster said of one pool: GPUs that are there, and those others have of them.
+
+    ``silent_since``: it has not answered from then on.
+    """
 
     gpus_available: int
     gpus_of_others: int
     seen_at: datetime
+    silent_since: datetime | None = None
 
 
 PoolsSeen = Mapping[tuple[str, str], PoolSeen]
@@ -43,8 +47,11 @@ def assemble_pools(
 ) -> PoolsBySlot:
     """Return the pools of a site as its cluster last saw them; as the spec says where it did not.
 
-    Others keep what they have for ``others_stay_hours`` from now. Nobody knows better.
+    Others keep what they have for ``others_stay_hours`` from now. Nobody knows better. Where the
+    cluster has been silent for ``silent_minutes`` nothing new is planned: what could start there
+    can start elsewhere, and what may run there is left to it.
     """
+    patience = timedelta(minutes=fleet.planning.silent_minutes)
     stays = timedelta(hours=fleet.planning.others_stay_hours)
     is_theirs = np.array([window.instant(slot) < now + stays for slot in range(window.n_slots)])
     pools, marks = [], []
@@ -54,9 +61,11 @@ def assemble_pools(
         said = seen.get((spec.name, pool.name))
         if said is not None:
             others = np.where(is_theirs, said.gpus_of_others, 0)
-            gpus = np.clip(said.gpus_available - others, 0, gpus)
+            is_away = said.silent_since is not None and now - said.silent_since >= patience
+            available = 0 if is_away else said.gpus_available
+            gpus = np.clip(available - others, 0, gpus)
             others_kw += others * pool.kw_per_gpu
-            marks += _marks(spec, pool, said, now, stays)
+            marks += _marks(spec, pool, said, now, stays, is_away=is_away)
         pools.append(Pool(pool.name, tuple(gpus.tolist()), pool.idle_kw_per_gpu))
     return PoolsBySlot(tuple(pools), others_kw, tuple(marks))
 
@@ -93,10 +102,18 @@ def with_room_for_pinned(
 
 
 def _marks(
-    spec: SiteSpec, pool: PoolSpec, said: PoolSeen, now: datetime, stays: timedelta
+    spec: SiteSpec,
+    pool: PoolSpec,
+    said: PoolSeen,
+    now: datetime,
+    stays: timedelta,
+    *,
+    is_away: bool,
 ) -> list[str]:
     name = f"{spec.name} pool {pool.name}"
     marks = []
+    if is_away:
+        return [f"{name}: its cluster does not answer; nothing new is planned there"]
     if said.gpus_available < pool.gpus:
         marks.append(f"{name}: {said.gpus_available} of {pool.gpus} GPUs are there")
     if said.gpus_of_others:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -17,8 +17,13 @@ from scheduler.services.dispatch_observe import Observed
 _SAY_AGAIN_AFTER = timedelta(minutes=1)
 
 
-def record_pools(session: Session, observed: Observed, now: datetime) -> None:
-    """Write down what the clusters that answered say of their pools, where it is news."""
+def record_pools(
+    session: Session, observed: Observed, asked: Collection[str], now: datetime
+) -> None:
+    """Write down what the clusters say of their pools, where it is news, and who does not answer.
+
+    ``asked`` are the sites whose clusters were asked.
+    """
     known = {(row.site, row.pool): row for row in session.scalars(select(PoolState))}
     for site, capacity in _said(observed):
         row = known.get((site, capacity.pool))
@@ -32,6 +37,10 @@ def record_pools(session: Session, observed: Observed, now: datetime) -> None:
         row.gpus_in_use = capacity.gpus_in_use
         row.gpus_of_others = capacity.gpus_of_others
         row.seen_at = now
+        row.silent_since = None
+    for row in known.values():
+        if row.site in asked and row.site not in observed.clusters and row.silent_since is None:
+            row.silent_since = now
 
 
 def list_pools(session: Session) -> list[PoolState]:
@@ -42,7 +51,9 @@ def list_pools(session: Session) -> list[PoolState]:
 def pools_seen(session: Session) -> dict[tuple[str, str], PoolSeen]:
     """Return the same for a plan, by site and pool."""
     return {
-        (row.site, row.pool): PoolSeen(row.gpus_available, row.gpus_of_others, row.seen_at)
+        (row.site, row.pool): PoolSeen(
+            row.gpus_available, row.gpus_of_others, row.seen_at, row.silent_since
+        )
         for row in list_pools(session)
     }
 
@@ -56,4 +67,5 @@ def _said(observed: Observed) -> Iterator[tuple[str, PoolCapacity]]:
 def _is_news(row: PoolState, said: PoolCapacity, now: datetime) -> bool:
     before = (row.gpus_total, row.gpus_available, row.gpus_in_use, row.gpus_of_others)
     found = (said.gpus_total, said.gpus_available, said.gpus_in_use, said.gpus_of_others)
-    return before != found or now - row.seen_at >= _SAY_AGAIN_AFTER
+    is_back = row.silent_since is not None
+    return is_back or before != found or now - row.seen_at >= _SAY_AGAIN_AFTER

@@ -212,6 +212,7 @@ class PlanningSpec(Spec):
     time_limit_s: Annotated[float, Field(gt=0, le=24 * 3600)] = 60.0
     mip_gap: Annotated[float, Field(ge=0, lt=1)] = 0.001
     others_stay_hours: Annotated[float, Field(ge=0, le=24 * 31)] = 24.0  # jobs not ours
+    silent_minutes: Annotated[float, Field(ge=0, le=MONTH_MINUTES)] = 30.0  # then: nothing new
     freeze_minutes: Annotated[int, Field(ge=0, le=MONTH_MINUTES)] = 0
     max_signal_age_hours: Annotated[float, Field(gt=0, le=YEAR_HOURS)] = 36.0
     approval: ApprovalPolicy = ApprovalPolicy.MANUAL

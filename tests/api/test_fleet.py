@@ -136,5 +136,6 @@ def test_pools_are_listed_as_their_clusters_saw_them(world: World) -> None:
             "gpus_in_use": 3,
             "gpus_of_others": 1,
             "seen_at": world.now.isoformat().replace("+00:00", "Z"),
+            "silent_since": None,
         }
     ]

@@ -99,6 +99,28 @@ def test_news_that_is_old_is_marked() -> None:
     assert made.marks[-1] == "DE pool a100: its cluster was last heard 3.0 h ago"
 
 
+def test_a_cluster_that_stays_silent_gets_nothing_new(play: Play) -> None:
+    """Half an hour after it last answered a plan has no GPUs there; they are back when it is."""
+    play.at(0)
+    play.cluster.is_silent = True
+    play.at(0.1)
+    play.at(0.5)
+    assert planned_gpus(play, "soon") == {8.0}
+    play.at(0.7)
+    assert planned_gpus(play, "late") == {0.0}
+    play.cluster.is_silent = False
+    play.at(0.8)
+    assert planned_gpus(play, "back") == {8.0}
+
+
+def planned_gpus(play: Play, key: str) -> set[float]:
+    """GPUs of the only pool in a plan made now."""
+    run = play.scene.queue(key)
+    with transaction(play.scene.sessions) as session:
+        inputs = read_inputs(session, session.get_one(PlanningRun, run), play.scene.now())
+    return set(inputs.assemble().problem.sites[0].pools[0].gpus)
+
+
 def test_what_runs_has_room_whatever_the_cluster_says() -> None:
     """Its node is on its way out: the plan stays one that can be verified, with a mark."""
     point = {"pool": "a100", "gpus": 4, "kw": 2.0}
@@ -137,7 +159,9 @@ def test_what_the_cluster_says_at_a_tick_is_in_the_next_plan(play: Play) -> None
     run = play.scene.queue()
     with transaction(play.scene.sessions) as session:
         inputs = read_inputs(session, session.get_one(PlanningRun, run), play.scene.now())
-    assert inputs.state.pools["DE", "a100"] == PoolSeen(8, 0, START + 0.1 * HOUR)
+    assert inputs.state.pools["DE", "a100"] == PoolSeen(
+        8, 0, START + 0.1 * HOUR, silent_since=START + 2 * HOUR
+    )
 
 
 def test_a_plan_made_while_gpus_are_away_keeps_to_those_that_are_there(play: Play) -> None:
@@ -148,12 +172,7 @@ def test_a_plan_made_while_gpus_are_away_keeps_to_those_that_are_there(play: Pla
     assert play.cluster.jobs[str(job)].state is JobState.RUNNING
     play.cluster.gpus = 1
     play.at(0.1)
-    run = play.scene.queue("again")
-    with transaction(play.scene.sessions) as session:
-        inputs = read_inputs(session, session.get_one(PlanningRun, run), play.scene.now())
-    made = inputs.assemble()
-    assert set(made.problem.sites[0].pools[0].gpus) == {1.0}
-    assert made.problem.jobs[0].pin is not None
+    assert planned_gpus(play, "again") == {1.0}
 
 
 def rows_of(play: Play) -> list[tuple[Any, ...]]:

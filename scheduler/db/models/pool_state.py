@@ -21,3 +21,4 @@ class PoolState(Base):
     gpus_in_use: Mapped[int]
     gpus_of_others: Mapped[int]
     seen_at: Mapped[datetime]
+    silent_since: Mapped[datetime | None]  # its cluster did not answer the dispatcher from then on
