@@ -82,8 +82,10 @@ class Cluster(Protocol):
     async def resume(self, order: JobOrder) -> None:
         """Let a suspended job go on as ``order`` says, which has its key.
 
-        Its environment says that it is a continuation. Other GPUs, another pool, cap or environment
-        than before hold from now on. Nothing to do where it is not suspended. Raises ``GpusBusy``
+        A failed one goes on as well where ``after_starts`` says after which start. Its environment
+        says that it is a continuation. Other GPUs, another pool, cap or environment than before
+        hold from now on. Nothing to do where it is neither, or was started otherwise often than
+        ``after_starts``: an order that comes late or twice starts nothing. Raises ``GpusBusy``
         where it gave its GPUs back and those asked for are not free now, ``Rejected`` where the
         order can never be run, or asks a frozen job for anything but another cap.
         """

@@ -90,6 +90,8 @@ class JobOrder:
     power_cap_w: float | None = None  # per GPU
     suspend_by: SuspendBy = SuspendBy.CHECKPOINT
     checkpoint_grace_s: float = 30.0
+    # A resumption holds only where the job was started this often; None: whatever the count.
+    after_starts: int | None = None
     is_restartable: bool = False  # by the cluster itself, where a node is lost or it is preempted
 
 

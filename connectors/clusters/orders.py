@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from connectors.errors import Rejected
-from connectors.types import JobOrder
+from connectors.types import JobOrder, JobState
 
 
 def refuse_bad_order(order: JobOrder, gpus_total: Mapping[str, int]) -> None:
@@ -34,6 +34,13 @@ def refuse_bad_power_cap(key: str, power_cap_w: float | None) -> None:
     """Raise ``Rejected`` for a cap no GPU can keep."""
     if power_cap_w is not None and not 0 < power_cap_w < math.inf:
         raise Rejected(f"job {key}: power_cap_w = {power_cap_w}, must be > 0 and finite")
+
+
+def may_go_on(order: JobOrder, state: JobState, starts: int) -> bool:
+    """Whether a resumption is for a job that stands so and was started this often."""
+    if state is JobState.FAILED:
+        return order.after_starts == starts
+    return state is JobState.SUSPENDED and order.after_starts in {None, starts}
 
 
 def refuse_to_change_frozen(frozen: JobOrder, order: JobOrder) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from connectors.errors import GpusBusy, Rejected
 from connectors.protocols import Cluster
-from connectors.types import JobOrder, JobState, SuspendBy
+from connectors.types import JobObservation, JobOrder, JobState, SuspendBy
 from tests.contracts.waiting import seen, seen_as
 
 POOL = "pool"
@@ -219,6 +219,39 @@ class ClusterContract:
         assert not isinstance(refusal.value, GpusBusy)
         assert (await seen(cluster, "a")).state is JobState.SUSPENDED
 
+    async def test_a_failed_job_goes_on_where_the_order_says_after_which_start(
+        self, cluster: Cluster, kept: Kept
+    ) -> None:
+        """Once for each failure, however often it is asked; then what it says counts."""
+        script = (
+            'runs="$GRIDTIDE_CHECKPOINT_DIR/runs"; echo "$GRIDTIDE_IS_CONTINUATION" >> "$runs";'
+            '[ "$(wc -l < "$runs")" -ge 3 ] || exit 7'
+        )
+        again = order("a", script)
+        await cluster.submit(again)
+        await seen_as(cluster, "a", JobState.FAILED)
+        await cluster.resume(again)
+        assert (await seen(cluster, "a")).state is JobState.FAILED
+        for _ in range(2):
+            await cluster.resume(replace(again, after_starts=1))
+        assert (await self._started(cluster, "a", 2, JobState.FAILED)).exit_code == 7
+        await cluster.resume(replace(again, after_starts=1))
+        await cluster.resume(replace(again, after_starts=2))
+        assert (await self._started(cluster, "a", 3, JobState.SUCCEEDED)).exit_code == 0
+        await cluster.resume(replace(again, after_starts=3))
+        assert (await seen(cluster, "a")).starts == 3
+        assert kept("a", "runs").split() == ["0", "1", "1"]
+
+    async def test_a_resumption_that_comes_late_starts_nothing(self, cluster: Cluster) -> None:
+        """The job went on and was paused again meanwhile: it was for the pause before."""
+        await self._running(cluster, endless("a"))
+        await cluster.suspend("a")
+        await seen_as(cluster, "a", JobState.SUSPENDED)
+        await cluster.resume(replace(endless("a"), after_starts=2))
+        assert (await seen(cluster, "a")).state is JobState.SUSPENDED
+        await cluster.resume(replace(endless("a"), after_starts=1))
+        assert (await seen_as(cluster, "a", JobState.RUNNING)).starts == 2
+
     async def test_freeze_keeps_the_gpus(self, cluster: Cluster) -> None:
         """A frozen job stays in memory with its GPUs and goes on without a restart."""
         script = "echo up; while :; do sleep 0.02; done"
@@ -325,6 +358,16 @@ class ClusterContract:
         assert [line async for line in cluster.logs("a")] == ["one"]
         let_go("a")
         assert [line async for line in lines] == ["two", "three"]
+
+    async def _started(
+        self, cluster: Cluster, key: str, starts: int, state: JobState
+    ) -> JobObservation:
+        for _ in range(200):
+            job = await seen_as(cluster, key, state)
+            if job.starts == starts:
+                return job
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"{key} was never started {starts} times: {job}")
 
     async def _running(self, cluster: Cluster, wanted: JobOrder) -> None:
         await cluster.submit(wanted)

@@ -20,6 +20,7 @@ from connectors.clusters.local.processes import plain_environment
 from connectors.clusters.local.standing import read_standing
 from connectors.clusters.logs import lines
 from connectors.clusters.orders import (
+    may_go_on,
     refuse_bad_order,
     refuse_bad_power_cap,
     refuse_to_change_frozen,
@@ -162,9 +163,9 @@ class LocalCluster:
         refuse_bad_order(order, self._gpus_total)
         with self._jobs.lock():
             standing = read_standing(folder)
-            if standing.final is not None or standing.wanted.phase is not Phase.PAUSE:
+            if not may_go_on(order, standing.state, standing.starts):
                 return
-            if standing.pause_reason is not None:
+            if standing.final is not None or standing.pause_reason is not None:
                 indices = gpus.choose_gpus(order, self._numbered, self._jobs.standings())
                 run = standing.wanted.run + 1
                 folder.write_order(run, order)

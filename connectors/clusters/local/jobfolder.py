@@ -15,12 +15,13 @@ supervisor.json           the supervisor                who to wake when ``wante
 start-N.json              the job, before its command   run N was started, as this process
 told-N.json               the supervisor                run N lives and is now told to leave
 pause-N.json              the supervisor                run N was paused and has ended
-final.json                the supervisor                nothing more will happen
+final-N.json              the supervisor                run N has ended, and with it the job, unless
+                                                        it failed and another run is wanted
 output.log                the job                       what it printed, all runs
 checkpoint/ work/         the job                       its own
 ========================  ============================  =========================================
 
-Only the holder of ``lock`` writes ``start-N``, ``told-N``, ``pause-N`` and ``final``.
+Only the holder of ``lock`` writes ``start-N``, ``told-N``, ``pause-N`` and ``final-N``.
 """
 
 from __future__ import annotations
@@ -129,6 +130,10 @@ class JobFolder:
             raise FileNotFoundError(self.path / "wanted.json")
         return Wanted(record["run"], Phase(record["phase"]), tuple(record["gpu_indices"]))
 
+    def wanted_at(self) -> int:
+        """Return when what is wanted was last changed [ns]."""
+        return (self.path / "wanted.json").stat().st_mtime_ns
+
     def write_wanted(self, wanted: Wanted) -> None:
         """Change what the cluster wants."""
         durable.write_json(self.path / "wanted.json", asdict(wanted))
@@ -192,7 +197,11 @@ class JobFolder:
 
     def final(self) -> Final | None:
         """Read how the job ended, or None where it has not."""
-        record = durable.read_json(self.path / "final.json")
+        return self.final_of(self.wanted().run)
+
+    def final_of(self, run: int) -> Final | None:
+        """Read how the job ended if ``run`` is the last one wanted of it."""
+        record = durable.read_json(self.path / f"final-{run}.json")
         if record is None:
             return None
         return Final(
@@ -210,7 +219,7 @@ class JobFolder:
             "at": datetime.now(UTC).isoformat(),
             "reason": reason,
         }
-        durable.write_json(self.path / "final.json", record)
+        durable.write_json(self.path / f"final-{self.wanted().run}.json", record)
 
 
 def _assignment_record(assignment: Assignment) -> dict[str, object]:

@@ -28,7 +28,7 @@ class Jobs:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._jobs = path / "jobs"
-        self._over: dict[Path, Standing] = {}  # what is over stays as it is: read once
+        self._over: dict[Path, tuple[int, Standing]] = {}  # read once for each run wanted
 
     def lock(self) -> AbstractContextManager[bool]:
         """Hold what every change of ``wanted`` and every choice of GPUs is made under."""
@@ -83,11 +83,14 @@ class Jobs:
             signal_process(supervisor, signal.SIGUSR1)
 
     def _standing(self, path: Path) -> Standing:
-        if path in self._over:
-            return self._over[path]
-        standing = read_standing(JobFolder(path))
+        folder = JobFolder(path)
+        wanted_at = folder.wanted_at()
+        kept = self._over.get(path)
+        if kept is not None and kept[0] == wanted_at:
+            return kept[1]
+        standing = read_standing(folder)
         if standing.final is not None:
-            self._over[path] = standing
+            self._over[path] = wanted_at, standing
         return standing
 
 

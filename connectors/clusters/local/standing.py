@@ -89,6 +89,6 @@ def read_standing(folder: JobFolder) -> Standing:
         first=folder.start(started[0]) if started else None,
         start=start,
         pause_reason=pause_reason,
-        final=folder.final(),
+        final=folder.final_of(wanted.run),
         is_frozen=is_to_freeze and start is not None and is_held(start.leader),
     )

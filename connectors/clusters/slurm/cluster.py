@@ -11,12 +11,12 @@ import asyncio
 import math
 import shlex
 from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from connectors.clusters.logs import lines
 from connectors.clusters.modelled import pool_power_kw
 from connectors.clusters.orders import (
+    may_go_on,
     refuse_bad_order,
     refuse_bad_power_cap,
     refuse_to_change_frozen,
@@ -25,7 +25,7 @@ from connectors.clusters.slurm.care import Care, needs_care, owner
 from connectors.clusters.slurm.config import SlurmConfig
 from connectors.clusters.slurm.folder import How, JobFolder, Phase, Records
 from connectors.clusters.slurm.gpus import gpus_of, nodes_for, refuse_busy
-from connectors.clusters.slurm.memory import Memory
+from connectors.clusters.slurm.memory import Finished, Memory
 from connectors.clusters.slurm.standing import holds_gpus, is_asleep, observation, state_of
 from connectors.clusters.slurm.survey import Known, capacity_of, known, look, rows_by_key
 from connectors.clusters.slurm.transport import (
@@ -57,7 +57,7 @@ class SlurmCluster:
         self._transport = transport
         self._memory = Memory(config.folder)
         self._care = Care(transport, config)
-        self._over: dict[Path, JobObservation] = {}  # what is over stays as it is: read once
+        self._over = Finished()
 
     async def identity(self) -> str:
         """Name of the shared folder, given at its first use."""
@@ -116,7 +116,7 @@ class SlurmCluster:
                 refuse_to_change_frozen(records.order, order)
                 folder.write_power_cap(order.power_cap_w)
                 folder.want(Phase.RUN)
-            elif state_of(records, None) is JobState.SUSPENDED:
+            elif may_go_on(order, state_of(records, None), records.n_starts):
                 self._refuse_busy(order, nodes, n_nodes)
                 run = records.wanted.run + 1
                 folder.want_run(run, order)
@@ -166,8 +166,9 @@ class SlurmCluster:
             yield line
 
     async def _observe(self, folder: JobFolder, rows: dict[str, list[SlurmJob]]) -> JobObservation:
-        if folder.path in self._over:
-            return self._over[folder.path]
+        over = self._over.get(folder)
+        if over is not None:
+            return over
         records = await self._in_thread(folder.read)
         own_rows = rows.get(records.order.key, [])
         if needs_care(records, own_rows):
@@ -176,7 +177,7 @@ class SlurmCluster:
         row = owner(records, own_rows)
         seen = observation(records, row)
         if seen.state.is_final and all(one.is_over for one in own_rows):
-            self._over[folder.path] = seen
+            self._over.keep(folder, seen)
         return seen
 
     async def _tend(self, folder: JobFolder, rows: dict[str, list[SlurmJob]]) -> None:
@@ -233,7 +234,9 @@ class SlurmCluster:
 
     def _open_records(self) -> list[Records]:
         """Read the folders of all jobs but those known to be over."""
-        return [folder.read() for folder in self._memory.folders() if folder.path not in self._over]
+        return [
+            folder.read() for folder in self._memory.folders() if self._over.get(folder) is None
+        ]
 
     def _submission(
         self, folder: JobFolder, run: int, order: JobOrder, memory: str, n_nodes: int

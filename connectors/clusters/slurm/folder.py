@@ -172,6 +172,10 @@ class JobFolder:
         run, phase = (self.path / "wanted").read_text().split()
         return Wanted(int(run), Phase(phase))
 
+    def wanted_at(self) -> int:
+        """Return when what is wanted was last changed, by the file server's clock [ns]."""
+        return (self.path / "wanted").stat().st_mtime_ns
+
     def write_power_cap(self, power_cap_w: float | None) -> None:
         """Change the cap [W per GPU]; None lifts it."""
         text = "" if power_cap_w is None else f"{power_cap_w:.15g}\n"

@@ -12,8 +12,25 @@ from connectors.clusters import durable
 from connectors.clusters.identity import FolderIdentity
 from connectors.clusters.slurm.folder import JobFolder
 from connectors.errors import Rejected
+from connectors.types import JobObservation
 
 _LONGEST_NAME = 200
+
+
+class Finished:
+    """Jobs that are over, read once. One that failed may go on: then another run is wanted."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Path, tuple[int, JobObservation]] = {}
+
+    def get(self, folder: JobFolder) -> JobObservation | None:
+        """Return what was kept of a job, while nothing else is wanted of it."""
+        kept = self._kept.get(folder.path)
+        return None if kept is None or kept[0] != folder.wanted_at() else kept[1]
+
+    def keep(self, folder: JobFolder, seen: JobObservation) -> None:
+        """Keep what was seen of a job that is over."""
+        self._kept[folder.path] = folder.wanted_at(), seen
 
 
 class Memory:
