@@ -16,10 +16,10 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-st
 MINIMUM_COVERAGE := 90
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports bench bench-72h lock clean
+.PHONY: help demo test check lint types imports bench bench-72h peer-kubernetes lock clean
 
 help:  ## Show what can be made
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 demo: $(VENV)/.project  ## Plan, approve and carry out the example day; writes out/plan.html
 	$(BIN)/gridtide demo --out $(OUT)
@@ -46,6 +46,9 @@ bench: $(VENV)/.bench $(VENV)/.project  ## Measure plans, bounds and rivals; wri
 
 bench-72h: $(VENV)/.project  ## Plan 72 h of real data (11 minutes; needs GRIDTIDE_DATA)
 	$(BIN)/python benchmarks/philly_72h.py --out $(OUT)/philly_72h
+
+peer-kubernetes:  ## Build the Kubernetes that tests drive, if it is not there (10 minutes; needs Go)
+	deploy/peers/kubernetes/build.sh
 
 lock: $(UV)  ## Write the lock files anew from pyproject.toml, keeping pins that still fit
 	$(COMPILE) --group build pyproject.toml --output-file requirements.lock

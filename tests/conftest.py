@@ -1,4 +1,4 @@
-"""Fixtures for every test: fresh databases. At the end, the mutants that tests killed."""
+"""Fixtures for every test: fresh databases, a Kubernetes. At the end, the mutants killed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from tests.fixtures.database import (
     sessions,
     sqlite_url,
 )
+from tests.fixtures.kubernetes import control_plane, gpu_node, make_node, place, volumes
 
 __all__ = [
+    "control_plane",
     "database_url",
     "engine",
+    "gpu_node",
+    "make_node",
     "migrated_sqlite",
+    "place",
     "postgres_server",
     "postgres_url",
     "sessions",
     "sqlite_url",
+    "volumes",
 ]
 
 KILLED_BY = ("killed_by", "refused_for", "noticed_by")

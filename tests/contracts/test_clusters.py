@@ -9,8 +9,11 @@ import pytest
 
 from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from connectors.protocols import Cluster
+from connectors.types import SuspendBy
 from tests.contracts.cluster import GPUS, POOL, ClusterContract, Kept
 from tests.contracts.waiting import end_everything
+from tests.peers.kubernetes import Place
+from tests.peers.kubernetes_client import checkpoints, kubernetes_cluster
 
 
 class TestLocalCluster(ClusterContract):
@@ -39,3 +42,36 @@ class TestLocalCluster(ClusterContract):
         """Read the file on this machine."""
         jobs = tmp_path / "jobs"
         return lambda key, name: (jobs / f"job-{key}" / "checkpoint" / name).read_text()
+
+
+@pytest.mark.peer
+@pytest.mark.usefixtures("gpu_node")
+class TestKubernetesCluster(ClusterContract):
+    """A namespace of a real control plane, with a node whose kubelet is ours."""
+
+    suspends_by = frozenset({SuspendBy.CHECKPOINT})
+
+    @pytest.fixture
+    async def cluster(self, place: Place) -> AsyncIterator[Cluster]:
+        """A cluster with an empty namespace."""
+        cluster = kubernetes_cluster(place, {"for": "everyone"})
+        yield cluster
+        await end_everything(cluster)
+        await cluster.close()
+
+    @pytest.fixture
+    async def same_cluster(self, place: Place) -> AsyncIterator[Cluster]:
+        """A second client of its namespace."""
+        cluster = kubernetes_cluster(place, {"for": "everyone"})
+        yield cluster
+        await cluster.close()
+
+    @pytest.fixture
+    def let_go(self, place: Place) -> Callable[[str], None]:
+        """Create the file in the folder that stands for the volume."""
+        return lambda key: (checkpoints(place, key) / "go").touch()
+
+    @pytest.fixture
+    def kept(self, place: Place) -> Kept:
+        """Read the file in the folder that stands for the volume."""
+        return lambda key, name: (checkpoints(place, key) / name).read_text()

@@ -1,0 +1,1 @@
+"""Real servers that tests start, and stand-ins for what no test machine has."""
