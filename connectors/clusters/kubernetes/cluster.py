@@ -70,7 +70,8 @@ class KubernetesCluster:
 
         async def look(session: Session) -> tuple[JobObservation, ...]:
             known = await session.present()
-            return tuple(standing.observation() for standing in known.values())
+            lost = {node.name for node in session.nodes.items if not node.is_ready}
+            return tuple(standing.observation(lost) for standing in known.values())
 
         return await self._call(look)
 

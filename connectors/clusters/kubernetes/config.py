@@ -27,8 +27,13 @@ class KubernetesPool:
     Parameters
     ----------
     gpus
-        At most so many of them are ours to plan with; None counts what the nodes have now. Give it
-        where nodes come and go with demand, or where the rest belongs to others.
+        At most so many of them are ours to plan with; None counts what the nodes have now. What
+        others hold beyond that is theirs.
+    grows
+        Whether nodes come with the demand: GPUs that are not there yet, up to ``gpus``, then count
+        as available, and an order for them is queued.
+    gpus_per_node
+        How an order for several nodes is cut; None takes the largest node there is now.
     image
         Container for orders that name none.
     """
@@ -38,6 +43,8 @@ class KubernetesPool:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
     gpus: int | None = None
+    grows: bool = False
+    gpus_per_node: int | None = None
     priority_class: str | None = None
     runtime_class: str | None = None
     image: str | None = None
@@ -47,6 +54,12 @@ class KubernetesPool:
     def __post_init__(self) -> None:
         if self.gpus is not None and self.gpus < 0:
             raise ValueError(f"pool {self.name}: gpus = {self.gpus}, must be >= 0")
+        if self.grows and self.gpus is None:
+            raise ValueError(f"pool {self.name}: gpus must be given where it grows")
+        if self.gpus_per_node is not None and self.gpus_per_node < 1:
+            raise ValueError(
+                f"pool {self.name}: gpus_per_node = {self.gpus_per_node}, must be >= 1"
+            )
         if not 0 <= self.idle_kw_per_gpu <= self.kw_per_gpu < math.inf:
             raise ValueError(
                 f"pool {self.name}: idle_kw_per_gpu = {self.idle_kw_per_gpu},"

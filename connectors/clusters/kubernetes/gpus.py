@@ -29,12 +29,13 @@ class PoolGpus:
 
     pool: KubernetesPool
     total: int
-    per_node: int  # most that one node has
+    per_node: int  # most that one node has; 0: not known
     available: int  # on nodes that take work, or held on those that do not
     of_others: int
     free: tuple[int, ...]  # per node that takes work, less what is bound there
     held: int  # by our jobs, those that wait for a node included
     unbound: tuple[int, ...]  # GPUs of each pod of ours that has no node yet
+    to_come: int  # that nodes would bring with the demand
 
     def capacity(self) -> PoolCapacity:
         """Return what a cluster reports of it."""
@@ -45,7 +46,7 @@ class PoolGpus:
 def cut(order: JobOrder, pool: PoolGpus) -> Parts:
     """Cut an order into equal parts that fit a node each, as few as can be.
 
-    Where no node is there now (they may come with the demand), one is taken to be large enough.
+    Where no node is known, one is taken to be large enough.
     """
     if order.gpus <= pool.per_node or pool.per_node == 0:
         return Parts(1, order.gpus)
@@ -60,15 +61,17 @@ def refuse_busy(order: JobOrder, pool: PoolGpus) -> None:
     free = sorted(pool.free, reverse=True)
     for wanted in sorted(pool.unbound, reverse=True):
         _take(free, wanted)
-    n_free = min(sum(free), pool.total - pool.held - pool.of_others)
-    fits = order.gpus <= n_free and all(
-        _take(free, parts.gpus_each) for _ in range(parts.n_pods if parts.gpus_each else 0)
-    )
-    if not fits:
-        on_nodes = "" if order.gpus > n_free else f", not {parts.gpus_each} on one node"
+    n_free = min(sum(free) + pool.to_come, pool.total - pool.held - pool.of_others)
+    if order.gpus > n_free:
         raise GpusBusy(
             f"job {order.key}: {order.gpus} GPUs of pool {order.pool}, only {max(0, n_free)}"
-            f" are free{on_nodes}"
+            " are free"
+        )
+    n_placed = sum(_take(free, parts.gpus_each) for _ in range(parts.n_pods))
+    if (parts.n_pods - n_placed) * parts.gpus_each > pool.to_come:
+        raise GpusBusy(
+            f"job {order.key}: {order.gpus} GPUs of pool {order.pool}, {n_free} are free, but not"
+            f" {parts.gpus_each} each on {parts.n_pods} nodes"
         )
 
 
@@ -104,18 +107,21 @@ def pool_gpus(
     available = sum(node.allocatable.get(resource, 0) for node in takes)
     available += sum(held_on[node.name] for node in drained)
     limit = total if pool.gpus is None else pool.gpus
+    to_come = max(0, limit - total) if pool.grows else 0
     mine = [one for one in standings.values() if one.last.order.pool == pool.name]
     return PoolGpus(
         pool=pool,
         total=limit,
-        per_node=max((node.capacity.get(resource, 0) for node in members), default=0),
-        available=min(limit, available),
+        per_node=pool.gpus_per_node
+        or max((node.capacity.get(resource, 0) for node in members), default=0),
+        available=min(limit, available + to_come),
         of_others=max(0, of_others - max(0, total - limit)),  # they take what is not ours first
         free=tuple(
             max(0, node.allocatable.get(resource, 0) - held_on[node.name]) for node in takes
         ),
         held=sum(one.holds_gpus for one in mine),
         unbound=tuple(gpus for one in mine for gpus in _unbound(one, resource)),
+        to_come=to_come,
     )
 
 

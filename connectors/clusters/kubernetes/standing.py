@@ -8,7 +8,7 @@ a Job suspended only where it had not ended before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -42,9 +42,11 @@ class Standing:
         started = [run for run in self.runs[:-1] if run.seen.started_at is not None]
         return len(started) + (self.seen.started_at is not None)
 
-    def observation(self) -> JobObservation:
-        """Return what the cluster reports of it."""
+    def observation(self, lost_nodes: Set[str] = frozenset()) -> JobObservation:
+        """Return what the cluster reports of it; ``lost_nodes`` do not answer."""
         starts = [run.seen.started_at for run in self.runs[:-1]] + [self.seen.started_at]
+        nodes = {pod.node for pod in self.pods if pod.is_live and pod.node}
+        lost = ", ".join(sorted(nodes & lost_nodes))
         return JobObservation(
             key=self.last.order.key,
             state=self.state,
@@ -55,8 +57,8 @@ class Standing:
             ended_at=self._ended_at() if self.state.is_final else None,
             exit_code=self._exit_code(),
             starts=self.starts,
-            reason=self._reason(),
-            nodes=tuple(sorted({pod.node for pod in self.pods if pod.is_live and pod.node})),
+            reason=f"node {lost} does not answer" if lost else self._reason(),
+            nodes=tuple(sorted(nodes)),
         )
 
     def _ended_at(self) -> datetime | None:
