@@ -178,6 +178,11 @@ class Container:
         except TimeoutError:
             self.kill()
 
+    async def gone(self) -> None:
+        """Return once it has ended and all its output is read."""
+        async with self._news:
+            await self._news.wait_for(lambda: self.finished_at is not None)
+
     def kill(self, reason: str = "") -> None:
         """Kill the whole group, for example because it is out of memory."""
         self.reason = self.reason or reason

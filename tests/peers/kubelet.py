@@ -54,6 +54,8 @@ class FakeKubelet:
         self._containers: dict[str, Container] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._held: dict[str, set[int]] = {}
+        self._evicted: dict[str, dict[str, str]] = {}
+        self._was_lost = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, daemon=True, name=f"kubelet {name}")
         self._is_up = threading.Event()
@@ -78,7 +80,7 @@ class FakeKubelet:
 
     def lose(self) -> None:
         """Fall silent, as a machine that lost its power: everything on it is gone."""
-        self.is_lost = True
+        self.is_lost = self._was_lost = True
         self._call(self._kill_all())
 
     def return_(self) -> None:
@@ -114,13 +116,16 @@ class FakeKubelet:
             loops = [asyncio.create_task(work) for work in (self._beat(), self._watch())]
             self._is_up.set()
             await self._end.wait()
+            for container in self._containers.values():
+                await container.gone()
             for task in [*loops, *self._tasks.values()]:
                 task.cancel()
             logs.close()
 
     async def _ask(self, method: str, path: str, body: object = None) -> httpx.Response:
         """Ask until there is an answer: a kubelet outlives its API server."""
-        media = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        # Strategic: conditions that others set stay.
+        media = f"application/{'strategic-merge-patch+json' if method == 'PATCH' else 'json'}"
         content = None if body is None else json.dumps(body)
         while True:
             with suppress(httpx.TransportError):
@@ -151,13 +156,13 @@ class FakeKubelet:
 
     async def _beat(self) -> None:
         while True:
-            was_lost = self.is_lost
             await asyncio.sleep(_BEAT_EVERY_S)
             await self._ask("PATCH", f"{_LEASES}/{self.name}", {"spec": self._lease()})
-            if was_lost:
+            if self._was_lost:
                 conditions = {"conditions": [_condition("Ready", "KubeletReady")]}
                 path = f"/api/v1/nodes/{self.name}/status"
                 await self._ask("PATCH", path, {"status": conditions})
+                self._was_lost = False
 
     def _lease(self) -> dict[str, object]:
         renewed = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -235,7 +240,9 @@ class FakeKubelet:
             await container.watch()
         self._held.pop(uid, None)
         phase = "Succeeded" if container.exit_code == 0 else "Failed"
-        await self._report(uid, phase, container)
+        if uid in self._evicted:
+            phase = "Failed"
+        await self._report(uid, phase, container, **self._evicted.get(uid, {}))
 
     async def _stop_pod(self, uid: str) -> None:
         """End a pod that is being deleted, and confirm that it is gone."""
@@ -289,16 +296,12 @@ class FakeKubelet:
 
     async def _evict(self, namespace: str, name: str, message: str) -> None:
         uid = next(u for u, p in self._pods.items() if _is_named(p, namespace, name))
-        self._tasks[uid].cancel()
+        self._evicted[uid] = {"reason": "Evicted", "message": message}
         self._containers[uid].kill()
-        await self._containers[uid].watch()
-        self._held.pop(uid, None)
-        await self._report(uid, "Failed", self._containers[uid], reason="Evicted", message=message)
+        await self._tasks[uid]
 
     async def _kill_all(self) -> None:
-        for uid, container in self._containers.items():
-            if self.is_lost and uid in self._tasks:
-                self._tasks[uid].cancel()
+        for container in self._containers.values():
             container.kill()
 
     def _give_gpus(self, uid: str, spec: dict[str, Any]) -> dict[str, str] | None:

@@ -12,7 +12,7 @@ from connectors.clusters.kubernetes.cluster import (
     KubernetesConfig,
     KubernetesPool,
 )
-from connectors.clusters.kubernetes.names import folder_name
+from connectors.clusters.kubernetes.names import folder_name, selector
 from tests.contracts.cluster import POOL
 from tests.peers.kubernetes import CLAIM, Place
 
@@ -27,6 +27,13 @@ def kubernetes_cluster(
         "kubeconfig": place.kubeconfig,
     }
     return KubernetesCluster("kubernetes", KubernetesConfig(**config | more))
+
+
+def pod_of(place: Place, key: str) -> str:
+    """Return the name of the one pod that a job has."""
+    pods = place.plane.ask("GET", f"{place.pods}?labelSelector={selector(key)}")["items"]
+    (name,) = (pod["metadata"]["name"] for pod in pods)
+    return str(name)
 
 
 def checkpoints(place: Place, key: str) -> Path:

@@ -98,7 +98,7 @@ def _refuse_bad(session: Session, order: JobOrder, known: Mapping[str, Standing]
 async def _start(session: Session, order: JobOrder, run: Run) -> None:
     made = await _create(session, order, run)
     if run.number > 1 and not await _may_go_on(session, order.key, run):
-        await session.api.delete(_path(session, made), made.version)
+        await _drop(session, made)
         return
     for _ in range(_TRIES):
         if made.wanted is not None:  # by somebody with the same order, or it has been cancelled
@@ -127,11 +127,16 @@ async def _create(session: Session, order: JobOrder, run: Run) -> RunView:
             continue
         if found.wanted is not None or as_text(found.order) == as_text(order):
             return found
-        try:
-            await session.api.delete(_path(session, found), found.version)
-        except (Conflict, NotFound):
-            continue
+        await _drop(session, found)
     raise _contended(session, order.key)
+
+
+async def _drop(session: Session, run: RunView) -> None:
+    """Delete a run that was not released, unless somebody just has to do with it."""
+    try:
+        await session.api.delete(_path(session, run), run.version)
+    except (Conflict, NotFound):
+        return  # it starts nothing as it is
 
 
 async def _may_go_on(session: Session, key: str, run: Run) -> bool:
