@@ -14,7 +14,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,10 @@ def free_port() -> int:
         return port
 
 
+class Refused(AssertionError):
+    """The API server said no to its administrator."""
+
+
 class ControlPlane:
     """One control plane in ``folder``. Its parts can be killed and started again by name."""
 
@@ -91,6 +95,13 @@ class ControlPlane:
                 stderr=log,
                 cwd=self._folder,
             )
+
+    def start_missing(self) -> None:
+        """Start every part that was killed."""
+        for name in _FLAGS:
+            if name not in self._processes:
+                self.start(name)
+        self.wait_until_ready()
 
     def kill(self, name: str) -> None:
         """End one part at once, as a crash would."""
@@ -140,7 +151,7 @@ class ControlPlane:
             method, path, content=content, headers={"Content-Type": media}
         )
         if reply.is_error:
-            raise AssertionError(f"{method} {path}: {reply.status_code} {reply.text}")
+            raise Refused(f"{method} {path}: {reply.status_code} {reply.text}")
         answer: dict[str, Any] = reply.json()
         return answer
 
@@ -148,6 +159,11 @@ class ControlPlane:
         """Make a namespace; return once pods can be made there."""
         self.ask("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         self.until(lambda: self._has_default_account(name), f"namespace {name} has an account")
+
+    def delete_namespace(self, name: str) -> None:
+        """Begin to delete a namespace, unless that has begun."""
+        with suppress(Refused):
+            self.ask("DELETE", f"/api/v1/namespaces/{name}")
 
     def make_claim(self, namespace: str, name: str) -> None:
         """Make a claim that is bound to a volume; where its files are is for the kubelet to say."""

@@ -18,7 +18,7 @@ from lightkube.core.exceptions import ConfigError
 from connectors.clusters.kubernetes.config import KubernetesConfig
 from connectors.errors import Rejected, Unavailable
 
-_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
+ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 _VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 _RENEW_BEFORE = timedelta(seconds=10)
 _PROGRAM_ENDS_WITHIN_S = 60.0
@@ -40,7 +40,7 @@ def find_context(config: KubernetesConfig) -> SingleConfig:
             # A context is of a file: the account of the pod we may run in has none.
             found = KubeConfig.from_file(os.environ.get("KUBECONFIG", "~/.kube/config"))
         else:
-            found = KubeConfig.from_env(service_account=_ACCOUNT_FOLDER)
+            found = KubeConfig.from_env(service_account=ACCOUNT_FOLDER)
         context = found.get(config.context)
     except (ConfigError, KeyError, TypeError, ValueError, OSError) as error:
         raise Rejected(f"kubeconfig {config.kubeconfig or ''}: {error}") from error

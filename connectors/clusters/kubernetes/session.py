@@ -74,6 +74,8 @@ class Session:
             namespace = await self.api.get(f"/api/v1/namespaces/{self.namespace}")
         except NotFound as error:
             raise Unavailable(f"{self.name}: its namespace is gone: {error}") from error
+        if "deletionTimestamp" in namespace["metadata"]:
+            raise Unavailable(f"{self.name}: namespace {self.namespace} is being deleted")
         return f"{self.namespace}/{namespace['metadata']['uid']}"
 
     async def present(self) -> dict[str, Standing]:
