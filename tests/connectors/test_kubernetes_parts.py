@@ -224,8 +224,7 @@ class Server:
     """A stand-in for the API server: lists what it has, then streams what it is given."""
 
     def __init__(self) -> None:
-        self.jobs: list[dict[str, Any]] = []
-        self.version = 7
+        self.pages: list[tuple[list[dict[str, Any]], str]] = [([], "7")]
         self.streams: list[list[dict[str, Any]]] = []
         self.asked: list[str] = []
 
@@ -234,7 +233,8 @@ class Server:
         query = dict(request.url.params)
         self.asked.append(f"{request.method} {query.get('resourceVersion', '')}".strip())
         if "watch" not in query:
-            page = {"metadata": {"resourceVersion": str(self.version)}, "items": self.jobs}
+            jobs, version = self.pages.pop(0)
+            page = {"metadata": {"resourceVersion": version}, "items": jobs}
             return httpx2.Response(200, json=page)
         if not self.streams:
             await asyncio.Event().wait()
@@ -257,13 +257,11 @@ async def test_a_watch_that_missed_too_much_lists_anew(
 ) -> None:
     """What was deleted meanwhile is gone."""
     server, jobs = watched
-    server.jobs = [job_of(ORDER)]
+    server.pages = [([job_of(ORDER)], "7"), ([], "20")]
     gone = {"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}}
     marked = {"metadata": {"resourceVersion": "30"}}
     server.streams = [[gone], [{"type": "BOOKMARK", "object": marked}]]
     task = asyncio.create_task(jobs.run())
-    await jobs.reach(7)
-    server.jobs, server.version = [], 20
     async with asyncio.timeout(5):
         while jobs.version < 30:
             await asyncio.sleep(0)
@@ -298,7 +296,7 @@ async def test_one_spoilt_job_does_not_hide_the_others(
     server, jobs = watched
     spoilt = job_of(replace(ORDER, key="other"), Run(2, 0, Parts(1, 2)))
     spoilt["metadata"]["annotations"][names.ORDER] = "?"
-    server.jobs = [spoilt, job_of(ORDER)]
+    server.pages = [([spoilt, job_of(ORDER)], "7")]
     task = asyncio.create_task(jobs.run())
     await jobs.reach(7)
     assert [run.order for run in jobs.items] == [ORDER]
