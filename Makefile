@@ -16,7 +16,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-st
 MINIMUM_COVERAGE := 90
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports bench bench-72h peer-kubernetes lock clean
+.PHONY: help demo test check lint types imports bench bench-72h peer-kubernetes peer-kueue lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -49,6 +49,9 @@ bench-72h: $(VENV)/.project  ## Plan 72 h of real data (11 minutes; needs GRIDTI
 
 peer-kubernetes:  ## Build the Kubernetes that tests drive, if it is not there (10 minutes; needs Go)
 	deploy/peers/kubernetes/build.sh
+
+peer-kueue:  ## Build the Kueue that tests drive beside it, if it is not there (4 minutes; needs Go)
+	deploy/peers/kueue/build.sh
 
 lock: $(UV)  ## Write the lock files anew from pyproject.toml, keeping pins that still fit
 	$(COMPILE) --group build pyproject.toml --output-file requirements.lock

@@ -71,7 +71,8 @@ class KubernetesCluster:
         async def look(session: Session) -> tuple[JobObservation, ...]:
             known = await session.present()
             lost = {node.name for node in session.nodes.items if not node.is_ready}
-            return tuple(standing.observation(lost) for standing in known.values())
+            queued = {one.job_uid: one.words for one in session.workloads.items}
+            return tuple(standing.observation(lost, queued) for standing in known.values())
 
         return await self._call(look)
 

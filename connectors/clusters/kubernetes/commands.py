@@ -47,6 +47,8 @@ async def resume(session: Session, order: JobOrder) -> None:
         _refuse_bad(session, order, known)
         if standing.state is not JobState.SUSPENDED:
             return
+        if standing.last.wanted is Wanted.RUN:  # others have paused it, and might start it again
+            await tell(session, standing.last, Wanted.PAUSE)
         pool = session.pools(known | {order.key: standing})[order.pool]
         refuse_busy(order, pool)
         run = Run(standing.last.number + 1, standing.starts, cut(order, pool))
@@ -59,7 +61,7 @@ async def suspend(session: Session, key: str) -> None:
         last = _last(key, await session.fresh_runs(key))
         if last.wanted is not Wanted.RUN or last.has_ended:
             return
-        if await _tell(session, last, Wanted.PAUSE):
+        if await tell(session, last, Wanted.PAUSE):
             return
     raise _contended(session, key)
 
@@ -73,7 +75,7 @@ async def cancel(session: Session, key: str) -> None:
         if ended_itself or any(run.wanted is Wanted.CANCEL for run in runs):
             return
         waiting = [run for run in runs if run.wanted is None]
-        told = [await _tell(session, run, Wanted.CANCEL) for run in [*waiting, last]]
+        told = [await tell(session, run, Wanted.CANCEL) for run in [*waiting, last]]
         if all(told):
             return
     raise _contended(session, key)
@@ -155,9 +157,23 @@ async def _release(session: Session, run: RunView) -> bool:
     )
 
 
-async def _tell(session: Session, run: RunView, wanted: Wanted) -> bool:
+async def tell(session: Session, run: RunView, wanted: Wanted) -> bool:
     """Tell a run to leave; False where it has changed since it was read."""
-    return await _merge(session, run, {names.WANTED: wanted.value}, {"spec": {"suspend": True}})
+    more: Mapping[str, Any] = {"spec": {"suspend": True}} if run.queue is None else {}
+    if not await _merge(session, run, {names.WANTED: wanted.value}, more):
+        return False
+    if run.queue is not None:
+        await deactivate(session, run)
+    return True
+
+
+async def deactivate(session: Session, run: RunView) -> None:
+    """Have Kueue take a run away, and not start it again."""
+    selector = f"{kueue.JOB_LABEL}={run.uid}"
+    workloads, _ = await session.api.list(session.workloads_path, labelSelector=selector)
+    for workload in workloads:
+        path = f"{session.workloads_path}/{workload['metadata']['name']}"
+        await session.api.patch(path, {"spec": {"active": False}})
 
 
 async def _merge(

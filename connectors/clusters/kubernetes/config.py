@@ -106,6 +106,8 @@ class KubernetesConfig:
         GPUs that others hold count as free.
     queue, queues
         Kueue's LocalQueue for jobs, and for those of particular tenants. None: without Kueue.
+    kueue_api
+        Version of Kueue's API that the cluster serves.
     headless_service
         Service without an address that selects our pods, so that the parts of a job on several
         nodes find each other by name.
@@ -121,6 +123,7 @@ class KubernetesConfig:
     counts_others: bool = True
     queue: str | None = None
     queues: Mapping[str, str] = field(default_factory=dict)
+    kueue_api: str = "v1beta2"
     headless_service: str | None = None
     service_account: str | None = None
     image_pull_secrets: tuple[str, ...] = ()
@@ -134,6 +137,11 @@ class KubernetesConfig:
             raise ValueError(f"pools {twice} occur twice")
         if not 0 < self.call_timeout_s < math.inf:
             raise ValueError(f"call_timeout_s = {self.call_timeout_s}, must be > 0 and finite")
+
+    @property
+    def uses_kueue(self) -> bool:
+        """Whether any job may be queued by Kueue."""
+        return self.queue is not None or bool(self.queues)
 
     def pool(self, name: str) -> KubernetesPool | None:
         """Return the pool of this name."""

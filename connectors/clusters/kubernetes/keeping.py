@@ -2,6 +2,7 @@
 
 - What is seen of a run's pods is noted on its Job, because pods do not last.
 - Pods are told the power cap that their Job says.
+- A run that others have suspended, or that Kueue did not yet hear is to leave, is told to leave.
 - Jobs that ended long ago are forgotten, and runs that were never released.
 """
 
@@ -14,11 +15,13 @@ from datetime import UTC, datetime, timedelta
 
 from connectors.clusters.kubernetes import names
 from connectors.clusters.kubernetes.api import Conflict, NotFound
+from connectors.clusters.kubernetes.commands import deactivate, tell
 from connectors.clusters.kubernetes.manifest import cap_text
 from connectors.clusters.kubernetes.session import Session
 from connectors.clusters.kubernetes.standing import Standing, seen_of
-from connectors.clusters.kubernetes.views import RunView
+from connectors.clusters.kubernetes.views import RunView, Wanted
 from connectors.errors import ConnectorError
+from connectors.types import JobState
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +39,7 @@ async def keep(session: Session) -> None:
         try:
             await note_what_was_seen(session)
             await tell_power_caps(session)
+            await tell_to_leave(session)
             now = datetime.now(UTC)
             if session.jobs.version and (swept_at is None or now - swept_at > _SWEEP_EVERY):
                 await forget(session, now)
@@ -73,6 +77,17 @@ async def tell_power_caps(session: Session) -> None:
                 await session.api.patch(f"{session.pods_path}/{pod.name}", body)
             except NotFound:
                 continue  # it ended meanwhile
+
+
+async def tell_to_leave(session: Session) -> None:
+    """Have what is suspended by others stay so, and Kueue hear of every run that is to leave."""
+    active = {one.job_uid for one in session.workloads.items if one.is_active}
+    for standing in session.standings().values():
+        run = standing.last
+        if run.wanted is Wanted.RUN and standing.state is JobState.SUSPENDED:
+            await tell(session, run, Wanted.PAUSE)
+        elif run.wanted is not Wanted.RUN and run.uid in active:
+            await deactivate(session, run)
 
 
 async def forget(session: Session, now: datetime) -> None:

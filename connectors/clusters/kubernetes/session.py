@@ -11,6 +11,7 @@ from connectors.clusters.kubernetes import names
 from connectors.clusters.kubernetes.api import Api, NotFound, version_of
 from connectors.clusters.kubernetes.config import KubernetesConfig
 from connectors.clusters.kubernetes.gpus import PoolGpus, pool_gpus
+from connectors.clusters.kubernetes.kueue import workload_view, workloads_path
 from connectors.clusters.kubernetes.standing import Standing, standings
 from connectors.clusters.kubernetes.views import (
     NodeView,
@@ -55,10 +56,13 @@ class Session:
         self.jobs = Watched(api, self.jobs_path, run_view, self._changed, **ours)
         self.pods = Watched(api, every_pod, self._pod, self._changed)
         self.nodes: Watched[NodeView] = Watched(api, "/api/v1/nodes", node_view, self._changed)
+        self.workloads_path = workloads_path(config, namespace)
+        self.workloads = Watched(api, self.workloads_path, workload_view, self._changed)
         self._watches: Mapping[str, Watched[Any]] = {
             "jobs": self.jobs,
             "pods": self.pods,
             "nodes": self.nodes,
+            **({"workloads": self.workloads} if config.uses_kueue else {}),
         }
 
     async def close(self) -> None:
@@ -91,8 +95,8 @@ class Session:
         try:
             async with asyncio.timeout(limit_s):
                 await self.jobs.reach(self._written)
-                await self.pods.reach(0)
-                await self.nodes.reach(0)
+                for watched in self._watches.values():
+                    await watched.reach(0)
         except TimeoutError as error:
             raise Unavailable(
                 f"{self.name}: its watch is not at the present within {limit_s:g} s"

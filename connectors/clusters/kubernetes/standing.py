@@ -42,8 +42,13 @@ class Standing:
         started = [run for run in self.runs[:-1] if run.seen.started_at is not None]
         return len(started) + (self.seen.started_at is not None)
 
-    def observation(self, lost_nodes: Set[str] = frozenset()) -> JobObservation:
-        """Return what the cluster reports of it; ``lost_nodes`` do not answer."""
+    def observation(
+        self, lost_nodes: Set[str] = frozenset(), queued: Mapping[str, str] | None = None
+    ) -> JobObservation:
+        """Return what the cluster reports of it.
+
+        ``lost_nodes`` do not answer; ``queued`` says why runs wait in a queue, by their uid.
+        """
         starts = [run.seen.started_at for run in self.runs[:-1]] + [self.seen.started_at]
         nodes = {pod.node for pod in self.pods if pod.is_live and pod.node}
         lost = ", ".join(sorted(nodes & lost_nodes))
@@ -57,7 +62,7 @@ class Standing:
             ended_at=self._ended_at() if self.state.is_final else None,
             exit_code=self._exit_code(),
             starts=self.starts,
-            reason=f"node {lost} does not answer" if lost else self._reason(),
+            reason=f"node {lost} does not answer" if lost else self._reason(queued or {}),
             nodes=tuple(sorted(nodes)),
         )
 
@@ -69,19 +74,25 @@ class Standing:
             return 0
         return self.seen.exit_code if self.state is JobState.FAILED else None
 
-    def _reason(self) -> str:
-        order = self.last.order
+    def _reason(self, queued: Mapping[str, str]) -> str:
+        words = queued.get(self.last.uid, "")
         match self.state:
             case JobState.SUCCEEDED:
                 return ""
             case JobState.FAILED:
                 return self.seen.reason or self.last.message or "it failed; its pods are gone"
+            case JobState.SUSPENDED if self.last.wanted is Wanted.RUN:
+                return words or "suspended by somebody else"
             case JobState.SUSPENDED | JobState.CANCELLED:
-                return _how_it_left(self.state, self.seen, order.checkpoint_grace_s)
+                grace_s = self.last.order.checkpoint_grace_s
+                return _how_it_left(self.state, self.seen, grace_s)
+        return self._why_it_is_not_up(words)
+
+    def _why_it_is_not_up(self, words: str) -> str:
         if self.last.wanted is not Wanted.RUN:
-            return f"leaving, within {order.checkpoint_grace_s:g} s of grace"
+            return f"leaving, within {self.last.order.checkpoint_grace_s:g} s of grace"
         if self.state is JobState.QUEUED:
-            waits = [pod.waits_for for pod in self.pods if pod.waits_for]
+            waits = [*filter(None, [words]), *(p.waits_for for p in self.pods if p.waits_for)]
             return next(iter(waits), "its pod is being made" if not self.pods else "being started")
         up = [pod for pod in self.pods if pod.is_live and pod.seen.started_at is not None]
         return "" if len(up) == len(self.pods) else f"{len(up)} of {len(self.pods)} pods run"
@@ -146,4 +157,6 @@ def _state(run: RunView, pods: Sequence[PodView], *, is_cancelled: bool) -> JobS
         return JobState.CANCELLED if is_cancelled else JobState.SUSPENDED
     if run.has_ended:
         return JobState.SUCCEEDED if run.has_succeeded else JobState.FAILED
+    if run.is_suspended and run.is_put_out and is_there is JobState.RUNNING:
+        return JobState.SUSPENDED  # by somebody else: it goes on as any that was paused
     return is_there

@@ -72,6 +72,7 @@ class RunView:
     power_cap_w: float | None
     seen: Seen
     created_at: datetime
+    queue: str | None  # of Kueue, which then suspends it
 
     @property
     def has_ended(self) -> bool:
@@ -143,6 +144,7 @@ def run_view(job: Object) -> RunView | None:
             power_cap_w=float(notes[names.POWER_CAP]) if notes.get(names.POWER_CAP) else None,
             seen=Seen.from_text(notes.get(names.SEEN)),
             created_at=_required_instant(meta["creationTimestamp"]),
+            queue=meta["labels"].get(names.QUEUE_LABEL),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise ContractBroken(f"{where}: not as we made it: {error!r}") from error
