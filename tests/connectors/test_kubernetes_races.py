@@ -193,3 +193,67 @@ async def test_a_key_that_is_no_label_is_a_key_all_the_same(cluster: KubernetesC
         await seen_as(cluster, key, JobState.SUCCEEDED)
         assert [line async for line in cluster.logs(key)] == [key]
     assert {job.key for job in await cluster.observe()} == set(keys)
+
+
+async def test_a_look_at_the_cluster_is_one_request(cluster: KubernetesCluster) -> None:
+    """Who it is must be asked; jobs and GPUs are known from what it says by itself."""
+    await cluster.submit(endless("a"))
+    await seen_as(cluster, "a", JobState.RUNNING)
+    await asyncio.sleep(0.5)  # until what was seen of its pod is noted
+    before = cluster.requests
+    for _ in range(10):
+        await cluster.identity()
+        await cluster.observe()
+        await cluster.capacity()
+        await cluster.power()
+    assert cluster.requests - before == 10
+
+
+async def test_commands_ask_few_times(cluster: KubernetesCluster) -> None:
+    """So that a plan for many jobs is carried out in seconds."""
+    await cluster.observe()
+    asked = []
+    for command in (
+        lambda: cluster.submit(endless("a")),
+        lambda: cluster.submit(endless("a")),
+        lambda: cluster.set_power_cap("a", 200.0),
+        lambda: cluster.suspend("a"),
+        lambda: cluster.resume(endless("a")),
+        lambda: cluster.cancel("a"),
+    ):
+        await asyncio.sleep(0.5)
+        before = cluster.requests
+        await command()
+        asked.append(cluster.requests - before)
+    # A controller may write to a Job between our reading and writing it: two more, then.
+    assert all(n <= most + 2 for n, most in zip(asked, (2, 0, 2, 2, 5, 2), strict=True)), asked
+
+
+async def test_a_job_that_somebody_else_suspends_is_paused(
+    cluster: KubernetesCluster, place: Place
+) -> None:
+    """It goes on as any that was paused: with another run, as a continuation."""
+    script = "echo $GRIDTIDE_IS_CONTINUATION; exec sleep 600"
+    await cluster.submit(order("a", script))
+    await seen_as(cluster, "a", JobState.RUNNING)
+    (job,) = place.plane.ask("GET", place.jobs)["items"]
+    path = f"{place.jobs}/{job['metadata']['name']}"
+    place.plane.ask("PATCH", path, {"spec": {"suspend": True}})
+    seen_so = await seen_as(cluster, "a", JobState.SUSPENDED)
+    assert (seen_so.starts, seen_so.gpus) == (1, 0)
+    await cluster.resume(order("a", script))
+    assert (await seen_as(cluster, "a", JobState.RUNNING)).starts == 2
+    assert [line async for line in cluster.logs("a")] == ["1"]
+
+
+async def test_callers_on_several_loops_share_one_connection(cluster: KubernetesCluster) -> None:
+    """A dispatcher has a loop of its own, and so has who answers a person."""
+    await cluster.submit(order("a", "echo up"))
+    await seen_as(cluster, "a", JobState.SUCCEEDED)
+    before = cluster.requests
+
+    async def look() -> tuple[list[str], int]:
+        return [line async for line in cluster.logs("a")], len(await cluster.observe())
+
+    assert await asyncio.to_thread(lambda: asyncio.run(look())) == (["up"], 1)
+    assert cluster.requests - before <= 5

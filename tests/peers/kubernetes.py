@@ -26,7 +26,7 @@ _READY_WITHIN_S = 60.0
 _STOPS_WITHIN_S = 10.0
 ADMIN_TOKEN = "admin-of-the-test"  # noqa: S105 - of a server that lives as long as a test
 # So that a test run that is killed leaves no server behind.
-_DIE_WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+DIE_WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 CLAIM = "checkpoints"
 HOW_TO_GET_IT = "Kubernetes is not built (make peer-kubernetes): its tests are skipped"
 
@@ -38,11 +38,15 @@ def version() -> str:
     return line.rpartition(" v")[2]
 
 
+def peers() -> Path:
+    """Return the folder that peers are built into."""
+    cache = os.environ.get("GRIDTIDE_PEERS")
+    return Path(cache) if cache else Path.home() / ".cache" / "gridtide" / "peers"
+
+
 def programs() -> Path | None:
     """Return the folder of the programs, or None where they are not built."""
-    cache = os.environ.get("GRIDTIDE_PEERS")
-    peers = Path(cache) if cache else Path.home() / ".cache" / "gridtide" / "peers"
-    folder = peers / f"kubernetes-{version()}"
+    folder = peers() / f"kubernetes-{version()}"
     return folder if (folder / "made-of").exists() else None
 
 
@@ -69,6 +73,7 @@ class ControlPlane:
         self.url = f"https://127.0.0.1:{self._port['api']}"
         self.certificate = folder / "certs" / "apiserver.crt"
         self.certificate_key = folder / "certs" / "apiserver.key"
+        self.admin_kubeconfig = folder / "kubeconfig"
         self._admin: httpx.Client | None = None
 
     def start_all(self) -> None:
@@ -80,7 +85,7 @@ class ControlPlane:
         self.start("etcd")
         self.start("kube-apiserver")
         self.wait_until_ready()
-        self.kubeconfig(self._folder / "kubeconfig", ADMIN_TOKEN)
+        self.kubeconfig(self.admin_kubeconfig, ADMIN_TOKEN)
         self.start("kube-controller-manager")
         self.start("kube-scheduler")
         self.until(self._has_default_account, "the controllers made the first service account")
@@ -89,7 +94,7 @@ class ControlPlane:
         """Start one part, or start it again."""
         with (self._folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [*_DIE_WITH_US, self._programs / name, *self._flags(name)],
+                [*DIE_WITH_US, self._programs / name, *self._flags(name)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

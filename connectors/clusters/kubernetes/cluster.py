@@ -47,6 +47,11 @@ class KubernetesCluster:
         self._current: Session | None = None
         weakref.finalize(self, self._loop.stop)
 
+    @property
+    def requests(self) -> int:
+        """Requests made over the present connection."""
+        return 0 if self._current is None else self._current.api.calls
+
     async def close(self) -> None:
         """End the connection."""
         await asyncio.to_thread(self._loop.stop)

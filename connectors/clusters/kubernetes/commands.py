@@ -71,11 +71,13 @@ async def cancel(session: Session, key: str) -> None:
     for _ in range(_TRIES):
         runs = await session.fresh_runs(key)
         last = _last(key, runs)
-        ended_itself = last.has_ended and not last.is_put_out
-        if ended_itself or any(run.wanted is Wanted.CANCEL for run in runs):
+        if last.has_ended and not last.is_put_out:
             return
-        waiting = [run for run in runs if run.wanted is None]
-        told = [await tell(session, run, Wanted.CANCEL) for run in [*waiting, last]]
+        # What may yet start first: whoever is about to release it looks at the others once more.
+        to_tell = [run for run in reversed(runs) if run.wanted in {None, Wanted.RUN}]
+        if last.wanted is Wanted.PAUSE:
+            to_tell.append(last)
+        told = [await tell(session, run, Wanted.CANCEL) for run in to_tell]
         if all(told):
             return
     raise _contended(session, key)
