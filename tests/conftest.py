@@ -13,13 +13,21 @@ from tests.fixtures.database import (
     sessions,
     sqlite_url,
 )
-from tests.fixtures.kubernetes import control_plane, gpu_node, make_node, place, volumes
+from tests.fixtures.kubernetes import (
+    control_plane,
+    gpu_node,
+    kueue_runs,
+    make_node,
+    place,
+    volumes,
+)
 
 __all__ = [
     "control_plane",
     "database_url",
     "engine",
     "gpu_node",
+    "kueue_runs",
     "make_node",
     "migrated_sqlite",
     "place",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,21 +11,10 @@ from connectors.types import JobState
 from tests.contracts.cluster import endless, order
 from tests.contracts.waiting import end_everything, seen_as, seen_for
 from tests.peers import kueue
-from tests.peers.kubernetes import ControlPlane, Place
+from tests.peers.kubernetes import Place
 from tests.peers.kubernetes_client import kubernetes_cluster
 
-pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("gpu_node")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def kueue_runs(
-    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[None]:
-    """Kueue beside the control plane, for these tests."""
-    if kueue.program() is None:
-        pytest.skip(kueue.HOW_TO_GET_IT)
-    with kueue.running(control_plane, tmp_path_factory.mktemp("kueue")):
-        yield
+pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("gpu_node", "kueue_runs")]
 
 
 @pytest.fixture
