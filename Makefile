@@ -17,10 +17,11 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-st
 MINIMUM_COVERAGE := 90
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports bench bench-72h peer-slurm lock clean
+.PHONY: help demo test check lint types imports bench bench-72h peer-slurm peer-kubernetes \
+    peer-kueue lock clean
 
 help:  ## Show what can be made
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 demo: $(VENV)/.project  ## Plan, approve and carry out the example day; writes out/plan.html
 	$(BIN)/gridtide demo --out $(OUT)
@@ -50,6 +51,12 @@ bench-72h: $(VENV)/.project  ## Plan 72 h of real data (11 minutes; needs GRIDTI
 
 peer-slurm:  ## Install a current Slurm apart, for tests (root; 40 seconds, 300 MB)
 	deploy/peers/slurm/build.sh $(PEERS)/slurm-trixie
+
+peer-kubernetes:  ## Build the Kubernetes that tests drive, if it is not there (10 minutes; needs Go)
+	deploy/peers/kubernetes/build.sh
+
+peer-kueue:  ## Build the Kueue that tests drive beside it, if it is not there (4 minutes; needs Go)
+	deploy/peers/kueue/build.sh
 
 lock: $(UV)  ## Write the lock files anew from pyproject.toml, keeping pins that still fit
 	$(COMPILE) --group build pyproject.toml --output-file requirements.lock

@@ -1,4 +1,4 @@
-"""Fixtures for every test: fresh databases. At the end, the mutants that tests killed."""
+"""Fixtures for every test: fresh databases, a Kubernetes. At the end, the mutants killed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,32 @@ from tests.fixtures.database import (
     sessions,
     sqlite_url,
 )
+from tests.fixtures.kubernetes import (
+    control_plane,
+    gpu_node,
+    kueue_runs,
+    make_node,
+    place,
+    volumes,
+)
 from tests.fixtures.slurm import current_slurm, slurm
 
 __all__ = [
+    "control_plane",
     "current_slurm",
     "database_url",
     "engine",
+    "gpu_node",
+    "kueue_runs",
+    "make_node",
     "migrated_sqlite",
+    "place",
     "postgres_server",
     "postgres_url",
     "sessions",
     "slurm",
     "sqlite_url",
+    "volumes",
 ]
 
 KILLED_BY = ("killed_by", "refused_for", "noticed_by")

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
 
@@ -37,7 +38,9 @@ def endless(key: str, gpus: int = 1, **more: object) -> JobOrder:
 
 
 class ClusterContract:
-    """The contract."""
+    """The contract. ``suspends_by`` are the ways to pause that the cluster has."""
+
+    suspends_by: ClassVar[frozenset[SuspendBy]] = frozenset(SuspendBy)
 
     async def test_nothing_runs_at_first(self, cluster: Cluster) -> None:
         """An empty cluster reports its pools and no job."""
@@ -256,6 +259,8 @@ class ClusterContract:
         """A frozen job stays in memory with its GPUs and goes on without a restart."""
         script = "echo up; while :; do sleep 0.02; done"
         frozen = order("a", script, 2, suspend_by=SuspendBy.FREEZE)
+        if SuspendBy.FREEZE not in self.suspends_by:
+            pytest.skip("it cannot freeze")
         await self._running(cluster, frozen)
         await cluster.suspend("a")
         assert (await seen_as(cluster, "a", JobState.SUSPENDED)).gpus == 2
@@ -266,10 +271,23 @@ class ClusterContract:
         assert (job.starts, job.gpus, job.power_cap_w) == (1, 2, 150.0)
 
     @pytest.mark.parametrize("suspend_by", list(SuspendBy))
+    async def test_a_way_to_pause_it_does_not_have_is_refused_by_name(
+        self, cluster: Cluster, suspend_by: SuspendBy
+    ) -> None:
+        """When the job is submitted, not when it is to be paused."""
+        if suspend_by in self.suspends_by:
+            pytest.skip(f"it can {suspend_by}")
+        with pytest.raises(Rejected, match=f"suspend_by = '{suspend_by}'"):
+            await cluster.submit(endless("a", suspend_by=suspend_by))
+        assert await cluster.observe() == ()
+
+    @pytest.mark.parametrize("suspend_by", list(SuspendBy))
     async def test_a_suspended_job_can_be_cancelled(
         self, cluster: Cluster, suspend_by: SuspendBy
     ) -> None:
         """Cancelling frees what is held, however the job was paused."""
+        if suspend_by not in self.suspends_by:
+            pytest.skip(f"it cannot {suspend_by}")
         await self._running(cluster, endless("a", 2, suspend_by=suspend_by))
         await cluster.suspend("a")
         await seen_as(cluster, "a", JobState.SUSPENDED)

@@ -14,8 +14,11 @@ from connectors.clusters.slurm.config import SlurmConfig, SlurmPool
 from connectors.clusters.slurm.rest import SlurmRest
 from connectors.clusters.slurm.transport import SlurmTransport
 from connectors.protocols import Cluster
+from connectors.types import SuspendBy
 from tests.contracts.cluster import GPUS, POOL, ClusterContract, Kept
 from tests.contracts.waiting import end_everything
+from tests.peers.kubernetes import Place
+from tests.peers.kubernetes_client import checkpoints, kubernetes_cluster
 from tests.peers.slurm import Slurm
 
 
@@ -101,3 +104,36 @@ class TestCurrentSlurmCluster(TestSlurmCluster):
     def slurm(self, current_slurm: Slurm) -> Slurm:
         """The current one."""
         return current_slurm
+
+
+@pytest.mark.peer
+@pytest.mark.usefixtures("gpu_node")
+class TestKubernetesCluster(ClusterContract):
+    """A namespace of a real control plane, with a node whose kubelet is ours."""
+
+    suspends_by = frozenset({SuspendBy.CHECKPOINT})
+
+    @pytest.fixture
+    async def cluster(self, place: Place) -> AsyncIterator[Cluster]:
+        """A cluster with an empty namespace."""
+        cluster = kubernetes_cluster(place, {"for": "everyone"})
+        yield cluster
+        await end_everything(cluster)
+        await cluster.close()
+
+    @pytest.fixture
+    async def same_cluster(self, place: Place) -> AsyncIterator[Cluster]:
+        """A second client of its namespace."""
+        cluster = kubernetes_cluster(place, {"for": "everyone"})
+        yield cluster
+        await cluster.close()
+
+    @pytest.fixture
+    def let_go(self, place: Place) -> Callable[[str], None]:
+        """Create the file in the folder that stands for the volume."""
+        return lambda key: (checkpoints(place, key) / "go").touch()
+
+    @pytest.fixture
+    def kept(self, place: Place) -> Kept:
+        """Read the file in the folder that stands for the volume."""
+        return lambda key, name: (checkpoints(place, key) / name).read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 
@@ -27,6 +28,18 @@ async def seen_as(cluster: Cluster, key: str, *states: JobState) -> JobObservati
             return job
         if time.monotonic() > give_up_at:
             raise AssertionError(f"never {states} within {DEADLINE_S:g} s: {job}")
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def seen_for(cluster: Cluster, key: str, reason: str) -> JobObservation:
+    """Return the observation of one job as soon as its reason matches ``reason``."""
+    give_up_at = time.monotonic() + DEADLINE_S
+    while True:
+        job = await seen(cluster, key)
+        if re.search(reason, job.reason):
+            return job
+        if time.monotonic() > give_up_at:
+            raise AssertionError(f"never {reason!r} within {DEADLINE_S:g} s: {job}")
         await asyncio.sleep(LOOK_EVERY_S)
 
 

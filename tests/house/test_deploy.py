@@ -13,7 +13,7 @@ from scheduler.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {f"GRIDTIDE_{name.upper()}" for name in Settings.model_fields}
-CLIENT_VARIABLES = {"GRIDTIDE_API_KEY", "GRIDTIDE_SERVER", "GRIDTIDE_DATA"}
+CLIENT_VARIABLES = {"GRIDTIDE_API_KEY", "GRIDTIDE_SERVER", "GRIDTIDE_DATA", "GRIDTIDE_PEERS"}
 FILES = [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
 
 
