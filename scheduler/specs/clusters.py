@@ -6,12 +6,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from scheduler.specs.base import MONTH_MINUTES, Name, Spec, Text
+from scheduler.specs.base import MONTH_MINUTES, YEAR_HOURS, Name, Spec, Text
 
 AbsolutePath = Annotated[Text, Field(pattern=r"^/", max_length=4000)]
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@\-]*$", max_length=300)]
 Url = Annotated[Text, Field(pattern=r"^https?://", max_length=2000)]
 Word = Annotated[Text, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+@\-]*$", max_length=120)]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./_\-]*$", max_length=316)]
+LabelValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9._\-]*$", max_length=63)]
+Image = Annotated[Text, Field(min_length=1, max_length=1000)]
 Amount = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -70,11 +73,73 @@ class SlurmClusterSpec(Spec):
         return self
 
 
+class TolerationSpec(Spec):
+    """A taint that pods of a pool bear; without ``value`` every one of ``key``."""
+
+    key: Label
+    value: LabelValue | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+
+
+class KubernetesPoolSpec(Spec):
+    """What a pool of the site is on Kubernetes: what matching nodes have of ``resource``.
+
+    Where ``grows``, nodes come with the demand, and GPUs of the site's pool that are not there yet
+    count as available.
+    """
+
+    resource: Label = "nvidia.com/gpu"
+    node_selector: dict[Label, LabelValue] = Field(default_factory=dict)
+    tolerations: Annotated[tuple[TolerationSpec, ...], Field(max_length=50)] = ()
+    grows: bool = False
+    gpus_per_node: Amount | None = None
+    priority_class: Word | None = None
+    runtime_class: Word | None = None
+    image: Image | None = None
+
+
+class KubernetesClusterSpec(Spec):
+    """A namespace of a Kubernetes cluster.
+
+    Without ``kubeconfig`` and ``context``: the account of the pod the dispatcher runs in, else the
+    file of its user. Checkpoints are kept in a claim or at a path of the nodes that all of them
+    share; without either, jobs keep theirs elsewhere. ``queue`` and ``queues`` (by tenant) are
+    LocalQueues of Kueue. A pool of the site that is not in ``pools`` is all nodes' NVIDIA GPUs.
+    """
+
+    kind: Literal["kubernetes"]
+    kubeconfig: AbsolutePath | None = None
+    context: Annotated[Text, Field(min_length=1, max_length=1000)] | None = None
+    namespace: Word | None = None
+    checkpoint_claim: Word | None = None
+    checkpoint_path: AbsolutePath | None = None
+    counts_others: bool = True
+    queue: Word | None = None
+    queues: dict[Name, Word] = Field(default_factory=dict)
+    headless_service: Word | None = None
+    service_account: Word | None = None
+    image_pull_secrets: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
+    image: Image | None = None  # for jobs that name none
+    keep_finished_hours: Annotated[float, Field(gt=0, le=YEAR_HOURS)] | None = 24.0 * 14
+    pools: dict[Name, KubernetesPoolSpec] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.checkpoint_claim is not None and self.checkpoint_path is not None:
+            raise ValueError(
+                f"cluster: checkpoint_claim = {self.checkpoint_claim!r} and checkpoint_path ="
+                f" {self.checkpoint_path!r}, must be one of them"
+            )
+        return self
+
+
 def _by_kind(cluster: Any) -> Any:
     return {"kind": cluster} if isinstance(cluster, str) else cluster
 
 
 ClusterSpec = Annotated[
-    LocalClusterSpec | SlurmClusterSpec, Field(discriminator="kind"), BeforeValidator(_by_kind)
+    LocalClusterSpec | SlurmClusterSpec | KubernetesClusterSpec,
+    Field(discriminator="kind"),
+    BeforeValidator(_by_kind),
 ]
 """A cluster, or the name of a kind that needs nothing more."""

@@ -19,7 +19,7 @@ from scheduler.specs.base import (
     Text,
     require_unique,
 )
-from scheduler.specs.clusters import ClusterSpec, LocalClusterSpec, SlurmClusterSpec
+from scheduler.specs.clusters import ClusterSpec, LocalClusterSpec
 
 
 def _known_time_zone(name: str) -> str:
@@ -159,9 +159,10 @@ class SiteSpec(Spec):
 
     @model_validator(mode="after")
     def _known_pools(self) -> Self:
-        named = self.cluster.pools if isinstance(self.cluster, SlurmClusterSpec) else {}
+        if isinstance(self.cluster, LocalClusterSpec):
+            return self
         known = [pool.name for pool in self.pools]
-        for name in named:
+        for name in self.cluster.pools:
             if name not in known:
                 raise ValueError(
                     f"site {self.name}: cluster has pool {name!r}, must be one of {known}"

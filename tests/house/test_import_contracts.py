@@ -48,7 +48,7 @@ OFFENCES = {
         ("scheduler.services.assemble", "optimizer.jobs"),
         ("scheduler.worker", "optimizer.solving.highs"),
     ],
-    "Concrete connectors are named in scheduler.main alone": [
+    "Concrete connectors are named in scheduler.main and scheduler.clusters alone": [
         ("scheduler.services.dispatch", "connectors.clusters.local"),
         ("scheduler.worker", "connectors.signals"),
     ],

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from connectors.clusters.kubernetes.cluster import KubernetesCluster
 from connectors.clusters.local.cluster import LocalCluster
 from scheduler.db.upgrade import upgrade
 from scheduler.main import connect, open_sessions, outside_of
 from scheduler.services import fleet as fleets
+from scheduler.services.errors import Invalid
 from scheduler.services.window import PlanWindow, slot_start_not_before
 from scheduler.settings import Settings
 from scheduler.timekeeping import accelerated_now, system_now
+from tests.peers.kubernetes import Place
 from tests.peers.slurm import Slurm
 from tests.services.builders import START, fleet_spec, site_spec
 
@@ -99,6 +102,33 @@ async def test_a_slurm_site_is_spoken_to_as_its_spec_says(
         cluster = connect(Settings(state_dir=tmp_path), fleet, lambda: START).clusters["DE"]
         found = [(pool.pool, pool.gpus_total) for pool in await cluster.capacity()]
         assert found == [("a100", 4), ("gpu", 16)]
+
+
+def test_a_kubernetes_site_without_a_context_is_refused_by_name(tmp_path: Path) -> None:
+    """The file that is not there is told."""
+    spec = {"kind": "kubernetes", "kubeconfig": str(tmp_path / "nowhere")}
+    with pytest.raises(Invalid, match=r"site DE: cluster = 'kubernetes'.*nowhere"):
+        connect(Settings(state_dir=tmp_path), fleet_spec(site_spec(cluster=spec)), lambda: START)
+
+
+@pytest.mark.peer
+@pytest.mark.usefixtures("gpu_node")
+async def test_a_kubernetes_site_is_spoken_to_as_its_spec_says(
+    place: Place, tmp_path: Path
+) -> None:
+    """In the namespace of its context; a pool is all GPUs, or those of the nodes selected."""
+    spec = {
+        "kind": "kubernetes",
+        "kubeconfig": str(place.kubeconfig),
+        "pools": {"none": {"node_selector": {"for": "nobody"}}},
+    }
+    pools = [{"name": "a100", "gpus": 4}, {"name": "none", "gpus": 4}]
+    fleet = fleet_spec(site_spec(cluster=spec, pools=pools))
+    cluster = connect(Settings(state_dir=tmp_path), fleet, lambda: START).clusters["DE"]
+    assert isinstance(cluster, KubernetesCluster)
+    found = {pool.pool: pool.gpus_total for pool in await cluster.capacity()}
+    await cluster.close()
+    assert (found["a100"] >= 4, found["none"]) == (True, 0)
 
 
 def test_the_system_clock_is_in_utc() -> None:

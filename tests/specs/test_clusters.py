@@ -8,10 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from scheduler.specs import FleetSpec
-from scheduler.specs.clusters import LocalClusterSpec, SlurmClusterSpec
+from scheduler.specs.clusters import KubernetesClusterSpec, LocalClusterSpec, SlurmClusterSpec
 from tests.services.builders import fleet_spec, site_spec
 
 SLURM = {"kind": "slurm", "folder": "/shared/gridtide"}
+KUBERNETES = {"kind": "kubernetes"}
 REST = {"url": "http://slurm:6820", "user": "gridtide", "token_file": "/run/token"}
 
 
@@ -35,6 +36,11 @@ def test_a_slurm_cluster_is_kept_as_written() -> None:
     assert cluster.url == "http://slurm:6820"
 
 
+def test_a_kubernetes_cluster_needs_nothing_but_its_name() -> None:
+    """Its account is that of the pod, its pools are all GPUs of all nodes."""
+    assert cluster_of("kubernetes") == KubernetesClusterSpec(kind="kubernetes")
+
+
 @pytest.mark.parametrize(
     ("cluster", "named"),
     [
@@ -45,6 +51,10 @@ def test_a_slurm_cluster_is_kept_as_written() -> None:
         (SLURM | REST | {"login_node": "login"}, "must be one of them"),
         (SLURM | {"login_node": "-oProxyCommand=sh"}, "login_node"),
         (SLURM | {"pools": {"h100": {"partition": "gpu"}}}, r"pool 'h100', must be one of \['a100"),
+        (KUBERNETES | {"context": ""}, "context"),
+        (KUBERNETES | {"pools": {"h100": {}}}, r"pool 'h100', must be one of"),
+        (KUBERNETES | {"checkpoint_claim": "a", "checkpoint_path": "/b"}, "must be one of them"),
+        (KUBERNETES | {"pools": {"a100": {"tolerations": [{"key": "x", "effect": "No"}]}}}, "No"),
         (SLURM | {"pools": {"a100": {"partition": "gpu", "cpus_per_gpu": 0}}}, "cpus_per_gpu"),
     ],
 )

@@ -107,7 +107,8 @@ class KubernetesCluster:
         async def model(session: Session) -> PowerReading:
             known = await session.present()
             pools = list(session.pools(known).values())
-            return PowerReading(gpus.power_kw(pools, known), is_measured=False)
+            jobs = [standing.observation(set(), {}) for standing in known.values()]
+            return PowerReading(gpus.power_kw(pools, jobs), is_measured=False)
 
         return await self._call(model)
 

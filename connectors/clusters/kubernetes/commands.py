@@ -49,7 +49,9 @@ async def resume(session: Session, order: JobOrder) -> None:
         if not may_go_on(order, standing.state, standing.starts):
             return
         is_paused = standing.state is JobState.SUSPENDED
-        if is_paused and standing.last.wanted is Wanted.RUN:  # others have paused it, and might start it again
+        if (
+            is_paused and standing.last.wanted is Wanted.RUN
+        ):  # others have paused it, and might start it again
             await tell(session, standing.last, Wanted.PAUSE)
         pool = session.pools(known | {order.key: standing})[order.pool]
         refuse_busy(order, pool)

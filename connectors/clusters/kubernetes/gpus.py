@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from connectors.clusters.kubernetes.config import KubernetesPool
 from connectors.clusters.kubernetes.standing import Standing
 from connectors.clusters.kubernetes.views import NodeView, PodView
+from connectors.clusters.modelled import pool_power_kw
 from connectors.errors import GpusBusy
-from connectors.types import JobOrder, JobState, PoolCapacity
+from connectors.types import JobObservation, JobOrder, PoolCapacity
 
 _EFFECTS_THAT_KEEP_OUT = {"NoSchedule", "NoExecute"}
 
@@ -155,18 +156,16 @@ def _is_borne(pool: KubernetesPool, taint: tuple[str, str, str]) -> bool:
     )
 
 
-def power_kw(pools: Sequence[PoolGpus], standings: Mapping[str, Standing]) -> float:
+def power_kw(pools: Sequence[PoolGpus], jobs: Sequence[JobObservation]) -> float:
     """Return what all GPUs together are taken to draw [kW]; those of others draw all they may."""
-    total_kw = 0.0
-    for one in pools:
-        pool = one.pool
-        at_work = one.of_others
-        total_kw += one.of_others * pool.kw_per_gpu
-        for job in standings.values():
-            if job.last.order.pool == pool.name and job.state is JobState.RUNNING:
-                cap_w = job.last.power_cap_w
-                cap_kw = math.inf if cap_w is None else cap_w / 1000
-                total_kw += job.holds_gpus * min(cap_kw, pool.kw_per_gpu)
-                at_work += job.holds_gpus
-        total_kw += pool.idle_kw_per_gpu * max(0, one.total - at_work)
-    return total_kw
+    return sum(
+        one.of_others * one.pool.kw_per_gpu
+        + pool_power_kw(
+            one.pool.name,
+            one.total - one.of_others,
+            one.pool.kw_per_gpu,
+            one.pool.idle_kw_per_gpu,
+            jobs,
+        )
+        for one in pools
+    )

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.clusters.local.standing import Standing
+from connectors.clusters.modelled import pool_power_kw
 from connectors.errors import GpusBusy
-from connectors.types import JobOrder, JobState, PoolCapacity
+from connectors.types import JobOrder, PoolCapacity
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +75,8 @@ def capacity(pools: Sequence[LocalPool], standings: Sequence[Standing]) -> tuple
 
 def power_kw(pools: Sequence[LocalPool], standings: Sequence[Standing]) -> float:
     """Return what all GPUs together are taken to draw [kW]."""
-    total_kw = 0.0
-    for pool in pools:
-        running = [
-            job
-            for job in standings
-            if job.order.pool == pool.name and job.state is JobState.RUNNING
-        ]
-        at_work = sum(len(job.held) for job in running)
-        total_kw += pool.idle_kw_per_gpu * max(0, pool.gpus - at_work)
-        for job in running:
-            cap_kw = math.inf if job.power_cap_w is None else job.power_cap_w / 1000
-            total_kw += len(job.held) * min(cap_kw, pool.kw_per_gpu)
-    return total_kw
+    jobs = [standing.observation() for standing in standings]
+    return sum(
+        pool_power_kw(pool.name, pool.gpus, pool.kw_per_gpu, pool.idle_kw_per_gpu, jobs)
+        for pool in pools
+    )

@@ -1,0 +1,158 @@
+"""From what the fleet says of a site's cluster to the connection that runs its jobs.
+
+With ``scheduler.main`` the only module that names concrete connectors.
+"""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+from connectors.clusters.kubernetes.config import (
+    CheckpointVolume,
+    KubernetesConfig,
+    KubernetesPool,
+    Toleration,
+)
+from connectors.clusters.local.cluster import LocalCluster, LocalPool
+from connectors.clusters.slurm.cluster import SlurmCluster
+from connectors.clusters.slurm.commands import SlurmCommands
+from connectors.clusters.slurm.config import SlurmConfig, SlurmPool
+from connectors.clusters.slurm.rest import SlurmRest, read_token
+from connectors.clusters.slurm.transport import SlurmTransport
+from connectors.errors import Rejected
+from connectors.protocols import Cluster
+from scheduler.services.errors import Invalid, Refusal
+from scheduler.settings import Settings
+from scheduler.specs.clusters import (
+    KubernetesClusterSpec,
+    KubernetesPoolSpec,
+    LocalClusterSpec,
+    SlurmClusterSpec,
+    SlurmPoolSpec,
+)
+from scheduler.specs.fleet import PoolSpec, SiteSpec
+
+
+def connect_cluster(settings: Settings, site: SiteSpec) -> Cluster:
+    """Make the connection to the cluster of ``site``.
+
+    Raises
+    ------
+    Invalid
+        It cannot be spoken to from here, whoever is at the other end.
+    """
+    match site.cluster:
+        case LocalClusterSpec():
+            return _local(settings, site)
+        case SlurmClusterSpec() as spec:
+            return _slurm(site, spec)
+        case KubernetesClusterSpec() as spec:
+            return _kubernetes(site, spec)
+
+
+def _local(settings: Settings, site: SiteSpec) -> LocalCluster:
+    pools = [
+        LocalPool(
+            pool.name,
+            pool.gpus,
+            kw_per_gpu=_kw_per_gpu(pool),
+            idle_kw_per_gpu=pool.idle_kw_per_gpu,
+        )
+        for pool in site.pools
+    ]
+    return LocalCluster(site.name, settings.state_dir / "clusters" / site.name, pools)
+
+
+def _slurm(site: SiteSpec, spec: SlurmClusterSpec) -> SlurmCluster:
+    def pool_of(pool: PoolSpec) -> SlurmPool:
+        on = spec.pools.get(pool.name, SlurmPoolSpec(partition=pool.name))
+        return SlurmPool(
+            name=pool.name,
+            partition=on.partition,
+            gres_type=on.gres_type,
+            features=on.features,
+            account=on.account,
+            qos=on.qos,
+            reservation=on.reservation,
+            cpus_per_gpu=on.cpus_per_gpu,
+            memory_mb_per_gpu=on.memory_gb_per_gpu and on.memory_gb_per_gpu * 1024,
+            kw_per_gpu=_kw_per_gpu(pool),
+            idle_kw_per_gpu=pool.idle_kw_per_gpu,
+        )
+
+    pools = tuple(map(pool_of, site.pools))
+    config = SlurmConfig(Path(spec.folder), pools, spec.accounts, spec.time_limit_minutes)
+    return SlurmCluster(site.name, config, _slurm_transport(site, spec))
+
+
+def _slurm_transport(site: SiteSpec, spec: SlurmClusterSpec) -> SlurmTransport:
+    if spec.url is None or spec.user is None or spec.token_file is None:
+        program = "sbatch" if spec.login_node is None else "ssh"
+        if shutil.which(program) is None:
+            raise _unreachable(site, f"reached by url, or from where {program} is installed")
+        return SlurmCommands(spec.login_node)
+    return SlurmRest(spec.url, spec.user, partial(read_token, Path(spec.token_file)))
+
+
+def _kubernetes(site: SiteSpec, spec: KubernetesClusterSpec) -> Cluster:
+    try:  # its client library is an extra
+        from connectors.clusters.kubernetes.cluster import KubernetesCluster  # noqa: PLC0415
+        from connectors.clusters.kubernetes.credentials import find_context  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        limit = f"spoken to with what the extra gridtide[kubernetes] installs ({error})"
+        raise _unreachable(site, limit) from error
+    config = KubernetesConfig(
+        pools=tuple(_kubernetes_pool(pool, spec) for pool in site.pools),
+        checkpoints=_checkpoints(spec),
+        kubeconfig=None if spec.kubeconfig is None else Path(spec.kubeconfig),
+        context=spec.context,
+        namespace=spec.namespace,
+        counts_others=spec.counts_others,
+        queue=spec.queue,
+        queues=spec.queues,
+        headless_service=spec.headless_service,
+        service_account=spec.service_account,
+        image_pull_secrets=spec.image_pull_secrets,
+        keep_finished_hours=spec.keep_finished_hours,
+    )
+    try:
+        find_context(config)
+    except Rejected as error:
+        raise _unreachable(site, f"one there is a context for ({error})") from error
+    return KubernetesCluster(site.name, config)
+
+
+def _kubernetes_pool(pool: PoolSpec, spec: KubernetesClusterSpec) -> KubernetesPool:
+    on = spec.pools.get(pool.name, KubernetesPoolSpec())
+    return KubernetesPool(
+        name=pool.name,
+        resource=on.resource,
+        node_selector=on.node_selector,
+        tolerations=tuple(
+            Toleration(taint.key, taint.value, taint.effect) for taint in on.tolerations
+        ),
+        gpus=pool.gpus if on.grows else None,
+        grows=on.grows,
+        gpus_per_node=on.gpus_per_node,
+        priority_class=on.priority_class,
+        runtime_class=on.runtime_class,
+        image=on.image or spec.image,
+        kw_per_gpu=_kw_per_gpu(pool),
+        idle_kw_per_gpu=pool.idle_kw_per_gpu,
+    )
+
+
+def _checkpoints(spec: KubernetesClusterSpec) -> CheckpointVolume | None:
+    if spec.checkpoint_claim is None and spec.checkpoint_path is None:
+        return None
+    return CheckpointVolume(spec.checkpoint_claim, spec.checkpoint_path)
+
+
+def _kw_per_gpu(pool: PoolSpec) -> float:
+    return max(pool.kw_per_gpu, pool.idle_kw_per_gpu)
+
+
+def _unreachable(site: SiteSpec, limit: str) -> Invalid:
+    return Invalid(Refusal(f"site {site.name}", "cluster", site.cluster.kind, limit))
