@@ -1,4 +1,4 @@
-"""What clusters say of their pools."""
+"""What clusters say of their pools; how often a job crashed and goes on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ def upgrade() -> None:
         sa.Column("silent_since", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("site", "pool", name=op.f("pk_pool_state")),
     )
+    with op.batch_alter_table("job") as job:
+        job.add_column(sa.Column("crashes", sa.Integer(), nullable=False, server_default="0"))
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("job") as job:
+        job.drop_column("crashes")
     op.drop_table("pool_state")

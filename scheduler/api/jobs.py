@@ -40,6 +40,7 @@ class JobView(View):
     site: str | None = Field(description="Where it was handed to a cluster; None: not yet.")
     point: str | None = Field(description="Operating point it was last told to run at.")
     starts: int = Field(description="Times its command was started; 1 + restarts.")
+    crashes: int = Field(description="Times it crashed and went on, of the `retries` it has.")
     started_at: datetime | None
     ended_at: datetime | None
     exit_code: int | None

@@ -12,14 +12,16 @@ The rules, for a job that is not over:
 - running: paused as planned if it may be. One that cannot pause is never stopped, and one that
   ought to be done but is not is left running. Another cap is told it; for other GPUs or another
   batch size, as an elastic job may be planned to have, it is paused, once they are free.
-- paused, or taken out of a queue: resumed as planned, at the operating point planned, or when it
-  ought to be done but is not. One that is frozen in memory keeps its GPUs and batch size.
+- paused, taken out of a queue, or crashed with a retry left: resumed as planned, at the operating
+  point planned, or when it ought to be done but is not. One that is frozen in memory keeps its GPUs
+  and batch size.
 
 Nothing is decided about a job whose cluster does not answer.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from connectors.types import JobObservation, JobOrder, SuspendBy
@@ -215,7 +217,7 @@ def _resume(
                 job.site,
                 job.id,
                 point.name,
-                order=order_of(job, point),
+                order=replace(order_of(job, point), after_starts=job.starts),
                 gpus_to_take=(point.pool, gpus_to_take),
             ),
         )

@@ -88,6 +88,8 @@ def changes(row: Job, spec: JobSpec, seen: JobObservation | None, now: datetime)
     if (status, seen.starts) == (row.status, row.starts):
         is_other_reason = status is JobStatus.QUEUED and seen.reason != row.reason
         return {"reason": seen.reason} if is_other_reason else {}
+    if _is_to_retry(row, spec, seen, now):
+        return _crashed(row, spec, seen, now)
     if _is_expired(row, seen, now):
         status = JobStatus.EXPIRED
     found: dict[str, Any] = {"status": status, "starts": seen.starts, "reason": seen.reason}
@@ -99,6 +101,31 @@ def changes(row: Job, spec: JobSpec, seen: JobObservation | None, now: datetime)
     is_restart = seen.state is JobState.RUNNING and seen.starts > max(1, row.starts)
     found["work_seen_at"] = now + _restart(spec) if is_restart else now
     return found
+
+
+def _is_to_retry(row: Job, spec: JobSpec, seen: JobObservation, now: datetime) -> bool:
+    """Whether a job that failed goes on; it stands paused until it is resumed."""
+    is_known = row.status is JobStatus.SUSPENDED and row.starts == seen.starts
+    left = spec.retries - row.crashes + is_known
+    may_go_on = row.cancel_requested_at is None and now < row.deadline_at
+    return seen.state is JobState.FAILED and seen.starts > 0 and may_go_on and left > 0
+
+
+def _crashed(row: Job, spec: JobSpec, seen: JobObservation, now: datetime) -> dict[str, Any]:
+    """Return what a crash changes; without checkpoints all that was done is lost."""
+    if row.status is JobStatus.SUSPENDED and row.starts == seen.starts:
+        return {}
+    done = work_done_hours(row, spec, now) if spec.pausing is not None else 0.0
+    return {
+        "status": JobStatus.SUSPENDED,
+        "starts": seen.starts,
+        "crashes": row.crashes + 1,
+        "exit_code": seen.exit_code,
+        "reason": f"{seen.reason}: retry {row.crashes + 1} of {spec.retries}",
+        "work_done_hours": done,
+        "work_seen_at": now,
+        "started_at": row.started_at or now,
+    }
 
 
 def _is_expired(row: Job, seen: JobObservation, now: datetime) -> bool:

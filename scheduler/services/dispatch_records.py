@@ -108,7 +108,7 @@ def snapshot(
         is_ready=ready,
         work_left_hours=max(0.0, spec.work_hours - done),
         is_order_under_way=under_way,
-        has_started=changed.get("starts", row.starts) > 0,
+        starts=changed.get("starts", row.starts),
     )
 
 

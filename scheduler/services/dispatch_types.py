@@ -19,8 +19,8 @@ class JobSnapshot:
     """A job that is not over, as the database has it.
 
     ``work_left_hours`` is what is left now; ``is_ready`` says whether its predecessors succeeded.
-    ``is_order_under_way``: its order was sent, by whomever, and may arrive yet. ``has_started``:
-    its command ran at least once.
+    ``is_order_under_way``: its order was sent, by whomever, and may arrive yet. ``starts``: how
+    often its command was started.
     """
 
     id: UUID
@@ -32,7 +32,12 @@ class JobSnapshot:
     is_ready: bool
     work_left_hours: float
     is_order_under_way: bool = False
-    has_started: bool = False
+    starts: int = 0
+
+    @property
+    def has_started(self) -> bool:
+        """Whether any of it was done."""
+        return self.starts > 0
 
     @property
     def key(self) -> str:

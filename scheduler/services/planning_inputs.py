@@ -134,7 +134,7 @@ def _job_to_plan(
         is_running=is_running,
         had_started=job.starts > 0,
         running_since=begun_at if is_running else None,
-        pauses_made=max(0, job.starts - 1),
+        pauses_made=max(0, job.starts - 1 - job.crashes),
         announced=announced,
     )
 

@@ -110,6 +110,7 @@ class JobSpec(Spec):
     )
     suspend_by: SuspendBy = SuspendBy.CHECKPOINT
     checkpoint_grace_s: Annotated[float, Field(ge=0, le=24 * 3600)] = 30.0
+    retries: Annotated[int, Field(ge=0, le=100)] = 0  # after a crash, until its deadline
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

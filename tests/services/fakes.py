@@ -105,7 +105,10 @@ class FakeCluster:
         """Go on as ordered, at once or through the queue."""
         self._listen()
         job = self.jobs[order.key]
-        if job.state is JobState.SUSPENDED:
+        may_go_on = job.state is JobState.SUSPENDED or (
+            job.state is JobState.FAILED and order.after_starts == job.starts
+        )
+        if may_go_on:
             self.orders[order.key] = order
             self.jobs[order.key] = replace(
                 job, state=JobState.QUEUED, pool=order.pool, power_cap_w=order.power_cap_w

@@ -39,7 +39,7 @@ def snapshot(
         cancel,
         ready,
         spec.work_hours,
-        has_started=status in {JobStatus.RUNNING, JobStatus.SUSPENDED},
+        starts=int(status in {JobStatus.RUNNING, JobStatus.SUSPENDED}),
     )
 
 
@@ -106,14 +106,14 @@ def test_a_queued_job_that_is_wanted_otherwise_leaves_the_queue() -> None:
 @pytest.mark.parametrize("status", [JobStatus.QUEUED, JobStatus.SUSPENDED])
 def test_what_was_never_started_is_called_off_at_its_deadline(status: JobStatus) -> None:
     """In the queue or taken out of it."""
-    late = replace(snapshot(status, "DE"), has_started=False)
+    late = replace(snapshot(status, "DE"), starts=0)
     decision = decide(late, want(Aim.RUN), seen(JobState.QUEUED), situation(24))
     assert kinds(decision) == [(CommandKind.CANCEL, "DE")]
 
 
 def test_what_left_the_queue_goes_back_when_the_plan_wants_it() -> None:
     """Not before, although a job that cannot pause and had begun would go on at once."""
-    out = replace(snapshot(JobStatus.SUSPENDED, "DE"), has_started=False)
+    out = replace(snapshot(JobStatus.SUSPENDED, "DE"), starts=0)
     paused = seen(JobState.SUSPENDED, gpus=0)
     assert decide(out, want(Aim.WAIT), paused, situation(1)) == NOTHING
     assert kinds(decide(out, want(Aim.RUN), paused, situation(1))) == [(CommandKind.RESUME, "DE")]

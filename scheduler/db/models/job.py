@@ -64,6 +64,7 @@ class Job(Base):
     site: Mapped[str | None]  # where it was handed to a cluster; it stays there
     point: Mapped[str | None]  # operating point it was last told to run at
     starts: Mapped[int] = mapped_column(default=0)
+    crashes: Mapped[int] = mapped_column(default=0)  # after which it goes on
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     exit_code: Mapped[int | None]
