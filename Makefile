@@ -17,7 +17,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-st
 MINIMUM_COVERAGE := 90
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports bench bench-72h peer-slurm peer-kubernetes \
+.PHONY: help demo test test-peers check lint types imports bench bench-72h peer-slurm peer-kubernetes \
     peer-kueue lock clean
 
 help:  ## Show what can be made
@@ -30,6 +30,8 @@ test: $(VENV)/.dev $(VENV)/.project  ## Run the whole test suite with coverage
 	@.ci/system-packages
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov \
 	    --cov-report=term:skip-covered --cov-fail-under=$(MINIMUM_COVERAGE)
+
+test-peers: peer-slurm peer-kubernetes peer-kueue test  ## Run it with every real server, built first
 
 check: lint types imports test  ## Everything CI runs: style, types, imports, tests
 
