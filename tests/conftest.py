@@ -19,6 +19,7 @@ from tests.fixtures.kubernetes import (
     kueue_runs,
     make_node,
     place,
+    skip_what_is_not_built,
     volumes,
 )
 from tests.fixtures.slurm import current_slurm, slurm
@@ -42,6 +43,12 @@ __all__ = [
 ]
 
 KILLED_BY = ("killed_by", "refused_for", "noticed_by")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what drives a server that is not built."""
+    skip_what_is_not_built(item)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -121,6 +121,7 @@ class FakeKubelet:
             for task in [*loops, *self._tasks.values()]:
                 task.cancel()
             logs.close()
+        await asyncio.sleep(0.05)  # connections let go of their sockets a little after they close
 
     async def _ask(self, method: str, path: str, body: object = None) -> httpx.Response:
         """Ask until there is an answer: a kubelet outlives its API server."""

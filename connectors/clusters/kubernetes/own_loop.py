@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _ENDS_WITHIN_S = 5.0
+_SOCKETS_CLOSE_WITHIN_S = 0.05  # a connection that is closed lets go of its socket a little later
 
 
 class OwnLoop:
@@ -67,5 +68,6 @@ def _serve(
         for call in at_end:
             loop.run_until_complete(call())
         loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(asyncio.sleep(_SOCKETS_CLOSE_WITHIN_S))
     finally:
         loop.close()
