@@ -1,0 +1,173 @@
+"""What a pass of the dispatcher takes of our own time, with 10,000 jobs known and 1,000 running.
+
+``python -m benchmarks.dispatch_pass`` prints what is in RESULTS.md. For each connector: identity,
+jobs and GPUs asked once, as a tick does, by a client that has asked before; what the cluster itself
+takes is left out: Slurm's answers are made up, and the processes of the local cluster are this one.
+And the tick around it, with a database of as many jobs and a cluster that answers at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.wording import table
+from connectors.clusters import durable
+from connectors.clusters.local.cluster import LocalCluster, LocalPool
+from connectors.clusters.local.jobfolder import Assignment, JobFolder, Phase, Wanted
+from connectors.clusters.local.processes import identify
+from connectors.clusters.slurm.cluster import SlurmCluster
+from connectors.clusters.slurm.config import SlurmConfig, SlurmPool
+from connectors.clusters.slurm.folder import JobFolder as SlurmFolder
+from connectors.clusters.slurm.transport import RunRef, SlurmJob, SlurmNode, Submission
+from connectors.protocols import Cluster
+from connectors.types import JobOrder, JobState
+
+KNOWN, RUNNING = 10_000, 1_000
+POOL = "gpu"
+PASSES = 5
+
+
+def main() -> None:
+    """Measure all and print the table."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # the local cluster wakes supervisors: us
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4 * RUNNING), most))
+    rows = [_local(), _slurm()]
+    head = ["Connector", "First pass [s]", "Pass, median [s]", "Calls of a pass"]
+    print(table(head, rows))
+
+
+def _local() -> list[str]:
+    with TemporaryDirectory() as name:
+        cluster = LocalCluster("local", Path(name), [LocalPool(POOL, KNOWN)])
+        asyncio.run(cluster.identity())
+        (Path(name) / "jobs").mkdir()
+        me = identify(os.getpid())
+        held = []
+        for n in range(KNOWN):
+            folder = JobFolder(Path(name) / "jobs" / f"job-{n}")
+            wanted = Wanted(1, Phase.RUN, (n,))
+            _quickly(lambda: folder.create(Assignment(_order(n), {}, None), wanted))  # noqa: B023
+            _quickly(lambda: folder.write_start(1, me))  # noqa: B023
+            if n >= RUNNING:
+                _quickly(lambda: folder.write_final(JobState.SUCCEEDED, 0, ""))  # noqa: B023
+                continue
+            held.append(os.open(folder.path / "lock", os.O_RDWR | os.O_CREAT))
+            fcntl.flock(held[-1], fcntl.LOCK_EX)
+            _quickly(lambda: folder.write_supervisor(me))  # noqa: B023
+        try:
+            return ["local", *_passes(cluster), "0: files"]
+        finally:
+            for descriptor in held:
+                os.close(descriptor)
+
+
+class _Answers:
+    """Implements ``SlurmTransport``: a cluster of 250 nodes of eight GPUs with all that runs."""
+
+    def __init__(self, memory: str) -> None:
+        self.calls = 0
+        self._jobs = tuple(
+            SlurmJob(
+                n + 1, RunRef(memory, 1, str(n)), frozenset({"RUNNING"}), "None", f"n{n % 250}"
+            )
+            for n in range(RUNNING)
+        )
+        self._nodes = tuple(
+            SlurmNode(
+                f"n{n}",
+                frozenset({"MIXED"}),
+                frozenset({POOL}),
+                frozenset(),
+                {"": 8},
+                {"": RUNNING // 250},
+            )
+            for n in range(250)
+        )
+
+    async def jobs(self) -> tuple[SlurmJob, ...]:
+        """All that run."""
+        self.calls += 1
+        return self._jobs
+
+    async def nodes(self) -> tuple[SlurmNode, ...]:
+        """All nodes."""
+        self.calls += 1
+        return self._nodes
+
+    async def submit_held(self, submission: Submission) -> int:
+        """Nothing is submitted here."""
+        raise NotImplementedError
+
+    async def release(self, job_id: int) -> None:
+        """Nothing is released here."""
+        raise NotImplementedError
+
+    async def cancel(self, job_id: int) -> None:
+        """Nothing is cancelled here."""
+        raise NotImplementedError
+
+
+def _slurm() -> list[str]:
+    with TemporaryDirectory() as name:
+        config = SlurmConfig(Path(name), (SlurmPool(POOL, POOL),))
+        memory = asyncio.run(SlurmCluster("slurm", config, _Answers("")).identity())
+        (Path(name) / "jobs").mkdir()
+        began = datetime.now(UTC) - timedelta(hours=1)
+        for n in range(KNOWN):
+            folder = SlurmFolder(Path(name) / "jobs" / f"job-{n}")
+            _quickly(lambda: folder.create(_order(n)))  # noqa: B023
+            _quickly(lambda: folder.write_slurm_job(1, n + 1))  # noqa: B023
+            _quickly(lambda: folder.write_released(1))  # noqa: B023
+            (folder.path / "claim-1").symlink_to(str(n + 1))
+            (folder.path / "start-1.0").write_text(f"{began.timestamp()} n{n % 250}\n")
+            if n >= RUNNING:
+                (folder.path / "end-1.0").write_text(f"{began.timestamp() + 60} exited 0\n")
+        answers = _Answers(memory)
+        cluster = SlurmCluster("slurm", config, answers)
+        taken = _passes(cluster)
+        return ["Slurm", *taken, str(answers.calls // (PASSES + 1))]
+
+
+def _passes(cluster: Cluster) -> list[str]:
+    """Return the seconds of a first pass, and of one like those that follow."""
+
+    async def once() -> None:
+        await cluster.identity()
+        jobs = await cluster.observe()
+        pools = await cluster.capacity()
+        if len(jobs) != KNOWN or pools[0].gpus_in_use != RUNNING:
+            raise RuntimeError(f"{len(jobs)} jobs on {pools[0].gpus_in_use} GPUs")
+
+    taken = []
+    for _ in range(PASSES + 1):
+        began = time.perf_counter()
+        asyncio.run(once())
+        taken.append(time.perf_counter() - began)
+    return [f"{taken[0]:.2f}", f"{sorted(taken[1:])[PASSES // 2]:.2f}"]
+
+
+def _order(n: int) -> JobOrder:
+    return JobOrder(str(n), ("true",), POOL, 1)
+
+
+def _quickly(write: Callable[[], object]) -> None:
+    """Write without waiting for the disk: this is only to be read."""
+    real, durable.os.fsync = durable.os.fsync, lambda _descriptor: None  # type: ignore[attr-defined]
+    try:
+        write()
+    finally:
+        durable.os.fsync = real  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()
