@@ -17,7 +17,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-st
 MINIMUM_COVERAGE := 90
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers check lint types imports bench bench-72h peer-slurm peer-kubernetes \
+.PHONY: help demo test test-peers check lint types imports bench bench-72h bench-clusters peer-slurm peer-kubernetes \
     peer-kueue lock clean
 
 help:  ## Show what can be made
@@ -50,6 +50,10 @@ bench: $(VENV)/.bench $(VENV)/.project  ## Measure plans, bounds and rivals; wri
 
 bench-72h: $(VENV)/.project  ## Plan 72 h of real data (11 minutes; needs GRIDTIDE_DATA)
 	$(BIN)/python benchmarks/philly_72h.py --out $(OUT)/philly_72h
+
+bench-clusters: $(VENV)/.dev $(VENV)/.project  ## Carry a day out on three real clusters; time a pass
+	$(BIN)/python -m benchmarks.clusters_day --out $(OUT)/clusters_day --seconds-per-hour 20
+	$(BIN)/python -m benchmarks.dispatch_pass
 
 peer-slurm:  ## Install a current Slurm apart, for tests (root; 40 seconds, 300 MB)
 	deploy/peers/slurm/build.sh $(PEERS)/slurm-trixie

@@ -276,6 +276,24 @@ async def test_a_preempted_job_that_may_go_on_is_started_again_by_slurm(
     assert runs.read_text().split() == ["0", "1"]
 
 
+async def test_a_preempted_job_can_be_taken_out_of_the_queue(cluster: SlurmCluster) -> None:
+    """Slurm would start it again; paused it waits for us, and goes on when it is resumed."""
+    paused = endless("a", "all", 4, is_restartable=True)
+    await cluster.submit(paused)
+    await seen_as(cluster, "a", JobState.RUNNING)
+    for n in range(4):
+        await _take_a_node(cluster, f"urgent-{n}")
+    await seen_as(cluster, "a", JobState.QUEUED)
+    await cluster.suspend("a")
+    assert (await seen_as(cluster, "a", JobState.SUSPENDED)).starts == 1
+    for n in range(4):
+        await cluster.cancel(f"urgent-{n}")
+        await seen_as(cluster, f"urgent-{n}", JobState.CANCELLED)
+    assert (await seen(cluster, "a")).state is JobState.SUSPENDED
+    await cluster.resume(paused)
+    assert (await seen_as(cluster, "a", JobState.RUNNING)).starts == 2
+
+
 async def _take_a_node(cluster: SlurmCluster, key: str) -> None:
     """Run in the partition that comes first, whatever the GPUs that are free."""
     folder = cluster._memory.folder(key)

@@ -132,8 +132,6 @@ class SlurmCluster:
                 return
             folder.want(Phase.CANCEL)
             await self._withdraw(folder, records)
-            if records.end is not None and records.end.how is How.EVICTED and records.claim:
-                await self._transport.cancel(int(records.claim))  # or Slurm starts it again
 
     async def set_power_cap(self, key: str, power_cap_w: float | None) -> None:
         """Write the cap to the file the job and its node may read."""
@@ -202,7 +200,9 @@ class SlurmCluster:
             raise
 
     async def _withdraw(self, folder: JobFolder, records: Records) -> None:
-        """Take a run that has not begun out of the queue."""
+        """Take a run out of the queue that has not begun, or that Slurm would start again."""
+        if records.end is not None and records.end.how is How.EVICTED and records.claim is not None:
+            await self._transport.cancel(int(records.claim))
         is_withdrawn = records.claim is None and folder.withdraw(records.wanted.run)
         if is_withdrawn and records.slurm_job is not None:
             await self._transport.cancel(records.slurm_job)

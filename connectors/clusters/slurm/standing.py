@@ -57,6 +57,8 @@ def conclusion(records: Records, row: SlurmJob | None) -> tuple[JobState, str] |
     is_evicted = records.end is not None and records.end.how is How.EVICTED
     if records.end is not None and not is_evicted:
         return None
+    if records.wanted.phase is not Phase.RUN and (is_evicted or not records.is_started):
+        return _unless_cancelled(records, JobState.SUSPENDED), "taken out of the queue of Slurm"
     states = frozenset() if row is None else row.states
     because = "" if row is None or row.reason in {"", "None"} else f" ({row.reason})"
     for said, state, reason in _SAID_BY_SLURM:
