@@ -127,7 +127,6 @@ def _slurm() -> list[str]:
             folder = SlurmFolder(Path(name) / "jobs" / f"job-{n}")
             _quickly(lambda: folder.create(_order(n)))  # noqa: B023
             _quickly(lambda: folder.write_slurm_job(1, n + 1))  # noqa: B023
-            _quickly(lambda: folder.write_released(1))  # noqa: B023
             (folder.path / "claim-1").symlink_to(str(n + 1))
             (folder.path / "start-1.0").write_text(f"{began.timestamp()} n{n % 250}\n")
             if n >= RUNNING:

@@ -51,7 +51,7 @@ class Care:
         run = submission.ref.run
         job_id = await self._transport.submit_held(submission)
         folder.write_slurm_job(run, job_id)
-        await self._release(folder, run, job_id)
+        await self._transport.release(job_id)
 
     async def tend(
         self,
@@ -85,11 +85,7 @@ class Care:
         if records.slurm_job is None:
             folder.write_slurm_job(records.wanted.run, row.id)
         if row.is_held and records.claim is None:
-            await self._release(folder, records.wanted.run, row.id)
-
-    async def _release(self, folder: JobFolder, run: int, job_id: int) -> None:
-        await self._transport.release(job_id)
-        folder.write_released(run)
+            await self._transport.release(row.id)
 
     async def _conclude(
         self,

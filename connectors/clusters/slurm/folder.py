@@ -10,7 +10,6 @@ wanted                the cluster, under      which run is wanted, and whether t
                       the job's lock          freeze or cancel it
 power_cap_w           the cluster             the cap now [W per GPU], or nothing
 slurm-N               the cluster             the Slurm job that was submitted for run N
-released-N            the cluster             that it was released
 claim-N               Slurm job or cluster    a link that names the one Slurm job which runs it, or
                                               ``nobody``: it was withdrawn before it began
 begin-N.M             job.sh                  attempt M after Slurm requeued it looks for the others
@@ -102,12 +101,10 @@ class Records:
     wanted: Wanted
     power_cap_w: float | None
     slurm_job: int | None  # submitted for the wanted run
-    is_released: bool
     claim: str | None
     n_starts: int  # of all runs
     first_start_at: datetime | None
-    attempt: int | None  # the last of the wanted run that was started or has ended
-    nodes: str  # of it, as a host list
+    nodes: str  # of the last attempt of the wanted run, as a host list
     is_started: bool
     is_frozen: bool
     end: End | None
@@ -185,10 +182,6 @@ class JobFolder:
         """Say which Slurm job was submitted for ``run``."""
         durable.write_text(self.path / f"slurm-{run}", f"{job_id}\n")
 
-    def write_released(self, run: int) -> None:
-        """Say that the Slurm job of ``run`` was released."""
-        durable.write_text(self.path / f"released-{run}", "")
-
     def withdraw(self, run: int) -> bool:
         """See to it that ``run`` never begins; False where it has begun."""
         claim = self.path / f"claim-{run}"
@@ -221,23 +214,26 @@ class JobFolder:
         last = max(own, default=None)
         this = f"{wanted.run}.{last}"
         is_started = (wanted.run, last) in starts
-        first = self._line(f"start-{starts[0][0]}.{starts[0][1]}") if starts else None
+
+        def line(name: str) -> str | None:
+            return self._line(name) if name in names else None
+
+        first = line(f"start-{starts[0][0]}.{starts[0][1]}") if starts else None
+        slurm_job = line(f"slurm-{wanted.run}")
         return Records(
             order=self._order(wanted.run),
             wanted=wanted,
             power_cap_w=self._power_cap_w(),
-            slurm_job=self._number(f"slurm-{wanted.run}"),
-            is_released=f"released-{wanted.run}" in names,
-            claim=self._claim(wanted.run),
+            slurm_job=int(slurm_job) if slurm_job else None,
+            claim=self._claim(wanted.run) if f"claim-{wanted.run}" in names else None,
             n_starts=len(starts),
             first_start_at=None if first is None else _instant(first.split()[0]),
-            attempt=last,
-            nodes=_rest(self._line(f"start-{this}"), 1) if is_started else "",
+            nodes=_rest(line(f"start-{this}"), 1) if is_started else "",
             is_started=is_started,
             is_frozen=f"frozen-{this}" in names,
-            end=_end(self._line(f"end-{this}")),
-            conclusion=_conclusion(self._line(f"concluded-{wanted.run}")),
-            beat_at=self._beat_at(f"beat-{this}"),
+            end=_end(line(f"end-{this}")),
+            conclusion=_conclusion(line(f"concluded-{wanted.run}")),
+            beat_at=self._beat_at(f"beat-{this}") if f"beat-{this}" in names else None,
         )
 
     def _write_wanted(self, wanted: Wanted) -> None:
@@ -266,10 +262,6 @@ class JobFolder:
             return (self.path / name).stat().st_mtime
         except FileNotFoundError:
             return None
-
-    def _number(self, name: str) -> int | None:
-        line = self._line(name)
-        return int(line) if line else None
 
     def _line(self, name: str) -> str | None:
         text = durable.read_text(self.path / name)
