@@ -88,7 +88,7 @@ def order_of(job: JobSnapshot, point: OperatingPointSpec) -> JobOrder:
         image=job.spec.image,
         suspend_by=job.spec.suspend_by,
         checkpoint_grace_s=job.spec.checkpoint_grace_s,
-        is_restartable=job.spec.pausing is not None,
+        is_restartable=job.spec.keeps_checkpoints,
     )
 
 

@@ -115,7 +115,7 @@ def _crashed(row: Job, spec: JobSpec, seen: JobObservation, now: datetime) -> di
     """Return what a crash changes; without checkpoints all that was done is lost."""
     if row.status is JobStatus.SUSPENDED and row.starts == seen.starts:
         return {}
-    done = work_done_hours(row, spec, now) if spec.pausing is not None else 0.0
+    done = work_done_hours(row, spec, now) if spec.keeps_checkpoints else 0.0
     return {
         "status": JobStatus.SUSPENDED,
         "starts": seen.starts,

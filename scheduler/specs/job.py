@@ -112,6 +112,11 @@ class JobSpec(Spec):
     checkpoint_grace_s: Annotated[float, Field(ge=0, le=24 * 3600)] = 30.0
     retries: Annotated[int, Field(ge=0, le=100)] = 0  # after a crash, until its deadline
 
+    @property
+    def keeps_checkpoints(self) -> bool:
+        """Whether it goes on after it has ended, and not only after it was held in memory."""
+        return self.pausing is not None and self.suspend_by is SuspendBy.CHECKPOINT
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.deadline_at <= self.release_at:

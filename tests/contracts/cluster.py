@@ -94,7 +94,7 @@ class ClusterContract:
 
     async def test_no_gpu_is_given_twice(self, cluster: Cluster) -> None:
         """A job that asks for more than is free is refused for now, and is not remembered."""
-        await cluster.submit(endless("a", 3))
+        await self._running(cluster, endless("a", 3))
         with pytest.raises(GpusBusy, match=r"b.*2.*1"):
             await cluster.submit(endless("b", 2))
         assert [job.key for job in await cluster.observe()] == ["a"]

@@ -13,6 +13,7 @@ from connectors.clusters.slurm.config import SlurmConfig
 from connectors.clusters.slurm.folder import JobFolder, Records
 from connectors.clusters.slurm.standing import conclusion, is_asleep
 from connectors.clusters.slurm.transport import RunRef, SlurmJob, SlurmTransport, Submission
+from connectors.errors import Rejected
 from connectors.types import JobState
 
 Submit = Callable[[Records], Awaitable[Submission]]
@@ -51,7 +52,11 @@ class Care:
         run = submission.ref.run
         job_id = await self._transport.submit_held(submission)
         folder.write_slurm_job(run, job_id)
-        await self._transport.release(job_id)
+        try:
+            await self._transport.release(job_id)
+        except Rejected:
+            await self._transport.cancel(job_id)
+            raise
 
     async def tend(
         self,
@@ -62,9 +67,8 @@ class Care:
         """Bring a job on, given all that Slurm knows of it. Hold the job's lock."""
         records = folder.read()
         own = owner(records, rows)
-        for row in rows:
-            if row is not own and not row.is_over:
-                await self._transport.cancel(row.id)
+        for row in _surplus(rows, own):
+            await self._transport.cancel(row.id)
         if is_asleep(records, own):
             self._doubts.settle(folder.path)
         elif own is not None and not own.is_over:
@@ -114,7 +118,7 @@ class Care:
 def needs_care(records: Records, rows: Sequence[SlurmJob]) -> bool:
     """Whether ``tend`` may have something to do."""
     own = owner(records, rows)
-    if any(row is not own and not row.is_over for row in rows):
+    if _surplus(rows, own):
         return True
     if is_asleep(records, own):
         return False
@@ -123,14 +127,23 @@ def needs_care(records: Records, rows: Sequence[SlurmJob]) -> bool:
 
 
 def owner(records: Records, rows: Sequence[SlurmJob]) -> SlurmJob | None:
-    """Return the Slurm job of the wanted run: the one that claimed it, else the first live one."""
+    """Return the Slurm job of the wanted run.
+
+    That is the one that claimed it, else the one noted, else the first that lives.
+    """
     if records.is_withdrawn:
         return None
     if records.claim is not None:
         return next((row for row in rows if str(row.id) == records.claim), None)
     own = sorted((row for row in rows if _run(row.ref) == records.wanted.run), key=lambda r: r.id)
     live = [row for row in own if not row.is_over]
-    return next(iter(live or own), None)
+    noted = [row for row in live if row.id == records.slurm_job]
+    return next(iter(noted or live or own), None)
+
+
+def _surplus(rows: Sequence[SlurmJob], own: SlurmJob | None) -> list[SlurmJob]:
+    """Return what waits and is not ``own``. What has GPUs leaves by itself, or is the one."""
+    return [row for row in rows if row is not own and not row.is_over and not row.has_gpus]
 
 
 def _run(ref: RunRef | None) -> int | None:

@@ -35,7 +35,7 @@ from connectors.clusters.slurm.transport import (
     SlurmTransport,
     Submission,
 )
-from connectors.errors import Rejected, Unavailable
+from connectors.errors import GpusBusy, Rejected, Unavailable
 from connectors.types import (
     JobObservation,
     JobOrder,
@@ -87,7 +87,9 @@ class SlurmCluster:
         folder = self._memory.folder(order.key)
         if await self._remember(folder, order, nodes, n_nodes):
             async with folder.lock():
-                await self._begin(folder, self._submission(folder, 1, order, memory, n_nodes))
+                records = folder.read()
+                if records.slurm_job is None and records.claim is None:  # nobody was faster
+                    await self._begin(folder, self._submission(folder, 1, order, memory, n_nodes))
             return JobState.QUEUED
         rows = rows_by_key(await self._transport.jobs(), memory)
         return (await self._observe(folder, rows)).state
@@ -188,6 +190,8 @@ class SlurmCluster:
             key = folder.read().order.key
             try:
                 await self._care.tend(folder, rows.get(key, ()), submission)
+            except GpusBusy:
+                return  # a limit on what may be submitted: later
             except Rejected as error:
                 self._care.give_up(folder, f"Slurm refused it: {error}")
 
@@ -224,7 +228,13 @@ class SlurmCluster:
         """Return how many nodes ``order`` takes; ``Rejected`` where it can never be run."""
         gpus = {pool.name: gpus_of(pool, nodes) for pool in self._config.pools}
         refuse_bad_order(order, {name: sum(g.total for g in some) for name, some in gpus.items()})
-        return nodes_for(order, gpus[order.pool])
+        n_nodes = nodes_for(order, gpus[order.pool])
+        if n_nodes > 1 and order.suspend_by is SuspendBy.FREEZE:
+            raise Rejected(
+                f"job {order.key}: suspend_by = 'freeze', must be 'checkpoint' on {n_nodes} nodes:"
+                " only what runs on the first is held"
+            )
+        return n_nodes
 
     def _refuse_busy(self, order: JobOrder, nodes: Sequence[SlurmNode], n_nodes: int) -> None:
         jobs = [Known(records, None) for records in self._open_records()]

@@ -13,7 +13,7 @@ from typing import Any
 from connectors.clusters.slurm.dialect import read_jobs, read_nodes
 from connectors.clusters.slurm.speech import sbatch_options
 from connectors.clusters.slurm.transport import SlurmJob, SlurmNode, Submission
-from connectors.errors import ContractBroken, Rejected, Unavailable
+from connectors.errors import ContractBroken, GpusBusy, Rejected, Unavailable
 
 _PASSED_ON = ("HOME", "LANG", "PATH", "SLURM_CONF", "SSH_AUTH_SOCK", "USER")
 _AWAY = re.compile(
@@ -113,6 +113,8 @@ class SlurmCommands:
         is_away = _AWAY.search(text) or (
             self._login_node is not None and process.returncode == _SSH_FAILED
         )
+        if "MaxSubmitJob" in text:  # a limit on what may be submitted at once
+            raise GpusBusy(f"{command[0]}: {text}")
         problem = f"{command[0]}: {text or f'exit code {process.returncode}'}"
         raise (Unavailable if is_away else Rejected)(problem)
 

@@ -58,7 +58,7 @@ class SlurmConfig:
     pools: tuple[SlurmPool, ...]
     accounts: Mapping[str, str] = field(default_factory=dict)
     time_limit_minutes: int | None = None
-    settle_s: float = 30.0
+    settle_s: float = 90.0  # NFS shows a new name after a minute at the latest
     lost_after_s: float = 120.0
 
     def pool(self, name: str) -> SlurmPool:

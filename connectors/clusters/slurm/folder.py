@@ -12,7 +12,7 @@ power_cap_w           the cluster             the cap now [W per GPU], or nothin
 slurm-N               the cluster             the Slurm job that was submitted for run N
 claim-N               Slurm job or cluster    a link that names the one Slurm job which runs it, or
                                               ``nobody``: it was withdrawn before it began
-begin-N.M             job.sh                  attempt M after Slurm requeued it looks for the others
+begin-N.M             job.sh                  attempt M (Slurm requeued it M times) looks for others
 start-N.M             job.sh                  attempt M was started: when, on which nodes
 beat-N.M              job.sh                  touched while it lives
 frozen-N.M            job.sh                  it is held in memory
@@ -193,11 +193,15 @@ class JobFolder:
         return True
 
     def take_back(self, run: int) -> None:
-        """Forget that ``run`` was ever wanted; with the first one, forget the job."""
-        if run == 1:
-            shutil.rmtree(self.path)
-        else:
-            self._write_wanted(Wanted(run - 1, Phase.PAUSE))
+        """Keep ``run`` from ever beginning, unless it has; with the first one, forget the job.
+
+        A later run of a job stands withdrawn, which is paused. The folder loses its name in one
+        step: what is left of it, with the lock that is held in it, is nobody's.
+        """
+        if self.withdraw(run) and run == 1:
+            gone = self.path.with_name(f".gone-{self.path.name}-{os.getpid()}-{id(self)}")
+            self.path.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
 
     def conclude(self, run: int, state: JobState, reason: str) -> None:
         """Say how ``run`` ended, as it does not itself."""

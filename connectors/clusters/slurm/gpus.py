@@ -48,7 +48,7 @@ class NodeGpus:
 def gpus_of(pool: SlurmPool, nodes: Iterable[SlurmNode]) -> list[NodeGpus]:
     """Return the GPUs of ``pool`` by node.
 
-    A node that is draining offers no more than what is in use on it, one that is away nothing.
+    A node that is draining or away offers no more than what is in use on it.
     """
     found = []
     for node in nodes:
@@ -58,7 +58,7 @@ def gpus_of(pool: SlurmPool, nodes: Iterable[SlurmNode]) -> list[NodeGpus]:
             continue
         used = _count(node.gpus_used, pool.gres_type)
         away = _AWAY if pool.reservation is not None else _AWAY | _RESERVED
-        offered = 0 if node.states & away else used if node.states & _LEAVING else total
+        offered = used if node.states & (away | _LEAVING) else total
         found.append(NodeGpus(node.name, total, offered, used))
     return found
 

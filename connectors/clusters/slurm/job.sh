@@ -26,7 +26,16 @@ put() {
 }
 
 now() { date +%s.%N; }
-ended() { put "end-$this" "$(now) $1"; }
+
+# What was done must not be lost to a file system that is away for a while.
+ended() {
+    local tries
+    for ((tries = 0; tries < 120; tries++)); do
+        put "end-$this" "$(now) $1" && return
+        sleep 5
+    done
+    exit 1
+}
 
 wanted_phase() {
     local wanted_run phase
@@ -34,34 +43,56 @@ wanted_phase() {
     [ "$wanted_run" = "$run" ] && echo "$phase" || echo superseded
 }
 
+# The same, but for an answer: a file may be out of sight for a moment.
+wanted_phase_at_last() {
+    local tries
+    for ((tries = 0; tries < 120; tries++)); do
+        wanted_phase && return
+        sleep 1
+    done
+}
+
+# Whether the run is over, whichever attempt brought it to its end.
+is_over() {
+    local end how
+    [ -e "$folder/concluded-$run" ] && return 0
+    for end in "$folder/end-$run".*; do
+        read -r _ how _ <"$end"
+        [ "$how" = evicted ] || return 0
+    done
+    return 1
+}
+
+shopt -s nullglob
+unset SLURM_EXPORT_ENV # sbatch was told to pass on nothing; what the job starts by srun has all
+
 # Only the Slurm job that owns the run goes on. A link is made by one of them, and says by whom.
 ln -s -T "$SLURM_JOB_ID" "$folder/claim-$run" 2>/dev/null
 [ "$(readlink "$folder/claim-$run")" = "$SLURM_JOB_ID" ] || exit 0
+is_over && exit 0
 
-# An attempt before this one, on a node that Slurm lost, may live on. It ends itself once it sees
-# that this one began; until its beat stops nothing is started.
-if [ "$attempt" -gt 0 ]; then
-    put "begin-$this" "$(now)"
-    for ((before = 0; before < attempt; before++)); do
-        [ -e "$folder/beat-$run.$before" ] && [ ! -e "$folder/end-$run.$before" ] || continue
-        seen=
-        until [ -e "$folder/end-$run.$before" ]; do
-            beat=$(stat -c %Y "$folder/beat-$run.$before")
-            [ "$beat" = "$seen" ] && break
-            seen=$beat
-            sleep "$stale_after_s"
-        done
+# What was started before, on a node that Slurm lost, may live on. It ends itself once it sees that
+# this one began; until its beat stops nothing is started.
+put "begin-$this" "$(now)" || exit 1
+for before in "$folder"/start-*; do
+    before=${before##*/start-}
+    seen=never
+    until [ -e "$folder/end-$before" ]; do
+        beat=$(stat -c %Y "$folder/beat-$before" 2>/dev/null)
+        [ "$beat" = "$seen" ] && break
+        seen=$beat
+        sleep "$stale_after_s"
     done
-fi
+done
+is_over && exit 0
 
-case $(wanted_phase) in
+case $(wanted_phase_at_last) in
     run) ;;
     cancel) ended "cancelled 0 cancelled before it was started"; exit 0 ;;
     pause | freeze) ended "paused 0 paused before it was started"; exit 0 ;;
     *) exit 0 ;;
 esac
 
-shopt -s nullglob
 started=("$folder"/start-*)
 cap_w=$(cat "$folder/power_cap_w")
 export GRIDTIDE_RESTARTS=${#started[@]}
@@ -69,7 +100,9 @@ export GRIDTIDE_IS_CONTINUATION=$((${#started[@]} > 0 ? 1 : 0))
 export GRIDTIDE_CHECKPOINT_DIR=$folder/checkpoint
 export GRIDTIDE_POWER_CAP_FILE=$folder/power_cap_w
 if [ -n "$cap_w" ]; then export GRIDTIDE_POWER_CAP_W=$cap_w; else unset GRIDTIDE_POWER_CAP_W; fi
-put "start-$this" "$(now) ${SLURM_JOB_NODELIST:-}" || exit 1 # unrecorded, it might run twice
+# Unrecorded, or without a sign of life, it might run twice.
+touch "$folder/beat-$this" || exit 1
+put "start-$this" "$(now) ${SLURM_JOB_NODELIST:-}" || exit 1
 
 evicted=
 trap 'evicted=1' TERM
@@ -82,6 +115,11 @@ lives() { kill -0 -- "-$child" 2>/dev/null || kill -0 "$child" 2>/dev/null; }
 pause_a_little() {
     sleep "$1" &
     wait -n
+}
+
+beat_at=$SECONDS
+beat() {
+    ((SECONDS - beat_at < beat_every_s)) || { touch "$folder/beat-$this" && beat_at=$SECONDS; }
 }
 
 # Stop the group and say whether its leader is held; one that ended by itself first is not.
@@ -108,11 +146,13 @@ leave() {
     kill -CONT -- "-$child" 2>/dev/null
     until_ms=$(($(date +%s%3N) + grace_ms))
     while lives && [ "$(date +%s%3N)" -lt "$until_ms" ]; do
+        beat
         pause_a_little 0.05
     done
     if lives; then
         how="killed after $grace s of grace"
         while lives; do
+            beat
             kill -KILL -- "-$child" 2>/dev/null
             pause_a_little 0.05
         done
@@ -124,12 +164,8 @@ leave() {
 }
 
 is_frozen=
-beat_at=-$beat_every_s
 while kill -0 "$child" 2>/dev/null; do
-    if ((SECONDS - beat_at >= beat_every_s)); then
-        touch "$folder/beat-$this"
-        beat_at=$SECONDS
-    fi
+    beat
     phase=$(wanted_phase)
     [ -e "$folder/begin-$run.$((attempt + 1))" ] && phase=superseded
     [ -n "$evicted" ] && phase=evict

@@ -72,7 +72,8 @@ class Memory:
         return folder
 
     def folders(self) -> list[JobFolder]:
-        """Return those of all jobs, in the order of their names."""
+        """Return those of all jobs, in the order of their names; one that is not whole is none."""
         if not self._jobs.exists():
             return []
-        return [JobFolder(path) for path in sorted(self._jobs.glob("job-*"))]
+        paths = sorted(self._jobs.glob("job-*"))
+        return [JobFolder(path) for path in paths if (path / "wanted").exists()]

@@ -1,4 +1,8 @@
-"""Slurm by slurmrestd, in the dialect it speaks: v0.0.36 to v0.0.39, or v0.0.40 and later."""
+"""Slurm by slurmrestd, in the dialect it speaks: v0.0.36 to v0.0.38, or v0.0.40 and later.
+
+v0.0.39 is passed over: its fields are of the later ones, its environment of the earlier, and every
+release that has it (23.02 to 24.05) has one of the others.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,14 @@ import httpx
 from connectors.clusters.slurm.dialect import read_jobs, read_nodes
 from connectors.clusters.slurm.speech import rest_job
 from connectors.clusters.slurm.transport import SlurmJob, SlurmNode, Submission
-from connectors.errors import ConnectorError, ContractBroken, Rejected, Unavailable
+from connectors.errors import ConnectorError, ContractBroken, GpusBusy, Rejected, Unavailable
 
 _OLDEST, _NEWEST = 36, 45
+_BETWEEN = 39
 _DIALECT = re.compile(r"/slurm/v0\.0\.(\d+)/")
 _OVER = frozenset((2017, 2021))  # ESLURM_INVALID_JOB_ID, ESLURM_ALREADY_DONE
 _HELD = frozenset((2042,))  # ESLURM_JOB_HELD, which is what was asked for
+_TOO_MANY = 429
 _AWAY = {1001, 1007, 1800, 2006, 5004, 6000}
 _AWAY_WORDS = re.compile(r"unable to contact|timed out|communication|connect", re.IGNORECASE)
 
@@ -89,7 +95,7 @@ class SlurmRest:
     def _newest(self) -> int:
         paths = self._send("GET", "/openapi/v3", None).get("paths", {})
         offered = {int(found[1]) for path in paths if (found := _DIALECT.match(path))}
-        known = [version for version in offered if _OLDEST <= version <= _NEWEST]
+        known = [n for n in offered if _OLDEST <= n <= _NEWEST and n != _BETWEEN]
         if not known:
             raise Rejected(
                 f"slurmrestd offers {sorted(offered)}, must offer one of v0.0.{_OLDEST} to"
@@ -144,6 +150,10 @@ class SlurmRest:
             raise kind(
                 f"slurmrestd: {response.status_code}, no JSON: {response.text[:200]!r}"
             ) from error
+        if not response.is_success and not answer.get("errors"):
+            is_later = response.is_server_error or response.status_code == _TOO_MANY
+            text = f"slurmrestd: {method} {path}: {response.status_code}: {response.text[:200]!r}"
+            raise (Unavailable if is_later else Rejected)(text)
         return answer
 
 
@@ -170,5 +180,7 @@ def _error(asked: str, errors: list[dict[str, Any]], codes: set[int]) -> Connect
     text = "; ".join(
         " ".join(filter(None, (error.get("error"), error.get("description")))) for error in errors
     )
+    if "MaxSubmitJob" in text:  # a limit on what may be submitted at once
+        return GpusBusy(f"slurmrestd: {asked}: {text}")
     is_away = bool(codes & _AWAY) or _AWAY_WORDS.search(text)
     return (Unavailable if is_away else Rejected)(f"slurmrestd: {asked}: {text}")

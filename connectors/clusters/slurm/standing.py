@@ -9,7 +9,9 @@ from connectors.clusters.slurm.folder import End, How, Phase, Records
 from connectors.clusters.slurm.transport import SlurmJob
 from connectors.types import JobObservation, JobState
 
+_NOT_ITS_FAULT = frozenset(("BOOT_FAIL", "NODE_FAIL", "PREEMPTED"))
 _SAID_BY_SLURM = (
+    ("PREEMPTED", JobState.SUSPENDED, "preempted: PREEMPTED"),
     ("CANCELLED", JobState.CANCELLED, "cancelled on the cluster"),
     ("TIMEOUT", JobState.FAILED, "its time limit on the cluster was reached"),
     ("DEADLINE", JobState.FAILED, "its deadline on the cluster was reached"),
@@ -26,6 +28,8 @@ def state_of(records: Records, row: SlurmJob | None) -> JobState:
     """
     if holds_gpus(records, row):
         return JobState.SUSPENDED if records.is_frozen else JobState.RUNNING
+    if records.end is not None and records.end.how is not How.EVICTED:
+        return _after(records.end, records)  # its own word counts, also if it was seen late
     if records.conclusion is not None:
         return _unless_cancelled(records, records.conclusion.state)
     if records.end is not None:
@@ -61,6 +65,8 @@ def conclusion(records: Records, row: SlurmJob | None) -> tuple[JobState, str] |
         return _unless_cancelled(records, JobState.SUSPENDED), "taken out of the queue of Slurm"
     states = frozenset() if row is None else row.states
     because = "" if row is None or row.reason in {"", "None"} else f" ({row.reason})"
+    if not records.is_started and states & _NOT_ITS_FAULT:
+        return JobState.SUSPENDED, f"{' '.join(sorted(states))} before it was started{because}"
     for said, state, reason in _SAID_BY_SLURM:
         if said in states:
             return state, reason + because
@@ -129,7 +135,8 @@ def _ended_at(records: Records) -> datetime | None:
 
 
 def _reason(records: Records, row: SlurmJob | None, state: JobState) -> str:
-    if records.conclusion is not None:
+    has_said = records.end is not None and records.end.how is not How.EVICTED
+    if records.conclusion is not None and not has_said:
         return records.conclusion.reason
     if state is JobState.QUEUED:
         waits = "" if row is None or row.reason in {"", "None"} else f": {row.reason}"

@@ -28,8 +28,9 @@ class Known:
 
     @property
     def gpus_held(self) -> int:
-        """GPUs given to it now."""
-        return self.records.order.gpus if holds_gpus(self.records, self.row) else 0
+        """GPUs given to it now, whether or not it began."""
+        has_got = self.row is not None and self.row.has_gpus
+        return self.records.order.gpus if has_got or holds_gpus(self.records, self.row) else 0
 
     @property
     def gpus_awaited(self) -> int:
