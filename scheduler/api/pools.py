@@ -31,7 +31,7 @@ class PoolView(View):
 def list_pools_seen(session: SessionDep, _caller: SubmitterDep) -> list[PoolView]:
     """List what every cluster last said of its pools. The next plan goes by it.
 
-    A pool that is missing was never heard of. Where `silent_since` is set, its cluster does not
-    answer.
+    Where `silent_since` is set, its cluster does not answer; where it never has, the GPUs are those
+    that the fleet says.
     """
     return [PoolView.model_validate(row) for row in list_pools(session)]

@@ -158,7 +158,7 @@ class Dispatcher:
         situation = Situation(now, tuple(site.name for site in known.fleet.sites), free_gpus)
         commands = self._battery_commands(known, observed)
         with transaction(self._sessions) as session:
-            record_pools(session, observed, situation.sites, now)
+            record_pools(session, observed, known.fleet, now)
             recent = read_recent(session, [job.row.id for job in known.jobs], now)
             around = Surroundings(observed, situation, recent, known.succeeded, known.wants)
             for job in known.jobs:

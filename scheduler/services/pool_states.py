@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -12,17 +12,18 @@ from connectors.types import PoolCapacity
 from scheduler.db.models import PoolState
 from scheduler.services.assemble_pools import PoolSeen
 from scheduler.services.dispatch_observe import Observed
+from scheduler.specs import FleetSpec
+from scheduler.specs.fleet import PoolSpec
 
 # What has not changed is written again this often, so that its age can be told.
 _SAY_AGAIN_AFTER = timedelta(minutes=1)
 
 
-def record_pools(
-    session: Session, observed: Observed, asked: Collection[str], now: datetime
-) -> None:
+def record_pools(session: Session, observed: Observed, fleet: FleetSpec, now: datetime) -> None:
     """Write down what the clusters say of their pools, where it is news, and who does not answer.
 
-    ``asked`` are the sites whose clusters were asked.
+    A cluster that was never heard is taken to have what the fleet says, until it has been silent
+    for too long.
     """
     known = {(row.site, row.pool): row for row in session.scalars(select(PoolState))}
     for site, capacity in _said(observed):
@@ -38,9 +39,28 @@ def record_pools(
         row.gpus_of_others = capacity.gpus_of_others
         row.seen_at = now
         row.silent_since = None
-    for row in known.values():
-        if row.site in asked and row.site not in observed.clusters and row.silent_since is None:
-            row.silent_since = now
+    for spec in fleet.sites:
+        if spec.name not in observed.clusters:
+            for pool in spec.pools:
+                _note_silence(session, known.get((spec.name, pool.name)), spec.name, pool, now)
+
+
+def _note_silence(
+    session: Session, row: PoolState | None, site: str, pool: PoolSpec, now: datetime
+) -> None:
+    if row is None:
+        row = PoolState(
+            site=site,
+            pool=pool.name,
+            gpus_total=pool.gpus,
+            gpus_available=pool.gpus,
+            gpus_in_use=0,
+            gpus_of_others=0,
+            seen_at=now,
+        )
+        session.add(row)
+    if row.silent_since is None:
+        row.silent_since = now
 
 
 def list_pools(session: Session) -> list[PoolState]:

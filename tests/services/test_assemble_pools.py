@@ -113,6 +113,15 @@ def test_a_cluster_that_stays_silent_gets_nothing_new(play: Play) -> None:
     assert planned_gpus(play, "back") == {8.0}
 
 
+def test_a_cluster_that_was_never_heard_gets_nothing_for_long(play: Play) -> None:
+    """It is taken to have what the fleet says, for half an hour."""
+    play.cluster.is_silent = True
+    play.at(0)
+    assert planned_gpus(play, "first") == {8.0}
+    play.at(0.6)
+    assert planned_gpus(play, "late") == {0.0}
+
+
 def planned_gpus(play: Play, key: str) -> set[float]:
     """GPUs of the only pool in a plan made now."""
     run = play.scene.queue(key)
