@@ -22,7 +22,7 @@ from tests.fixtures.kubernetes import (
     skip_what_is_not_built,
     volumes,
 )
-from tests.fixtures.slurm import current_slurm, slurm
+from tests.fixtures.slurm import current_slurm, skip_without_slurm, slurm
 
 __all__ = [
     "control_plane",
@@ -49,6 +49,7 @@ KILLED_BY = ("killed_by", "refused_for", "noticed_by")
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what drives a server that is not built."""
     skip_what_is_not_built(item)
+    skip_without_slurm(item)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -19,7 +19,7 @@ from connectors.clusters.slurm.folder import JobFolder
 from connectors.clusters.slurm.transport import Submission
 from connectors.errors import GpusBusy, Rejected, Unavailable
 from connectors.types import JobOrder, JobState
-from tests.contracts.waiting import end_everything, seen, seen_as
+from tests.contracts.waiting import end_everything, seen, seen_as, until
 from tests.peers.slurm import Slurm
 
 ONE = SlurmPool("one", "one")
@@ -273,7 +273,7 @@ async def test_a_preempted_job_that_may_go_on_is_started_again_by_slurm(
     job = await seen_as(cluster, "a", JobState.RUNNING)
     assert job.starts == 2
     runs = folder_of(config, "a").path / "checkpoint" / "runs"
-    assert runs.read_text().split() == ["0", "1"]
+    await until(lambda: runs.read_text().split() == ["0", "1"], "it goes on as a continuation")
 
 
 async def test_a_preempted_job_can_be_taken_out_of_the_queue(cluster: SlurmCluster) -> None:
