@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,6 +29,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from benchmarks.wording import table
+from connectors.protocols import Cluster
 from connectors.types import JobObservation, PoolCapacity
 from optimizer import Placement, require_verified
 from scheduler.cli.carry_out import end_all_jobs
@@ -37,7 +39,6 @@ from scheduler.db.session import SessionFactory, transaction
 from scheduler.main import connect
 from scheduler.services.dispatch import Dispatcher
 from scheduler.services.dispatch_lines import Lines
-from scheduler.services.outside import Outside
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import approve_plan, read_document
 from scheduler.services.runs import RunRequest, get_run, queue_run
@@ -91,11 +92,14 @@ class Carried:
     """A day that was carried out."""
 
     document: PlanDocument
-    keys: dict[str, str]  # by job name
     rows: dict[str, Job]
     told: dict[UUID, list[datetime]]  # when a job was told to run, by its id
     watches: dict[str, Watch]
     seconds_per_hour: float
+
+    def starts_of(self, site: str, job: str) -> list[float]:
+        """Return when a job was started at a site [s of real time]."""
+        return self.watches[site].starts.get(str(self.rows[job].id), [])
 
 
 def main() -> None:
@@ -202,17 +206,21 @@ def _carry_out(
     dispatcher = Dispatcher(sessions, lambda _fleet: outside, now)
     watches = {site: Watch() for site in outside.clusters}
     lines = Lines()
+
+    def look() -> None:
+        for site, cluster in outside.clusters.items():
+            lines.is_busy(site)  # the last call takes a moment to end
+            watches[site].note(*lines.start(site, partial(_look, cluster)).result(ANSWER_S), began)
+
     try:
         while now() < day.start + timedelta(hours=hours):
             due = time.monotonic() + tick_s
             dispatcher.tick()
-            for site, watch in watches.items():
-                watch.note(*_look(lines, outside, site), began)
+            look()
             print(f"\r{now():%H:%M}", end="", flush=True)
             time.sleep(max(0.0, due - time.monotonic()))
         dispatcher.tick()
-        for site, watch in watches.items():
-            watch.note(*_look(lines, outside, site), began)
+        look()
     finally:
         end_all_jobs(outside)
     with transaction(sessions) as session:
@@ -228,17 +236,11 @@ def _carry_out(
         ):
             if command.job_id is not None:
                 told.setdefault(command.job_id, []).append(command.decided_at)
-    keys = {name: str(row.id) for name, row in rows.items()}
-    return Carried(document, keys, rows, told, watches, seconds_per_hour)
+    return Carried(document, rows, told, watches, seconds_per_hour)
 
 
-def _look(
-    lines: Lines, outside: Outside, site: str
-) -> tuple[tuple[JobObservation, ...], tuple[PoolCapacity, ...]]:
-    cluster = outside.clusters[site]
-    jobs = lines.start(site, cluster.observe).result(ANSWER_S)
-    lines.is_busy(site)
-    return jobs, lines.start(site, cluster.capacity).result(ANSWER_S)
+async def _look(cluster: Cluster) -> tuple[tuple[JobObservation, ...], tuple[PoolCapacity, ...]]:
+    return await cluster.observe(), await cluster.capacity()
 
 
 def report(carried: Carried, tick_s: float) -> str:
@@ -263,9 +265,9 @@ def _row(carried: Carried, site: str, tick_s: float) -> list[str]:
     watch = carried.watches[site]
     placed = [one for one in carried.document.plan.placements if one.site == site]
     done = [one for one in placed if _is_in_time(carried.rows[one.job])]
-    late = sorted(delay for one in placed for delay in _delays(carried, watch, one))
+    late = sorted(delay for one in placed for delay in _delays(carried, one))
     planned = sum(len(_pieces(one)) - 1 for one in placed)
-    made = sum(max(0, len(watch.starts.get(carried.keys[one.job], [])) - 1) for one in placed)
+    made = sum(max(0, len(carried.starts_of(site, one.job)) - 1) for one in placed)
     used = ", ".join(f"{watch.most[pool]} of {watch.total[pool]}" for pool in watch.total)
     told = [delay for one in placed for delay in _told(carried, one)]
     within = sum(delay <= tick_s for delay in told)
@@ -286,11 +288,11 @@ def _is_in_time(row: Job) -> bool:
     return is_done and row.ended_at is not None and row.ended_at <= row.deadline_at
 
 
-def _delays(carried: Carried, watch: Watch, placement: Placement) -> list[float]:
+def _delays(carried: Carried, placement: Placement) -> list[float]:
     """Seconds by which each start of a job came after the beginning of its slot."""
     hours = carried.document.window.slot_hours
     planned = [slot * hours * carried.seconds_per_hour for slot in _pieces(placement)]
-    made = watch.starts.get(carried.keys[placement.job], [])
+    made = carried.starts_of(placement.site, placement.job)
     return [at_s - due_s for at_s, due_s in zip(made, planned, strict=False)]
 
 

@@ -77,9 +77,7 @@ class _Answers:
     def __init__(self, memory: str) -> None:
         self.calls = 0
         self._jobs = tuple(
-            SlurmJob(
-                n + 1, RunRef(memory, 1, str(n)), frozenset({"RUNNING"}), "None", f"n{n % 250}"
-            )
+            SlurmJob(n + 1, RunRef(memory, 1, str(n)), frozenset({"RUNNING"}), "None")
             for n in range(RUNNING)
         )
         self._nodes = tuple(
@@ -105,16 +103,16 @@ class _Answers:
         return self._nodes
 
     async def submit_held(self, submission: Submission) -> int:
-        """Nothing is submitted here."""
-        raise NotImplementedError
+        """Refuse: a pass that only looks has nothing submitted."""
+        raise AssertionError(f"a pass had {submission} submitted")
 
     async def release(self, job_id: int) -> None:
-        """Nothing is released here."""
-        raise NotImplementedError
+        """Refuse: a pass that only looks has nothing released."""
+        raise AssertionError(f"a pass had {job_id} released")
 
     async def cancel(self, job_id: int) -> None:
-        """Nothing is cancelled here."""
-        raise NotImplementedError
+        """Refuse: a pass that only looks has nothing cancelled."""
+        raise AssertionError(f"a pass had {job_id} cancelled")
 
 
 def _slurm() -> list[str]:

@@ -84,21 +84,23 @@ def with_room_for_pinned(
         point = next(point for point in job.points if point.name == job.pin.point)
         of_pool = needed.setdefault((point.site, point.pool), np.zeros(len(sites[0].pue)))
         of_pool[job.pin.start_slot : job.pin.start_slot + job.pin.n_slots] += point.gpus
-    found, marks = [], []
-    for site in sites:
-        pools = []
-        for pool in site.pools:
-            least = needed.get((site.name, pool.name), np.zeros(len(site.pue)))
-            short = least > np.asarray(pool.gpus)
-            if short.any():
-                marks.append(
-                    f"{site.name} pool {pool.name}: {short.sum()} slots with fewer GPUs than its"
-                    " running jobs hold, taken as enough for them"
-                )
-                pool = replace(pool, gpus=tuple(np.maximum(pool.gpus, least).tolist()))  # noqa: PLW2901
-            pools.append(pool)
-        found.append(replace(site, pools=tuple(pools)))
-    return tuple(found), marks
+    marks = []
+
+    def enlarged(site: Site, pool: Pool) -> Pool:
+        least = needed.get((site.name, pool.name), np.zeros(len(site.pue)))
+        n_short = int((least > np.asarray(pool.gpus)).sum())
+        if n_short == 0:
+            return pool
+        marks.append(
+            f"{site.name} pool {pool.name}: {n_short} slots with fewer GPUs than its running jobs"
+            " hold, taken as enough for them"
+        )
+        return replace(pool, gpus=tuple(np.maximum(pool.gpus, least).tolist()))
+
+    found = tuple(
+        replace(site, pools=tuple(enlarged(site, pool) for pool in site.pools)) for site in sites
+    )
+    return found, marks
 
 
 def _marks(

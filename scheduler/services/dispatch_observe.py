@@ -105,15 +105,19 @@ def changes(row: Job, spec: JobSpec, seen: JobObservation | None, now: datetime)
 
 def _is_to_retry(row: Job, spec: JobSpec, seen: JobObservation, now: datetime) -> bool:
     """Whether a job that failed goes on; it stands paused until it is resumed."""
-    is_known = row.status is JobStatus.SUSPENDED and row.starts == seen.starts
-    left = spec.retries - row.crashes + is_known
+    left = spec.retries - row.crashes + _is_counted(row, seen)
     may_go_on = row.cancel_requested_at is None and now < row.deadline_at
     return seen.state is JobState.FAILED and seen.starts > 0 and may_go_on and left > 0
 
 
+def _is_counted(row: Job, seen: JobObservation) -> bool:
+    """Whether this crash is known, and the job waits to go on."""
+    return row.status is JobStatus.SUSPENDED and row.starts == seen.starts
+
+
 def _crashed(row: Job, spec: JobSpec, seen: JobObservation, now: datetime) -> dict[str, Any]:
     """Return what a crash changes; without checkpoints all that was done is lost."""
-    if row.status is JobStatus.SUSPENDED and row.starts == seen.starts:
+    if _is_counted(row, seen):
         return {}
     done = work_done_hours(row, spec, now) if spec.keeps_checkpoints else 0.0
     return {

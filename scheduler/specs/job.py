@@ -19,6 +19,7 @@ from scheduler.specs.base import (
     Text,
     require_unique,
 )
+from scheduler.specs.clusters import Image
 
 LONGEST_COMMAND = 1_000_000  # characters of command and environment; Linux takes 2 MiB
 
@@ -104,7 +105,7 @@ class JobSpec(Spec):
     data: DataSpec | None = None
     after: Annotated[tuple[Name, ...], Field(max_length=1000)] = ()
     command: Annotated[tuple[Argument, ...], Field(max_length=10_000)] = ()  # empty: planned only
-    image: Annotated[Text, Field(min_length=1, max_length=1000)] | None = None  # for Kubernetes
+    image: Image | None = None  # for Kubernetes
     environment: Annotated[dict[VariableName, Argument], Field(max_length=1000)] = Field(
         default_factory=dict
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 from scheduler.cli.console import ExitCode
 from tests.cli.server import gridtide
 from tests.cli.test_supervise import is_alive, until
+from tests.peers.processes import free_ports
 from tests.services.builders import fleet_spec
 
 HOUR = timedelta(hours=1)
@@ -38,13 +38,6 @@ FLEET = fleet_spec().model_dump(mode="json")
 PROGRAM = [sys.executable, "-m", "scheduler"]
 
 
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def children_of(pid: int) -> list[int]:
     """Direct children of a process."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
@@ -58,7 +51,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     script.write_text(EVENT.format(now=datetime.now(UTC), start=datetime.now(UTC) + HOUR))
     ours = {
         "GRIDTIDE_STATE_DIR": str(tmp_path / "state"),
-        "GRIDTIDE_PORT": str(free_port()),
+        "GRIDTIDE_PORT": str(free_ports(1)[0]),
         "GRIDTIDE_SIMULATED_VPP": str(script),
         "GRIDTIDE_GRID_SIDE_EVERY_S": "0.2",
     }

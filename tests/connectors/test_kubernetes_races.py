@@ -47,6 +47,14 @@ def pods(place: Place) -> list[Any]:
     return found
 
 
+async def has_paused(cluster: KubernetesCluster, key: str) -> None:
+    """Have a job that ran and was paused."""
+    await cluster.submit(endless(key))
+    await seen_as(cluster, key, JobState.RUNNING)
+    await cluster.suspend(key)
+    await seen_as(cluster, key, JobState.SUSPENDED)
+
+
 async def test_an_order_that_arrives_late_starts_nothing(
     cluster: KubernetesCluster, place: Place
 ) -> None:
@@ -75,10 +83,7 @@ async def test_a_resumption_that_arrives_after_the_end_starts_nothing(
     cluster: KubernetesCluster, place: Place
 ) -> None:
     """A cancelled job stays so, whoever comes with what he was told before."""
-    await cluster.submit(endless("a"))
-    await seen_as(cluster, "a", JobState.RUNNING)
-    await cluster.suspend("a")
-    await seen_as(cluster, "a", JobState.SUSPENDED)
+    await has_paused(cluster, "a")
     await cluster.cancel("a")
     arrives_late(place, endless("a"), 2, restarts=1)
     await cluster.resume(endless("a"))
@@ -91,10 +96,7 @@ async def test_a_cancellation_reaches_a_run_that_is_not_released(
     cluster: KubernetesCluster, place: Place
 ) -> None:
     """So that whoever created it cannot release it afterwards."""
-    await cluster.submit(endless("a"))
-    await seen_as(cluster, "a", JobState.RUNNING)
-    await cluster.suspend("a")
-    await seen_as(cluster, "a", JobState.SUSPENDED)
+    await has_paused(cluster, "a")
     arrives_late(place, endless("a"), 2, restarts=1)
     await cluster.cancel("a")
     told = {
@@ -156,7 +158,7 @@ async def test_one_client_never_gives_a_gpu_twice(cluster: KubernetesCluster) ->
     outcomes = await asyncio.gather(
         *(cluster.submit(endless(f"job-{n}")) for n in range(8)), return_exceptions=True
     )
-    refused = [outcome for outcome in outcomes if outcome is not None]
+    refused = [outcome for outcome in outcomes if outcome is not JobState.QUEUED]
     assert len(refused) == 4
     assert all(isinstance(one, GpusBusy) for one in refused)
     assert len(await cluster.observe()) == 4

@@ -136,7 +136,7 @@ async def test_a_held_order_that_arrives_late_starts_nothing(
 async def test_what_was_withdrawn_never_runs(
     cluster: SlurmCluster, config: SlurmConfig, transport: SlurmCommands
 ) -> None:
-    """Cancelled while queued; a Slurm job for it that is released all the same does nothing."""
+    """Cancelled while queued: its Slurm job is cleared away, and to release that starts nothing."""
     await cluster.submit(endless("full", gpus=4))
     await seen_as(cluster, "full", JobState.RUNNING)
     (config.folder / "jobs").mkdir(exist_ok=True)

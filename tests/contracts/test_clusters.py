@@ -22,7 +22,26 @@ from tests.peers.kubernetes_client import checkpoints, kubernetes_cluster
 from tests.peers.slurm import Slurm
 
 
-class TestLocalCluster(ClusterContract):
+class InFolders:
+    """Jobs whose checkpoints are folders that this machine sees."""
+
+    @pytest.fixture
+    def let_go(self, tmp_path: Path) -> Callable[[str], None]:
+        """Create the file."""
+        return lambda key: (checkpoint_folder(tmp_path, key) / "go").touch()
+
+    @pytest.fixture
+    def kept(self, tmp_path: Path) -> Kept:
+        """Read the file."""
+        return lambda key, name: (checkpoint_folder(tmp_path, key) / name).read_text()
+
+
+def checkpoint_folder(state: Path, key: str) -> Path:
+    """Where a job of a cluster that keeps its jobs in ``state`` has its checkpoints."""
+    return state / "jobs" / f"job-{key}" / "checkpoint"
+
+
+class TestLocalCluster(InFolders, ClusterContract):
     """Process groups on this machine."""
 
     @pytest.fixture
@@ -37,20 +56,8 @@ class TestLocalCluster(ClusterContract):
         """A second client of its state folder."""
         return LocalCluster("local", tmp_path, [LocalPool(POOL, GPUS)])
 
-    @pytest.fixture
-    def let_go(self, tmp_path: Path) -> Callable[[str], None]:
-        """Create the file on this machine."""
-        jobs = tmp_path / "jobs"
-        return lambda key: (jobs / f"job-{key}" / "checkpoint" / "go").touch()
 
-    @pytest.fixture
-    def kept(self, tmp_path: Path) -> Kept:
-        """Read the file on this machine."""
-        jobs = tmp_path / "jobs"
-        return lambda key, name: (jobs / f"job-{key}" / "checkpoint" / name).read_text()
-
-
-class TestSlurmCluster(ClusterContract):
+class TestSlurmCluster(InFolders, ClusterContract):
     """A real Slurm, by its commands and by REST."""
 
     @pytest.fixture(params=["commands", "rest"])
@@ -83,18 +90,6 @@ class TestSlurmCluster(ClusterContract):
     def same_cluster(self, config: SlurmConfig, transport: SlurmTransport) -> Cluster:
         """A second client of its folder."""
         return SlurmCluster("slurm", config, transport)
-
-    @pytest.fixture
-    def let_go(self, tmp_path: Path) -> Callable[[str], None]:
-        """Create the file in the shared folder."""
-        jobs = tmp_path / "jobs"
-        return lambda key: (jobs / f"job-{key}" / "checkpoint" / "go").touch()
-
-    @pytest.fixture
-    def kept(self, tmp_path: Path) -> Kept:
-        """Read the file in the shared folder."""
-        jobs = tmp_path / "jobs"
-        return lambda key, name: (jobs / f"job-{key}" / "checkpoint" / name).read_text()
 
 
 class TestCurrentSlurmCluster(TestSlurmCluster):

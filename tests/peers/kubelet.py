@@ -21,7 +21,8 @@ import httpx
 
 from tests.peers.container_logs import serve
 from tests.peers.containers import Container, environment, expand, mounted, now, write_downward
-from tests.peers.kubernetes import ADMIN_TOKEN, ControlPlane, free_port
+from tests.peers.kubernetes import ADMIN_TOKEN, ControlPlane
+from tests.peers.processes import free_ports
 
 _BEAT_EVERY_S = 1.0
 _RETRY_S = 0.2
@@ -49,7 +50,7 @@ class FakeKubelet:
         self._root = root
         self._labels = {"kubernetes.io/hostname": name, **(labels or {})}
         self._resource = resource
-        self._port = free_port()
+        self._port = free_ports(1)[0]
         self._pods: dict[str, dict[str, Any]] = {}
         self._containers: dict[str, Container] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}

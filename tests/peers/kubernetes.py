@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.peers.processes import free_ports, peers
 
 _BUILT_FROM = Path(__file__).parents[2] / "deploy" / "peers" / "kubernetes" / "go.mod"
 _READY_WITHIN_S = 60.0
@@ -38,24 +39,10 @@ def version() -> str:
     return line.rpartition(" v")[2]
 
 
-def peers() -> Path:
-    """Return the folder that peers are built into."""
-    cache = os.environ.get("GRIDTIDE_PEERS")
-    return Path(cache) if cache else Path.home() / ".cache" / "gridtide" / "peers"
-
-
 def programs() -> Path | None:
     """Return the folder of the programs, or None where they are not built."""
     folder = peers() / f"kubernetes-{version()}"
     return folder if (folder / "made-of").exists() else None
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Refused(AssertionError):
@@ -69,7 +56,8 @@ class ControlPlane:
         self._folder = folder
         self._programs = programs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._port = {name: free_port() for name in ("etcd", "peers", "api", "cm", "sched")}
+        names = ("etcd", "peers", "api", "cm", "sched")
+        self._port = dict(zip(names, free_ports(len(names)), strict=True))
         self.url = f"https://127.0.0.1:{self._port['api']}"
         self.certificate = folder / "certs" / "apiserver.crt"
         self.certificate_key = folder / "certs" / "apiserver.key"

@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 import yaml
 
-from tests.peers.kubernetes import DIE_WITH_US, ControlPlane, free_port, peers
+from tests.peers.kubernetes import DIE_WITH_US, ControlPlane
+from tests.peers.processes import free_ports, peers
 
 _BUILT_FROM = Path(__file__).parents[2] / "deploy" / "peers" / "kueue" / "go.mod"
 _API = "/apis/kueue.x-k8s.io/v1beta2"
@@ -40,13 +41,13 @@ def running(plane: ControlPlane, folder: Path) -> Iterator[None]:
         raise AssertionError(HOW_TO_GET_IT)
     _define(plane, built / "definitions")
     plane.make_namespace("kueue-system")
-    health = free_port()
+    health, webhook = free_ports(2)
     certificates = folder / "certificates"
     certificates.mkdir(parents=True)
     (certificates / "tls.crt").write_bytes(plane.certificate.read_bytes())
     (certificates / "tls.key").write_bytes(plane.certificate_key.read_bytes())
     config = folder / "config"
-    config.write_text(json.dumps(_config(health, certificates)))
+    config.write_text(json.dumps(_config(health, webhook, certificates)))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [
@@ -130,13 +131,13 @@ def _are_served(plane: ControlPlane) -> bool:
     )
 
 
-def _config(health: int, certificates: Path) -> dict[str, Any]:
+def _config(health: int, webhook: int, certificates: Path) -> dict[str, Any]:
     return {
         "apiVersion": "config.kueue.x-k8s.io/v1beta2",
         "kind": "Configuration",
         "health": {"healthProbeBindAddress": f"127.0.0.1:{health}"},
         "metrics": {"bindAddress": "0"},
-        "webhook": {"host": "127.0.0.1", "port": free_port(), "certDir": str(certificates)},
+        "webhook": {"host": "127.0.0.1", "port": webhook, "certDir": str(certificates)},
         "leaderElection": {"leaderElect": False},
         "internalCertManagement": {"enable": False},
         "integrations": {"frameworks": ["batch/job"]},

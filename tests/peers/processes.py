@@ -14,6 +14,12 @@ _LOOK_EVERY_S = 0.05
 _ENDS_WITHIN_S = 10.0
 
 
+def peers() -> Path:
+    """Return the folder that peers are built into."""
+    cache = os.environ.get("GRIDTIDE_PEERS")
+    return Path(cache) if cache else Path.home() / ".cache" / "gridtide" / "peers"
+
+
 def free_ports(count: int) -> list[int]:
     """Return ports of the loopback interface that nobody listens on, all different."""
     sockets = [socket.socket() for _ in range(count)]

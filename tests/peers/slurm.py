@@ -17,7 +17,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.peers.processes import end, free_ports, listens, lives, pid_in, start_daemon, wait_until
+from tests.peers.processes import (
+    end,
+    free_ports,
+    listens,
+    lives,
+    peers,
+    pid_in,
+    start_daemon,
+    wait_until,
+)
 
 _PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "slurmrestd", "setpriv")
 _ANSWER_S = 5.0
@@ -79,9 +88,7 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin exec chroot "$root" "$@"' sh {root} "$@"
 
 def current_root() -> Path | None:
     """Return where a current Slurm was installed apart; ``None`` where none was."""
-    cache = os.environ.get("GRIDTIDE_PEERS")
-    peers = Path(cache) if cache else Path.home() / ".cache" / "gridtide" / "peers"
-    root = peers / "slurm-trixie"
+    root = peers() / "slurm-trixie"
     return root if (root / ".complete").exists() else None
 
 

@@ -216,8 +216,10 @@ def test_nothing_is_assumed_of_a_cluster_that_does_not_answer(play: Play) -> Non
     assert len(play.commands()) == 1
 
 
-def test_a_job_its_cluster_forgot_has_failed(play: Play) -> None:
-    """It is not started again: what it did is not known."""
+@pytest.mark.parametrize("is_queueing", [False, True])
+def test_a_job_its_cluster_forgot_has_failed(play: Play, *, is_queueing: bool) -> None:
+    """It is not started again: what it did is not known, nor whether it runs."""
+    play.cluster.is_queueing = is_queueing
     job = play.scene.submit()
     put_in_force(play.scene, runs("train", (0, 2)))
     play.at(0)

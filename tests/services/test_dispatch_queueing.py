@@ -63,15 +63,3 @@ def test_a_queued_job_leaves_the_queue_and_comes_back_as_planned(play: Play) -> 
     play.at(5.1)
     row = play.scene.job(job)
     assert (row.status, row.starts, row.work_done_hours) == (JobStatus.RUNNING, 1, 0.0)
-
-
-def test_a_job_its_cluster_forgot_in_the_queue_has_failed(play: Play) -> None:
-    """It is not sent again: it may run."""
-    job = play.scene.submit()
-    put_in_force(play.scene, runs("train", (0, 2)))
-    play.at(0)
-    play.cluster.jobs.clear()
-    play.at(0.5)
-    row = play.scene.job(job)
-    assert row.status is JobStatus.FAILED
-    assert "does not know it" in row.reason

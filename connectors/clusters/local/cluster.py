@@ -6,11 +6,11 @@ do the same; a kill at any instant leaves a folder from which the next call goes
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from connectors.clusters.folders import in_thread
 from connectors.clusters.identity import FolderIdentity
 from connectors.clusters.local import pools as gpus
 from connectors.clusters.local.jobfolder import Assignment, Phase, Wanted
@@ -25,7 +25,6 @@ from connectors.clusters.orders import (
     refuse_bad_power_cap,
     refuse_to_change_frozen,
 )
-from connectors.errors import Unavailable
 from connectors.types import (
     JobObservation,
     JobOrder,
@@ -75,7 +74,7 @@ class LocalCluster:
 
     async def identity(self) -> str:
         """Name of the state folder, given at its first use."""
-        return await self._in_thread(self._identity.read)
+        return await in_thread(self.name, self._identity.read)
 
     async def capacity(self) -> tuple[PoolCapacity, ...]:
         """GPUs of every pool."""
@@ -130,13 +129,7 @@ class LocalCluster:
             self._identity.require_same()  # it may have gone meanwhile, and the jobs with it
             return result
 
-        return await self._in_thread(on_the_same_folder)
-
-    async def _in_thread(self, action: Callable[[], _T]) -> _T:
-        try:
-            return await asyncio.to_thread(action)
-        except OSError as error:
-            raise Unavailable(f"cluster {self.name}: {error}") from error
+        return await in_thread(self.name, on_the_same_folder)
 
     def _submit(self, order: JobOrder) -> JobState:
         refuse_bad_order(order, self._gpus_total)

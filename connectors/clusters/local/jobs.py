@@ -9,9 +9,9 @@ import subprocess
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
-from urllib.parse import quote
 
 from connectors.clusters import durable
+from connectors.clusters.folders import folder_name
 from connectors.clusters.local.jobfolder import JobFolder
 from connectors.clusters.local.processes import plain_environment, signal_process
 from connectors.clusters.local.standing import Standing, read_standing
@@ -19,7 +19,6 @@ from connectors.errors import Rejected, Unavailable
 
 _PACKAGES = Path(__file__).resolve().parents[3]
 _SETTLE_WITHIN_S = 60.0
-_LONGEST_NAME = 200
 
 
 class Jobs:
@@ -37,13 +36,7 @@ class Jobs:
 
     def folder(self, key: str) -> JobFolder:
         """Return where the job ``key`` is or would be; ``Rejected`` where it makes no name."""
-        name = quote(key, safe="")
-        if not 0 < len(name) <= _LONGEST_NAME:
-            raise Rejected(
-                f"job key {key!r}: {len(name)} characters as a folder's name,"
-                f" must be 1 to {_LONGEST_NAME}"
-            )
-        return JobFolder(self._jobs / f"job-{name}")
+        return JobFolder(self._jobs / folder_name(key))
 
     def known(self, key: str) -> JobFolder:
         """Return where the job ``key`` is; ``Rejected`` where there is none."""

@@ -7,12 +7,11 @@ whatever was sent twice, came late or got lost on the way.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import shlex
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Sequence
 
+from connectors.clusters.folders import in_thread
 from connectors.clusters.logs import lines
 from connectors.clusters.modelled import pool_power_kw
 from connectors.clusters.orders import (
@@ -35,7 +34,7 @@ from connectors.clusters.slurm.transport import (
     SlurmTransport,
     Submission,
 )
-from connectors.errors import GpusBusy, Rejected, Unavailable
+from connectors.errors import GpusBusy, Rejected
 from connectors.types import (
     JobObservation,
     JobOrder,
@@ -44,8 +43,6 @@ from connectors.types import (
     PowerReading,
     SuspendBy,
 )
-
-_T = TypeVar("_T")
 
 
 class SlurmCluster:
@@ -61,12 +58,12 @@ class SlurmCluster:
 
     async def identity(self) -> str:
         """Name of the shared folder, given at its first use."""
-        return await self._in_thread(self._memory.identity.read)
+        return await in_thread(self.name, self._memory.identity.read)
 
     async def capacity(self) -> tuple[PoolCapacity, ...]:
         """GPUs of every pool, as the nodes report them; those of queued orders are in use."""
         rows, nodes = await look(self._transport, await self._same_identity())
-        jobs = known(await self._in_thread(self._open_records), rows)
+        jobs = known(await in_thread(self.name, self._open_records), rows)
         return tuple(capacity_of(pool, nodes, jobs) for pool in self._config.pools)
 
     async def observe(self) -> tuple[JobObservation, ...]:
@@ -74,7 +71,7 @@ class SlurmCluster:
         rows = rows_by_key(await self._transport.jobs(), await self._same_identity())
         found = [
             await self._observe(folder, rows)
-            for folder in await self._in_thread(self._memory.folders)
+            for folder in await in_thread(self.name, self._memory.folders)
         ]
         await self._same_identity()  # the folder may have gone meanwhile, and the jobs with it
         return tuple(found)
@@ -169,11 +166,11 @@ class SlurmCluster:
         over = self._over.get(folder)
         if over is not None:
             return over
-        records = await self._in_thread(folder.read)
+        records = await in_thread(self.name, folder.read)
         own_rows = rows.get(records.order.key, [])
         if needs_care(records, own_rows):
             await self._tend(folder, rows)
-            records = await self._in_thread(folder.read)
+            records = await in_thread(self.name, folder.read)
         row = owner(records, own_rows)
         seen = observation(records, row)
         if seen.state.is_final and all(one.is_over for one in own_rows):
@@ -277,11 +274,5 @@ class SlurmCluster:
         )
 
     async def _same_identity(self) -> str:
-        await self._in_thread(self._memory.identity.require_same)
+        await in_thread(self.name, self._memory.identity.require_same)
         return await self.identity()
-
-    async def _in_thread(self, action: Callable[[], _T]) -> _T:
-        try:
-            return await asyncio.to_thread(action)
-        except OSError as error:
-            raise Unavailable(f"cluster {self.name}: {error}") from error

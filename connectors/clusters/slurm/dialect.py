@@ -55,7 +55,6 @@ def _job(record: Mapping[str, Any]) -> SlurmJob:
         ref=RunRef.read(comment),
         states=_states(record["job_state"]),
         reason=record.get("state_reason") or "",
-        nodes=record.get("nodes") or "",
     )
 
 

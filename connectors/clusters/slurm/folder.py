@@ -31,8 +31,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -147,11 +146,9 @@ class JobFolder:
             raise
         durable.sync_folder(self.path.parent)
 
-    @asynccontextmanager
-    async def lock(self) -> AsyncIterator[None]:
+    def lock(self) -> AbstractAsyncContextManager[None]:
         """Hold what every change of ``wanted`` and every submission to Slurm is made under."""
-        async with durable.lock_async(self.path / "lock"):
-            yield
+        return durable.lock_async(self.path / "lock")
 
     def want_run(self, run: int, order: JobOrder) -> None:
         """Say what is to be run, and then that it is wanted."""

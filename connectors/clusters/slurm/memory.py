@@ -6,15 +6,13 @@ import hashlib
 from contextlib import AbstractAsyncContextManager
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import quote
 
 from connectors.clusters import durable
+from connectors.clusters.folders import folder_name
 from connectors.clusters.identity import FolderIdentity
 from connectors.clusters.slurm.folder import JobFolder
 from connectors.errors import Rejected
 from connectors.types import JobObservation
-
-_LONGEST_NAME = 200
 
 
 class Finished:
@@ -56,13 +54,7 @@ class Memory:
 
     def folder(self, key: str) -> JobFolder:
         """Return where the job ``key`` is or would be; ``Rejected`` where it makes no name."""
-        name = quote(key, safe="")
-        if not 0 < len(name) <= _LONGEST_NAME:
-            raise Rejected(
-                f"job key {key!r}: {len(name)} characters as a folder's name,"
-                f" must be 1 to {_LONGEST_NAME}"
-            )
-        return JobFolder(self._jobs / f"job-{name}")
+        return JobFolder(self._jobs / folder_name(key))
 
     def known(self, key: str) -> JobFolder:
         """Return where the job ``key`` is; ``Rejected`` where there is none."""

@@ -39,8 +39,6 @@ class SlurmRest:
         Of slurmrestd, e.g. ``http://slurm:6820``.
     token
         Gives the JWT in force; asked before every request, since tokens expire.
-    version
-        Last number of the dialect; ``None`` takes the newest it offers that is known here.
     answer_s
         How long a request may take [s].
     """
@@ -50,12 +48,11 @@ class SlurmRest:
         url: str,
         user: str,
         token: Callable[[], str],
-        version: int | None = None,
         answer_s: float = 20.0,
     ) -> None:
         self._user = user
         self._token = token
-        self._version = version
+        self._version: int | None = None  # the newest dialect it offers that is known here
         self._url = url.rstrip("/")
         self._answer_s = answer_s
         self._tls = ssl.create_default_context()

@@ -51,11 +51,11 @@ def rest_job(submission: Submission, version: int) -> dict[str, Any]:
         "cpus_per_task": submission.cpus,
         "hold": True,
     }
-    job |= _before_39(submission) if version < 39 else _since_39(submission)
+    job |= _until_38(submission) if version < 39 else _since_40(submission)
     return {name: value for name, value in job.items() if value is not None}
 
 
-def _before_39(submission: Submission) -> dict[str, Any]:
+def _until_38(submission: Submission) -> dict[str, Any]:
     return {
         "nodes": [submission.nodes, submission.nodes],
         "ntasks_per_node": 1,
@@ -68,7 +68,7 @@ def _before_39(submission: Submission) -> dict[str, Any]:
     }
 
 
-def _since_39(submission: Submission) -> dict[str, Any]:
+def _since_40(submission: Submission) -> dict[str, Any]:
     return {
         "minimum_nodes": submission.nodes,
         "maximum_nodes": submission.nodes,

@@ -41,7 +41,6 @@ class SlurmJob:
     ref: RunRef | None
     states: frozenset[str]
     reason: str  # why it waits, or why it is over
-    nodes: str  # as a host list
 
     @property
     def is_over(self) -> bool:
