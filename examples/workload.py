@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 
 FULL_POWER_W = 700.0
-SPEED_EXPONENT = 0.5  # half the power gives 71 % of the speed
+SPEED_EXPONENT = 0.25  # half the power gives 84 % of the speed
 TOLD_TO_STOP = 143  # as shells report SIGTERM
 
 

@@ -339,6 +339,7 @@ async def test_without_a_controller_nothing_is_assumed(
     """Every call says it is not reachable; what runs goes on, and is seen again afterwards."""
     await cluster.submit(order("a", f"{RAN}; exec sleep 600"))
     await seen_as(cluster, "a", JobState.RUNNING)
+    slurm.wait_until_saved()
     slurm.kill("slurmctld")
     try:
         impatient = SlurmCluster("slurm", config, SlurmCommands(answer_s=2.0))

@@ -13,6 +13,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from tests.peers.processes import (
 
 _PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "slurmrestd", "setpriv")
 _ANSWER_S = 5.0
+_SAVED_WITHIN_S = 6.0  # slurmctld writes down what it knows five seconds after a change
 _CONF = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -171,6 +173,10 @@ class Slurm:
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not lives(pid), f"{daemon} is gone")
 
+    def wait_until_saved(self) -> None:
+        """Wait until slurmctld would not forget a change if it crashed."""
+        time.sleep(_SAVED_WITHIN_S)
+
     def pid_of(self, daemon: str) -> int | None:
         """Return the pid of ``slurmctld``, ``slurmd-n1``, ``slurmrestd`` and so on."""
         return pid_in(self.folder / f"{daemon}.pid")
@@ -188,6 +194,7 @@ class Slurm:
             names = ["slurmrestd", "slurmctld", *(f"slurmd-{node}" for node in self.nodes)]
             end(self.pid_of(name) for name in names)
             end([pid_in(self.folder / "munge" / "pid")])
+            shutil.rmtree(self.folder)
 
     def _start(self, *command: str) -> None:
         subprocess.run(command, check=True, env=self.environment, capture_output=True, timeout=30)
