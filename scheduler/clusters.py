@@ -83,7 +83,14 @@ def _slurm(site: SiteSpec, spec: SlurmClusterSpec) -> SlurmCluster:
         )
 
     pools = tuple(map(pool_of, site.pools))
-    config = SlurmConfig(Path(spec.folder), pools, spec.accounts, spec.time_limit_minutes)
+    config = SlurmConfig(
+        Path(spec.folder),
+        pools,
+        spec.accounts,
+        spec.time_limit_minutes,
+        spec.settle_seconds,
+        spec.lost_after_seconds,
+    )
     return SlurmCluster(site.name, config, _slurm_transport(site, spec))
 
 

@@ -15,16 +15,17 @@ def system_now() -> datetime:
     return datetime.now(UTC)
 
 
-def accelerated_now(start: datetime, factor: float) -> Now:
+def accelerated_now(start: datetime, factor: float, began_s: float | None = None) -> Now:
     """Return a clock that shows ``start`` now and runs ``factor`` times as fast as real time.
 
-    It follows the monotonic clock, so a correction of the machine's time does not move it.
+    It follows the monotonic clock, so a correction of the machine's time does not move it. The
+    processes of a machine share a clock by ``began_s``, what the monotonic one showed at ``start``.
     """
     if start.utcoffset() is None:
         raise ValueError(f"start {start.isoformat()} has no time zone")
     if factor <= 0:
         raise ValueError(f"factor = {factor:g}, must be > 0")
-    began = time.monotonic()
+    began = time.monotonic() if began_s is None else began_s
 
     def now() -> datetime:
         return start.astimezone(UTC) + timedelta(seconds=(time.monotonic() - began) * factor)

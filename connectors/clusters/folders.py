@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from urllib.parse import quote
 
 from connectors.errors import Rejected, Unavailable
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _LONGEST_NAME = 200
 
@@ -23,6 +25,30 @@ def folder_name(key: str) -> str:
             f" must be 1 to {_LONGEST_NAME}"
         )
     return f"job-{name}"
+
+
+class Named(Protocol):
+    """What has a name."""
+
+    name: str
+
+
+C = TypeVar("C", bound=Named)
+
+
+def on_files(
+    method: Callable[Concatenate[C, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[C, P], Coroutine[Any, Any, T]]:
+    """Have a method of a cluster raise ``Unavailable`` where its files cannot be had."""
+
+    @functools.wraps(method)
+    async def told(cluster: C, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await method(cluster, *args, **kwargs)
+        except OSError as error:
+            raise Unavailable(f"cluster {cluster.name}: {error}") from error
+
+    return told
 
 
 async def in_thread(cluster: str, action: Callable[[], T]) -> T:

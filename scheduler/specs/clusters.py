@@ -47,7 +47,8 @@ class SlurmClusterSpec(Spec):
     ``folder`` lies on a file system that dispatcher and nodes see under the same path. The commands
     run here, or by ssh on ``login_node``. ``token_file`` holds the JWT of ``user`` and is read
     before every request. A pool of the site that is not in ``pools`` is the partition of its name;
-    ``accounts`` are by tenant.
+    ``accounts`` are by tenant. What a node wrote may take ``settle_seconds`` to be seen here, and a
+    run counts as lost after ``lost_after_seconds`` without a sign of life; both suit NFS.
     """
 
     kind: Literal["slurm"]
@@ -59,6 +60,8 @@ class SlurmClusterSpec(Spec):
     pools: dict[Name, SlurmPoolSpec] = Field(default_factory=dict)
     accounts: dict[Name, Word] = Field(default_factory=dict)
     time_limit_minutes: Annotated[int, Field(ge=1, le=MONTH_MINUTES)] | None = None
+    settle_seconds: Annotated[float, Field(ge=1, le=3600)] = 90.0
+    lost_after_seconds: Annotated[float, Field(ge=10, le=3600)] = 120.0
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from connectors.types import JobObservation, JobOrder, JobState
 from tests.connectors import creator
 from tests.connectors.fatal import die_at_fsync, live_again
 from tests.contracts.waiting import end_everything, seen_as, until
+from tests.peers.processes import pids_where
 
 _OVER = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 # Syncs of a first submission: the cluster's name, order, wanted, cap (two each), the jobs' folder.
@@ -62,18 +64,12 @@ def start_creator(tmp_path: Path, runs: Path, keys: list[str]) -> subprocess.Pop
 
 def kill_supervisors(state: Path) -> int:
     """Kill every supervisor of the cluster in ``state``, and children that are not yet the job."""
+    mark, folder = b"connectors.clusters.local.supervisor", os.fsencode(state)
     killed = 0
-    for entry in Path("/proc").iterdir():
-        try:
-            arguments = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
-            if (
-                b"connectors.clusters.local.supervisor" in arguments
-                and os.fsencode(state) in arguments
-            ):
-                os.kill(int(entry.name), signal.SIGKILL)
-                killed += 1
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+    for pid in pids_where("cmdline", lambda said: mark in said and folder in said):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            killed += 1
     return killed
 
 

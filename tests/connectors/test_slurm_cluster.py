@@ -48,7 +48,7 @@ def transport(slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> SlurmCommands:
 @pytest.fixture
 def config(tmp_path: Path) -> SlurmConfig:
     """Three pools on the same nodes; nothing is waited for long."""
-    return SlurmConfig(tmp_path, (ONE, ALL, URGENT), settle_s=1.0, lost_after_s=1.0)
+    return SlurmConfig(tmp_path, (ONE, ALL, URGENT), settle_s=1.0, lost_after_s=4.0)
 
 
 @pytest.fixture

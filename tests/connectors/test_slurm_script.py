@@ -13,6 +13,7 @@ import pytest
 
 from connectors.clusters.slurm.folder import How, JobFolder, Phase
 from connectors.types import JobOrder, JobState, SuspendBy
+from tests.peers.processes import lives
 
 SCRIPT = Path(__file__).parents[2] / "connectors" / "clusters" / "slurm" / "job.sh"
 RAN = 'echo ran >> "$GRIDTIDE_CHECKPOINT_DIR/runs"'
@@ -22,16 +23,13 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Run the script as Slurm job ``job`` in its ``attempt``; a beat is stale after 2 s."""
-    quick = tmp_path / "job.sh"
-    text = SCRIPT.read_text().replace("stale_after_s=30", "stale_after_s=2")
-    quick.write_text(text.replace("beat_every_s=10", "beat_every_s=0"))
+    """Run the script as Slurm job ``job`` in its ``attempt``; a beat is missed after 3 s."""
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(folder: JobFolder, job: int = 17, attempt: int = 0) -> subprocess.Popen[bytes]:
         run = folder.wanted().run
         process = subprocess.Popen(
-            ["bash", str(quick), str(folder.path), str(run), "5000"],
+            ["bash", str(SCRIPT), str(folder.path), str(run), "5000", "3"],
             env=os.environ | {"SLURM_JOB_ID": str(job), "SLURM_RESTART_COUNT": str(attempt)},
         )
         started.append(process)
@@ -123,6 +121,24 @@ def test_a_run_waits_for_what_is_left_of_one_before_it(tmp_path: Path, start: St
     until(lambda: runs(folder) == 3)
     log = (folder.path / "checkpoint" / "runs").read_text().split()
     assert log == ["ran", "saved", "ran"]
+
+
+def test_a_node_that_cannot_give_a_sign_of_life_ends_the_job_itself(
+    tmp_path: Path, start: Start
+) -> None:
+    """Before it is started elsewhere; once it can be said, it was told to leave."""
+    folder = remembered(tmp_path, f"{RAN}; echo $$ >&2; exec sleep 60")
+    looks_after = start(folder)
+    until(lambda: runs(folder) == 1 and folder.log.read_text() != "")
+    job = int(folder.log.read_text())
+    looks_after.send_signal(signal.SIGSTOP)  # as if it hung on a file system that is away
+    start(folder, attempt=1)
+    until(lambda: runs(folder) == 2)
+    assert not lives(job)
+    looks_after.send_signal(signal.SIGCONT)
+    looks_after.wait(20)
+    how, _, reason = (folder.path / "end-1.0").read_text().split(" ", 3)[1:]
+    assert (how, "could not reach" in reason) == ("evicted", True)
 
 
 def test_one_that_shows_no_sign_of_life_is_not_waited_for(tmp_path: Path, start: Start) -> None:

@@ -56,7 +56,7 @@ async def test_it_goes_on_where_it_was_stopped(cluster: LocalCluster) -> None:
 
 
 async def test_it_follows_its_power_cap(cluster: LocalCluster) -> None:
-    """A quarter of the power is 71 % of the speed; lifted while it runs, it is back at full speed."""
+    """A quarter of the power is 71 % of the speed; lifted as it runs, it is back at full speed."""
     await cluster.submit(workload("a", 3.0, power_cap_w=175.0))
     assert "10 % done at 71 % speed" in await lines_until(cluster, "a", "10 %")
     await cluster.set_power_cap("a", None)

@@ -58,7 +58,8 @@ class ControlPlane:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         names = ("etcd", "peers", "api", "cm", "sched")
         self._port = dict(zip(names, free_ports(len(names)), strict=True))
-        self.url = f"https://127.0.0.1:{self._port['api']}"
+        self.port = self._port["api"]
+        self.url = f"https://127.0.0.1:{self.port}"
         self.certificate = folder / "certs" / "apiserver.crt"
         self.certificate_key = folder / "certs" / "apiserver.key"
         self.admin_kubeconfig = folder / "kubeconfig"
@@ -119,9 +120,12 @@ class ControlPlane:
         """Return once the API server says that it is ready."""
         self.until(self._is_ready, "the API server is ready")
 
-    def kubeconfig(self, path: Path, token: str, namespace: str = "default") -> Path:
-        """Write a kubeconfig with one context, ``test``."""
-        cluster = {"server": self.url, "certificate-authority": str(self.certificate)}
+    def kubeconfig(
+        self, path: Path, token: str, namespace: str = "default", port: int | None = None
+    ) -> Path:
+        """Write a kubeconfig with one context, ``test``, that leads here or to another ``port``."""
+        server = f"https://127.0.0.1:{port or self.port}"
+        cluster = {"server": server, "certificate-authority": str(self.certificate)}
         context = {"cluster": "test", "user": "test", "namespace": namespace}
         config = {
             "apiVersion": "v1",

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _LOOK_EVERY_S = 0.05
@@ -65,6 +66,17 @@ def pid_in(file: Path) -> int | None:
         return int(file.read_text())
     except (FileNotFoundError, ValueError):
         return None
+
+
+def pids_where(file: str, is_wanted: Callable[[bytes], bool]) -> list[int]:
+    """Return the processes whose ``file`` in /proc is wanted, lowest first."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+                if is_wanted((entry / file).read_bytes()):
+                    found.append(int(entry.name))
+    return sorted(found)
 
 
 def end(pids: Iterable[int | None]) -> None:

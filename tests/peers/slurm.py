@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from tests.peers.processes import (
     lives,
     peers,
     pid_in,
+    pids_where,
     start_daemon,
     wait_until,
 )
@@ -62,7 +64,7 @@ StateSaveLocation={folder}/state
 SlurmctldLogFile={folder}/log/slurmctld.log
 SlurmdLogFile={folder}/log/slurmd-%n.log
 SlurmctldTimeout=10
-SlurmdTimeout=60
+SlurmdTimeout={node_timeout_s}
 InactiveLimit=0
 KillWait=3
 MinJobAge=300
@@ -150,8 +152,14 @@ class Slurm:
         """Start the slurmd of one node, at first or again."""
         self._start("slurmd", "-N", node, "-f", str(self.conf))
 
-    def start_rest(self, port: int) -> None:
-        """Start slurmrestd, which must not be root."""
+    @property
+    def rest_port(self) -> int:
+        """Where slurmrestd listens."""
+        return int(self.rest_url.rpartition(":")[2])
+
+    def start_rest(self) -> None:
+        """Start slurmrestd, at first or again; it must not be root."""
+        port = self.rest_port
         start_daemon(
             [
                 *([] if self.root is None else [str(self.folder / "bin" / "inside")]),
@@ -172,6 +180,16 @@ class Slurm:
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not lives(pid), f"{daemon} is gone")
+
+    def lose_node(self, node: str) -> None:
+        """End a node as the loss of its power does: its slurmd, and all that its jobs run."""
+        self.kill(f"slurmd-{node}")
+        marks = {f"SLURMD_NODENAME={node}".encode(), f"SLURM_CONF={self.conf}".encode()}
+        while found := pids_where("environ", lambda said: marks <= set(said.split(b"\0"))):
+            for pid in found:
+                for one in (_step_of(pid), pid):
+                    with suppress(ProcessLookupError):
+                        os.kill(one, signal.SIGKILL)
 
     def wait_until_saved(self) -> None:
         """Wait until slurmctld would not forget a change if it crashed."""
@@ -210,8 +228,17 @@ class Slurm:
         return set(self.run("sinfo", "--noheader", "--Node", "--format=%t").split())
 
 
-def start(n_nodes: int = 4, gpus_per_node: int = 4, root: Path | None = None) -> Slurm:
-    """Start all of it in a folder of its own; ``root`` is where it is installed, if apart."""
+def start(
+    n_nodes: int = 4,
+    gpus_per_node: int = 4,
+    root: Path | None = None,
+    node_timeout_s: int = 60,
+) -> Slurm:
+    """Start all of it in a folder of its own; ``root`` is where it is installed, if apart.
+
+    A node that is silent for ``node_timeout_s`` is down. What slurmctld forgot in a crash it learns
+    from a node within seven times as long.
+    """
     nodes = tuple(f"n{number}" for number in range(1, n_nodes + 1))
     folder = Path(tempfile.mkdtemp(prefix="gridtide-slurm-"))
     folder.chmod(0o755)  # slurmrestd is not root
@@ -233,6 +260,7 @@ def start(n_nodes: int = 4, gpus_per_node: int = 4, root: Path | None = None) ->
             node_ports=",".join(map(str, node_ports)),
             n_nodes=n_nodes,
             gpus=gpus_per_node,
+            node_timeout_s=node_timeout_s,
         )
     )
     (folder / "gres.conf").write_text(
@@ -243,9 +271,19 @@ def start(n_nodes: int = 4, gpus_per_node: int = 4, root: Path | None = None) ->
     slurm.start_controller()
     for node in nodes:
         slurm.start_node(node)
-    slurm.start_rest(rest_port)
+    slurm.start_rest()
     slurm.wait_until_idle()
     return slurm
+
+
+def _step_of(pid: int) -> int:
+    """Return the slurmstepd that is the parent of a process, else the process."""
+    try:
+        parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+        is_step = Path(f"/proc/{parent}/cmdline").read_bytes().startswith(b"slurmstepd")
+    except FileNotFoundError:
+        return pid
+    return parent if is_step else pid
 
 
 def _write_key(path: Path, size: int) -> None:

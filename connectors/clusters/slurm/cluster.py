@@ -11,7 +11,7 @@ import math
 import shlex
 from collections.abc import AsyncIterator, Sequence
 
-from connectors.clusters.folders import in_thread
+from connectors.clusters.folders import in_thread, on_files
 from connectors.clusters.logs import lines
 from connectors.clusters.modelled import pool_power_kw
 from connectors.clusters.orders import (
@@ -60,12 +60,14 @@ class SlurmCluster:
         """Name of the shared folder, given at its first use."""
         return await in_thread(self.name, self._memory.identity.read)
 
+    @on_files
     async def capacity(self) -> tuple[PoolCapacity, ...]:
         """GPUs of every pool, as the nodes report them; those of queued orders are in use."""
         rows, nodes = await look(self._transport, await self._same_identity())
         jobs = known(await in_thread(self.name, self._open_records), rows)
         return tuple(capacity_of(pool, nodes, jobs) for pool in self._config.pools)
 
+    @on_files
     async def observe(self) -> tuple[JobObservation, ...]:
         """Every job ever given; one that a crash left half done is first seen to."""
         rows = rows_by_key(await self._transport.jobs(), await self._same_identity())
@@ -76,6 +78,7 @@ class SlurmCluster:
         await self._same_identity()  # the folder may have gone meanwhile, and the jobs with it
         return tuple(found)
 
+    @on_files
     async def submit(self, order: JobOrder) -> JobState:
         """Submit ``order`` held, and release it. A key already known changes nothing."""
         memory = await self._same_identity()
@@ -91,6 +94,7 @@ class SlurmCluster:
         rows = rows_by_key(await self._transport.jobs(), memory)
         return (await self._observe(folder, rows)).state
 
+    @on_files
     async def suspend(self, key: str) -> None:
         """Pause a running job: SIGTERM with grace, then SIGKILL; or SIGSTOP, as its order says."""
         await self._same_identity()
@@ -103,6 +107,7 @@ class SlurmCluster:
             folder.want(Phase.FREEZE if is_frozen else Phase.PAUSE)
             await self._withdraw(folder, records)
 
+    @on_files
     async def resume(self, order: JobOrder) -> None:
         """Submit another run of a paused job, as a continuation, or let a frozen one go on."""
         memory = await self._same_identity()
@@ -121,6 +126,7 @@ class SlurmCluster:
                 folder.want_run(run, order)
                 await self._begin(folder, self._submission(folder, run, order, memory, n_nodes))
 
+    @on_files
     async def cancel(self, key: str) -> None:
         """End a job for good: SIGTERM with its grace, then SIGKILL."""
         await self._same_identity()
@@ -132,6 +138,7 @@ class SlurmCluster:
             folder.want(Phase.CANCEL)
             await self._withdraw(folder, records)
 
+    @on_files
     async def set_power_cap(self, key: str, power_cap_w: float | None) -> None:
         """Write the cap to the file the job and its node may read."""
         refuse_bad_power_cap(key, power_cap_w)
@@ -218,6 +225,7 @@ class SlurmCluster:
             if folder.path.exists():
                 return False
             self._refuse_busy(order, nodes, n_nodes)
+            self._memory.drop_unfinished()
             folder.create(order)
             return True
 
@@ -251,7 +259,9 @@ class SlurmCluster:
         pool = self._config.pool(order.pool)
         each = order.gpus // n_nodes
         kind = "" if pool.gres_type is None else f"{pool.gres_type}:"
-        words = [self._memory.script(), folder.path, run, math.ceil(order.checkpoint_grace_s * 1e3)]
+        grace_ms = math.ceil(order.checkpoint_grace_s * 1e3)
+        lost_after_s = math.ceil(self._config.lost_after_s)
+        words = [self._memory.script(), folder.path, run, grace_ms, lost_after_s]
         return Submission(
             name=f"gridtide-{order.environment.get('GRIDTIDE_JOB', order.key)}-{run}",
             ref=RunRef(memory, run, order.key),

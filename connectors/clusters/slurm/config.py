@@ -51,7 +51,8 @@ class SlurmConfig:
     settle_s
         How long a record of a node may take to be seen here after Slurm said the job is over [s].
     lost_after_s
-        How long a job that Slurm does not know shows no sign of life before it counts as lost [s].
+        How long a run shows no sign of life before it counts as lost [s], at least 4. A node that
+        cannot give one for three quarters of it ends what it runs.
     """
 
     folder: Path

@@ -41,6 +41,7 @@ from connectors.clusters import durable
 from connectors.types import JobOrder, JobState, SuspendBy
 
 NOBODY = "nobody"
+NEW, GONE = ".new-", ".gone-"  # folders that are not jobs yet, or are none any more
 # What the cluster sets in the environment of a job stands against what its order asks for.
 _SET_BY_CLUSTER = re.compile(r"GRIDTIDE_|SLURM_|CUDA_VISIBLE_DEVICES$|ROCR_VISIBLE_DEVICES$")
 _KEPT_OF_ORDER = {"GRIDTIDE_JOB", "GRIDTIDE_BATCH_SIZE"}
@@ -121,8 +122,16 @@ class JobFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.log = path / "output.log"
-        self.power_cap_file = path / "power_cap_w"
+
+    @property
+    def log(self) -> Path:
+        """What the job printed, all runs."""
+        return self.path / "output.log"
+
+    @property
+    def power_cap_file(self) -> Path:
+        """Where the job and its node read the cap."""
+        return self.path / "power_cap_w"
 
     def create(self, order: JobOrder) -> None:
         """Make the folder with its first records; it has its name only once it is whole.
@@ -132,7 +141,7 @@ class JobFolder:
         FileExistsError
             The job is known already.
         """
-        building = JobFolder(self.path.with_name(f".new-{self.path.name}-{os.getpid()}-{id(self)}"))
+        building = JobFolder(self.path.with_name(f"{NEW}{self.path.name}-{os.getpid()}-{id(self)}"))
         building.path.mkdir(mode=0o700)
         (building.path / "checkpoint").mkdir()
         (building.path / "work").mkdir()
@@ -168,7 +177,7 @@ class JobFolder:
 
     def wanted_at(self) -> int:
         """Return when what is wanted was last changed, by the file server's clock [ns]."""
-        return (self.path / "wanted").stat().st_mtime_ns
+        return os.stat(f"{self.path}/wanted").st_mtime_ns  # noqa: PTH116 - once a pass for each
 
     def write_power_cap(self, power_cap_w: float | None) -> None:
         """Change the cap [W per GPU]; None lifts it."""
@@ -196,7 +205,7 @@ class JobFolder:
         step: what is left of it, with the lock that is held in it, is nobody's.
         """
         if self.withdraw(run) and run == 1:
-            gone = self.path.with_name(f".gone-{self.path.name}-{os.getpid()}-{id(self)}")
+            gone = self.path.with_name(f"{GONE}{self.path.name}-{os.getpid()}-{id(self)}")
             self.path.rename(gone)
             shutil.rmtree(gone, ignore_errors=True)
 

@@ -1,20 +1,21 @@
 #!/bin/bash
 # Looks after one run of one job, on the first node that Slurm gave it.
 #
-#   job.sh FOLDER RUN GRACE_MS
+#   job.sh FOLDER RUN GRACE_MS LOST_AFTER_S
 #
+# Who hears no beat for LOST_AFTER_S takes the run for lost, and may have it started elsewhere.
 # FOLDER is on a file system that this node and the scheduler share; see folder.py for what is in it.
 # Everything this script is told it reads there, and everything it has to say it writes there, so
 # that it needs nothing of the scheduler and the scheduler nothing of this node.
 set -u
 umask 077
 
-folder=$1 run=$2 grace_ms=$3
+folder=$1 run=$2 grace_ms=$3 lost_after_s=$4
 attempt=${SLURM_RESTART_COUNT:-0}
 this=$run.$attempt
 look_every_s=0.5
-beat_every_s=10
-stale_after_s=30
+beat_every_s=$((lost_after_s < 40 ? lost_after_s / 4 : 10))
+fence_after_s=$((lost_after_s * 3 / 4))
 
 export PATH=${PATH:-/usr/local/bin:/usr/bin:/bin}
 export HOME=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
@@ -81,7 +82,7 @@ for before in "$folder"/start-*; do
         beat=$(stat -c %Y "$folder/beat-$before" 2>/dev/null)
         [ "$beat" = "$seen" ] && break
         seen=$beat
-        sleep "$stale_after_s"
+        sleep "$lost_after_s"
     done
 done
 is_over && exit 0
@@ -117,9 +118,38 @@ pause_a_little() {
     wait -n
 }
 
+# By the time somebody takes it for lost it must be gone, also where this node sees nothing of the
+# world any more: so this reads no file, and counts only the seconds in which it runs itself.
+end_when_beats_fail() {
+    local silent_s=0
+    trap '' TERM
+    while ((silent_s < fence_after_s)); do
+        read -rt 1 _
+        case $? in
+            0) silent_s=0 ;;
+            1) return 0 ;; # the other end is gone: so is the job
+            *) ((silent_s++)) ;;
+        esac
+    done
+    kill -KILL -- "-$child"
+    return "$fenced"
+}
+fenced=99
+trap '' PIPE
+exec {pulse}> >(end_when_beats_fail)
+fence=$!
+
 beat_at=$SECONDS
 beat() {
-    ((SECONDS - beat_at < beat_every_s)) || { touch "$folder/beat-$this" && beat_at=$SECONDS; }
+    ((SECONDS - beat_at < beat_every_s)) && return
+    touch "$folder/beat-$this" && echo >&"$pulse" && beat_at=$SECONDS
+}
+
+# Whether the fence ended it; to be asked once it is over.
+was_fenced() {
+    exec {pulse}>&-
+    wait "$fence"
+    (($? == fenced))
 }
 
 # Stop the group and say whether its leader is held; one that ended by itself first is not.
@@ -159,6 +189,7 @@ leave() {
     fi
     wait "$child"
     code=$?
+    exec {pulse}>&-
     ended "$1 $code $2: $how, exit code $code"
     exit 0
 }
@@ -199,6 +230,10 @@ done
 wait "$child"
 code=$?
 kill -KILL -- "-$child" 2>/dev/null
+if was_fenced; then
+    ended "evicted $code its node could not reach $folder for $fence_after_s s and ended it"
+    exit 0
+fi
 sleep 0.1 # Slurm tells all processes of a job to leave at once: it may have ended before we heard
 if [ -n "$evicted" ]; then
     ended "evicted $code told to leave by Slurm: exit code $code"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from contextlib import AbstractAsyncContextManager
 from importlib.resources import files
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from connectors.clusters import durable
 from connectors.clusters.folders import folder_name
 from connectors.clusters.identity import FolderIdentity
-from connectors.clusters.slurm.folder import JobFolder
+from connectors.clusters.slurm.folder import GONE, NEW, JobFolder
 from connectors.errors import Rejected
 from connectors.types import JobObservation
 
@@ -19,16 +20,16 @@ class Finished:
     """Jobs that are over, read once. One that failed may go on: then another run is wanted."""
 
     def __init__(self) -> None:
-        self._kept: dict[Path, tuple[int, JobObservation]] = {}
+        self._kept: dict[str, tuple[int, JobObservation]] = {}
 
     def get(self, folder: JobFolder) -> JobObservation | None:
         """Return what was kept of a job, while nothing else is wanted of it."""
-        kept = self._kept.get(folder.path)
+        kept = self._kept.get(folder.path.name)
         return None if kept is None or kept[0] != folder.wanted_at() else kept[1]
 
     def keep(self, folder: JobFolder, seen: JobObservation) -> None:
         """Keep what was seen of a job that is over."""
-        self._kept[folder.path] = folder.wanted_at(), seen
+        self._kept[folder.path.name] = folder.wanted_at(), seen
 
 
 class Memory:
@@ -64,8 +65,15 @@ class Memory:
         return folder
 
     def folders(self) -> list[JobFolder]:
-        """Return those of all jobs, in the order of their names; one that is not whole is none."""
-        if not self._jobs.exists():
+        """Return those of all jobs, in the order of their names."""
+        try:
+            names = [path.name for path in self._jobs.iterdir()]
+        except FileNotFoundError:
             return []
-        paths = sorted(self._jobs.glob("job-*"))
-        return [JobFolder(path) for path in paths if (path / "wanted").exists()]
+        return [JobFolder(self._jobs / name) for name in sorted(names) if name.startswith("job-")]
+
+    def drop_unfinished(self) -> None:
+        """Remove what was never a job, or is none any more. Call it under the lock."""
+        for path in self._jobs.iterdir():
+            if path.name.startswith((NEW, GONE)):
+                shutil.rmtree(path, ignore_errors=True)

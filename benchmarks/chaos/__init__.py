@@ -1,0 +1,1 @@
+"""A day on three real clusters while everything in between fails."""

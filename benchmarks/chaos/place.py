@@ -1,0 +1,216 @@
+"""Three real clusters behind gates, a dispatcher, and how each of them is made to fail."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import ssl
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from benchmarks.chaos.day import POOL, START
+from benchmarks.chaos.faults import KUBERNETES, SLURM, Fault, Kill
+from scheduler.db.session import make_engine, make_session_factory
+from scheduler.dispatcher import run_dispatcher
+from scheduler.main import outside_of
+from scheduler.settings import Settings
+from scheduler.timekeeping import accelerated_now
+from tests.peers import kubernetes, slurm
+from tests.peers.gate import Gate, Trouble
+from tests.peers.kubelet import FakeKubelet
+from tests.peers.kubernetes_rights import grant
+from tests.peers.processes import pids_where
+
+LOCAL = "local"
+GPUS = 8
+_SLURM_NODES = 2
+_NODE_TIMEOUT_S = 9
+_NAMESPACE = "gridtide"
+_DISPATCH_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that can be killed, and started again."""
+
+    name: str
+    kill: Callable[[], None]
+    start: Callable[[], None]
+
+
+Parts = Mapping[Kill, tuple[Part, ...]]
+
+
+class Troubles:
+    """Faults that last. Each part has its faults one at a time, from whatever thread."""
+
+    def __init__(self, parts: Parts, gates: Mapping[str, Gate]) -> None:
+        self._parts = parts
+        self._gates = gates
+        self._count: Counter[str] = Counter()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def can_be(self, what: Kill | Trouble, where: str) -> bool:
+        """Whether there is what it happens to."""
+        return where in self._gates if isinstance(what, Trouble) else what in self._parts
+
+    def begin(self, fault: Fault) -> None:
+        """Have it happen; what is down already stays so until every such fault is over."""
+        if isinstance(fault.what, Trouble):
+            self._gates[fault.where].begin(fault.what)
+            return
+        part = self._part(fault.what, fault.number)
+        with self._locks[part.name]:
+            self._count[part.name] += 1
+            if self._count[part.name] == 1:
+                part.kill()
+
+    def end(self, fault: Fault) -> None:
+        """Have it be over."""
+        if isinstance(fault.what, Trouble):
+            self._gates[fault.where].end(fault.what)
+            return
+        part = self._part(fault.what, fault.number)
+        with self._locks[part.name]:
+            self._count[part.name] -= 1
+            if self._count[part.name] == 0:
+                part.start()
+
+    def _part(self, what: Kill, number: int) -> Part:
+        parts = self._parts[what]
+        return parts[number % len(parts)]
+
+
+class Dispatcher:
+    """A dispatcher in a process of its own."""
+
+    def __init__(self, settings: Settings, factor: float, began_s: float) -> None:
+        self._arguments = settings, factor, began_s
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([__name__])
+        self._process: BaseProcess | None = None
+
+    def start(self) -> None:
+        """Start it, at first or again."""
+        self._process = self._context.Process(target=_dispatch, args=self._arguments)
+        self._process.start()
+
+    def kill(self) -> None:
+        """End it as kill -9 does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+
+
+def _dispatch(settings: Settings, factor: float, began_s: float) -> None:
+    logging.basicConfig(filename=settings.state_dir / "dispatcher.log", level=logging.INFO)
+    now = accelerated_now(START, factor, began_s)
+    sessions = make_session_factory(make_engine(settings.resolved_database_url))
+    outside = outside_of(settings, now)
+    run_dispatcher(sessions, outside, now, threading.Event(), _DISPATCH_EVERY_S)
+
+
+def local_parts(state: Path) -> Parts:
+    """Supervisors of local jobs: whichever there is when one is to be killed."""
+    folder = os.fsencode(state)
+
+    def kill() -> None:
+        mark = b"connectors.clusters.local.supervisor"
+        for pid in pids_where("cmdline", lambda said: mark in said and folder in said)[:1]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    return {Kill.SUPERVISOR: (Part("supervisor", kill, lambda: None),)}
+
+
+@contextmanager
+def slurm_cluster(folder: Path) -> Iterator[tuple[dict[str, Any], Parts, Gate]]:
+    """Start a Slurm and a gate before it; give what the fleet says of it, and its parts."""
+    gpus = GPUS // _SLURM_NODES
+    running = slurm.start(_SLURM_NODES, gpus, node_timeout_s=_NODE_TIMEOUT_S)
+    gate = Gate(running.rest_port)
+    gate.start()
+    token = folder / "slurm-token"
+    token.write_text(running.token(24 * 3600))
+    spec = {
+        "kind": "slurm",
+        "folder": str(folder / "shared"),
+        "url": f"http://127.0.0.1:{gate.port}",
+        "user": "root",
+        "token_file": str(token),
+        "pools": {POOL: {"partition": "gpu"}},
+        "settle_seconds": 5,
+        "lost_after_seconds": 10,
+    }
+
+    def daemon(name: str, start: Callable[[], None]) -> Part:
+        return Part(name, partial(running.kill, name), start)
+
+    parts = {
+        Kill.SLURMCTLD: (daemon("slurmctld", running.start_controller),),
+        Kill.SLURMRESTD: (daemon("slurmrestd", running.start_rest),),
+        Kill.SLURMD: tuple(
+            daemon(f"slurmd-{node}", partial(running.start_node, node)) for node in running.nodes
+        ),
+        Kill.SLURM_NODE: tuple(
+            Part(
+                f"slurmd-{node}",
+                partial(running.lose_node, node),
+                partial(running.start_node, node),
+            )
+            for node in running.nodes
+        ),
+    }
+    try:
+        yield spec, parts, gate
+    finally:
+        gate.stop()
+        running.stop()
+
+
+@contextmanager
+def kubernetes_cluster(folder: Path) -> Iterator[tuple[dict[str, Any], Parts, Gate]]:
+    """Start a Kubernetes and a gate before it; give what the fleet says of it, and its parts."""
+    with kubernetes.running(folder / "plane") as plane:
+        plane.make_namespace(_NAMESPACE)
+        plane.make_claim(_NAMESPACE, kubernetes.CLAIM)
+        node = FakeKubelet(plane, "node-0", GPUS, folder)
+        node.start()
+        served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        served.load_cert_chain(plane.certificate, plane.certificate_key)
+        gate = Gate(plane.port, served, plane.tls())
+        gate.start()
+        token = grant(plane, _NAMESPACE)
+        account = plane.kubeconfig(folder / "account", token, _NAMESPACE, gate.port)
+        spec = {
+            "kind": "kubernetes",
+            "kubeconfig": str(account),
+            "checkpoint_claim": kubernetes.CLAIM,
+            "image": "none",
+        }
+        daemons = {
+            Kill.API_SERVER: "kube-apiserver",
+            Kill.CONTROLLERS: "kube-controller-manager",
+            Kill.SCHEDULER: "kube-scheduler",
+        }
+        parts = {
+            kill: (Part(name, partial(plane.kill, name), partial(plane.start, name)),)
+            for kill, name in daemons.items()
+        } | {Kill.KUBERNETES_NODE: (Part("node-0", node.lose, node.return_),)}
+        try:
+            yield spec, parts, gate
+        finally:
+            gate.stop()
+            node.stop()
+
+
+CLUSTERS = {SLURM: slurm_cluster, KUBERNETES: kubernetes_cluster}

@@ -1,0 +1,174 @@
+"""The run itself: faults as they were drawn, plans made anew all the while, and a judgement."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from benchmarks.chaos.day import ACTOR, HOURS, START, Kind, draw_jobs, fleet_of, take_in
+from benchmarks.chaos.evidence import Judged, judge, read_evidence, real_time
+from benchmarks.chaos.faults import Fault, Kill, draw_faults
+from benchmarks.chaos.place import CLUSTERS, GPUS, LOCAL, Dispatcher, Part, Troubles, local_parts
+from scheduler.cli.carry_out import end_all_jobs
+from scheduler.cli.database import upgraded_sessions
+from scheduler.db.models import OPEN_STATUSES, CommandOutcome, DispatchCommand, Job, StoredPlan
+from scheduler.db.session import SessionFactory, transaction
+from scheduler.main import connect
+from scheduler.services.runs import RunRequest, queue_run
+from scheduler.settings import Settings
+from scheduler.specs import FleetSpec, JobSpec
+from scheduler.timekeeping import Now, accelerated_now
+from scheduler.worker import Worker
+
+_SOLVE_S = 2.0
+_LOOK_EVERY_S = 0.5
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to run; faults happen within ``faults_within_hours`` of the clock of the day."""
+
+    seed: int
+    n_faults: int
+    n_jobs: int
+    clusters: tuple[str, ...]
+    seconds_per_hour: float
+    faults_within_hours: float
+    plan_every_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it."""
+
+    faults: tuple[Fault, ...]
+    judged: tuple[Judged, ...]
+    commands: Mapping[CommandOutcome, int]
+    n_plans: int
+    took_s: float
+
+
+def run(asked: Asked, folder: Path, show: Callable[[str], None]) -> Outcome:
+    """Run it all in ``folder``, which is empty; everything that was started is ended."""
+    settings = Settings(state_dir=folder / "state")
+    sessions = upgraded_sessions(settings)
+    evidence = folder / "evidence"
+    evidence.mkdir()
+    with ExitStack() as stack:
+        started = {name: stack.enter_context(CLUSTERS[name](folder)) for name in asked.clusters}
+        specs = {LOCAL: {"kind": "local"}} | {name: spec for name, (spec, _, _) in started.items()}
+        fleet = fleet_of(specs, GPUS)
+        jobs = draw_jobs(asked.seed, asked.n_jobs, list(specs), evidence, asked.seconds_per_hour)
+        take_in(sessions, fleet, jobs, asked.seed)
+        began_s, began = time.monotonic(), datetime.now(UTC)
+        factor = 3600 / asked.seconds_per_hour
+        now = accelerated_now(START, factor, began_s)
+        dispatcher = Dispatcher(settings, factor, began_s)
+        parts = local_parts(settings.state_dir)
+        parts |= {Kill.DISPATCHER: (Part("dispatcher", dispatcher.kill, dispatcher.start),)}
+        for _, of_cluster, _ in started.values():
+            parts |= of_cluster
+        troubles = Troubles(parts, {name: gate for name, (_, _, gate) in started.items()})
+        within_s = asked.faults_within_hours * asked.seconds_per_hour
+        drawn = draw_faults(asked.seed, asked.n_faults, within_s, troubles.can_be)
+        stack.callback(_end_jobs, settings, fleet, now)
+        stack.callback(dispatcher.kill)
+        _plan(sessions, now, 0)
+        dispatcher.start()
+        with _planning(sessions, now, asked.plan_every_s):
+            _let_happen(drawn, troubles, began_s, show)
+            _wait_until_over(sessions, now, show)
+        took_s = time.monotonic() - began_s
+        dispatcher.kill()
+        judged = _judge(sessions, jobs, evidence, now_of=lambda at: real_time(at, began, factor))
+    with transaction(sessions) as session:
+        outcomes = select(DispatchCommand.outcome, func.count()).group_by(DispatchCommand.outcome)
+        commands = dict(session.execute(outcomes).tuples().all())
+        n_plans = session.scalar(select(func.count()).select_from(StoredPlan)) or 0
+    return Outcome(tuple(drawn), judged, commands, n_plans, took_s)
+
+
+def _let_happen(
+    faults: Sequence[Fault], troubles: Troubles, began_s: float, show: Callable[[str], None]
+) -> None:
+    """Return once all faults are over. One that cannot be made to happen is an error."""
+
+    def happen(fault: Fault) -> None:
+        _sleep_until(began_s + fault.at_s)
+        troubles.begin(fault)
+        _sleep_until(began_s + fault.at_s + fault.lasts_s)
+        troubles.end(fault)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for number, _ in enumerate(pool.map(happen, faults), start=1):
+            show(f"{number} of {len(faults)} faults are over")
+
+
+def _sleep_until(at_s: float) -> None:
+    time.sleep(max(0.0, at_s - time.monotonic()))
+
+
+def _wait_until_over(sessions: SessionFactory, now: Now, show: Callable[[str], None]) -> None:
+    """Return once every job is over, or its time."""
+    while now() < START + timedelta(hours=HOURS):
+        with transaction(sessions) as session:
+            is_open = Job.status.in_(OPEN_STATUSES)
+            n_open = session.scalar(select(func.count()).select_from(Job).where(is_open)) or 0
+        if n_open == 0:
+            return
+        show(f"all faults are over; {n_open} jobs are not")
+        time.sleep(_LOOK_EVERY_S)
+
+
+@contextmanager
+def _planning(sessions: SessionFactory, now: Now, every_s: float) -> Iterator[None]:
+    """Plan anew from time to time."""
+    stop = threading.Event()
+
+    def plan() -> None:
+        number = 1
+        while not stop.wait(every_s):
+            _plan(sessions, now, number)
+            number += 1
+
+    with ThreadPoolExecutor(1) as pool:
+        planning = pool.submit(plan)
+        try:
+            yield
+        finally:
+            stop.set()
+            planning.result()
+
+
+def _plan(sessions: SessionFactory, now: Now, number: int) -> None:
+    """Make a plan as a worker does; it is in force at once."""
+    with transaction(sessions) as session:
+        queue_run(session, RunRequest(f"{ACTOR} {number}", ACTOR, HOURS, _SOLVE_S), now())
+    Worker(sessions, now, threading.Event()).work_once()
+
+
+def _judge(
+    sessions: SessionFactory,
+    jobs: Sequence[tuple[JobSpec, Kind]],
+    evidence: Path,
+    now_of: Callable[[datetime], datetime],
+) -> tuple[Judged, ...]:
+    with transaction(sessions) as session:
+        rows = {row.name: row for row in session.scalars(select(Job))}
+    return tuple(
+        judge(rows[spec.name], kind, read_evidence(evidence, spec.name), now_of(spec.deadline_at))
+        for spec, kind in jobs
+    )
+
+
+def _end_jobs(settings: Settings, fleet: FleetSpec, now: Now) -> None:
+    end_all_jobs(connect(settings, fleet, now))
