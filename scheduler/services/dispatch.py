@@ -154,7 +154,7 @@ class Dispatcher:
     def _decide(self, known: _Known, observed: Observed) -> list[Recorded]:
         """Decide and record, in one transaction, what was seen and what is about to be sent."""
         now = known.now
-        free_gpus = observed.free_gpus()
+        free_gpus = observed.free_gpus(known.fleet)
         situation = Situation(now, tuple(site.name for site in known.fleet.sites), free_gpus)
         commands = self._battery_commands(known, observed)
         with transaction(self._sessions) as session:

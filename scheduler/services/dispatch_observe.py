@@ -18,7 +18,7 @@ from scheduler.db.models import Job, JobStatus
 from scheduler.services.dispatch_lines import Lines
 from scheduler.services.outside import Outside
 from scheduler.services.work import work_done_hours
-from scheduler.specs import JobSpec
+from scheduler.specs import FleetSpec, JobSpec
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -51,10 +51,17 @@ class Observed:
                 return site
         return None
 
-    def free_gpus(self) -> dict[tuple[str, str], int]:
-        """GPUs free now by site and pool."""
+    def free_gpus(self, fleet: FleetSpec) -> dict[tuple[str, str], int]:
+        """GPUs free now by site and pool, of those that the fleet may have there."""
+        allowed = {(site.name, pool.name): pool.gpus for site in fleet.sites for pool in site.pools}
         return {
-            (site, pool.pool): max(0, pool.gpus_available - pool.gpus_in_use)
+            (site, pool.pool): max(
+                0,
+                min(
+                    pool.gpus_available - pool.gpus_in_use,
+                    allowed.get((site, pool.pool), 0) - (pool.gpus_in_use - pool.gpus_of_others),
+                ),
+            )
             for site, report in self.clusters.items()
             for pool in report.pools
         }

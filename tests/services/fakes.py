@@ -29,6 +29,7 @@ class FakeCluster:
         self.name = name
         self.memory = f"cluster {name}"
         self.gpus = gpus
+        self.gpus_of_others = 0
         self.pool = pool
         self.jobs: dict[str, JobObservation] = {}
         self.orders: dict[str, JobOrder] = {}
@@ -61,8 +62,9 @@ class FakeCluster:
     async def capacity(self) -> tuple[PoolCapacity, ...]:
         """GPUs of its only pool."""
         self._listen()
-        used = sum(job.gpus for job in self.jobs.values())
-        return (PoolCapacity(self.pool, self.gpus, self.gpus, used),)
+        others = self.gpus_of_others
+        used = sum(job.gpus for job in self.jobs.values()) + others
+        return (PoolCapacity(self.pool, self.gpus, self.gpus, used, others),)
 
     async def observe(self) -> tuple[JobObservation, ...]:
         """Every job it was given."""

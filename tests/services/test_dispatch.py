@@ -149,6 +149,20 @@ def test_gpus_in_use_are_waited_for(play: Play) -> None:
     assert play.cluster.starts == [str(first), str(second)]
 
 
+def test_no_more_gpus_are_taken_than_the_fleet_may_have(play: Play) -> None:
+    """The cluster has sixteen, others use four, and eight of them are ours to use."""
+    play.cluster.gpus, play.cluster.gpus_of_others = 16, 4
+    six = {"operating_points": [{"pool": "a100", "gpus": 6, "kw": 6.0}]}
+    first = play.scene.submit("first", **six)
+    play.scene.submit("second", **six)
+    put_in_force(
+        play.scene, runs("first", (0, 2), point="a100x6"), runs("second", (2, 4), point="a100x6")
+    )
+    play.at(0)
+    play.at(2)
+    assert play.cluster.starts == [str(first)]
+
+
 def test_a_clash_over_gpus_is_sent_again(play: Play) -> None:
     """The cluster says busy although it looked free: recorded as such, and retried."""
     job = play.scene.submit()
