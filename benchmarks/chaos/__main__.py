@@ -36,6 +36,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds-per-hour", type=float, default=20.0)
     parser.add_argument("--faults-within-hours", type=float, default=30.0)
+    parser.add_argument("--released-within-hours", type=float, default=14.0)
     parser.add_argument("--keep", type=Path, help="folder to run in, which must be new")
     said = parser.parse_args()
     if KUBERNETES in said.clusters and programs() is None:
@@ -47,6 +48,7 @@ def main() -> None:
         clusters=tuple(said.clusters),
         seconds_per_hour=said.seconds_per_hour,
         faults_within_hours=said.faults_within_hours,
+        released_within_hours=said.released_within_hours,
         plan_every_s=1.5 * said.seconds_per_hour,
     )
     with TemporaryDirectory(prefix="gridtide-chaos-") as temporary:
@@ -58,7 +60,8 @@ def main() -> None:
 
 
 def _show(text: str) -> None:
-    print(f"\r{text}   ", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print(f"\r{text}   ", end="", file=sys.stderr, flush=True)
 
 
 def _report(outcome: Outcome) -> str:

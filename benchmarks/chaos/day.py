@@ -21,9 +21,8 @@ from scheduler.services.signals import SignalPoint, insert_values
 from scheduler.specs import FleetSpec, JobSpec
 
 START = datetime(2021, 7, 5, tzinfo=UTC)
-RELEASED_WITHIN_HOURS = 14.0
 HOURS = 36
-"""The last deadline lies before."""
+"""Planned ahead, and allowed in all."""
 POOL = "gpu"
 STEP_S = 0.5
 OVERHEAD = 0.93
@@ -79,30 +78,39 @@ def fleet_of(clusters: Mapping[str, Mapping[str, Any]], gpus: int) -> FleetSpec:
     return FleetSpec.model_validate({"sites": sites, "planning": planning})
 
 
-def draw_jobs(
-    seed: int, count: int, sites: list[str], evidence: Path, seconds_per_hour: float
-) -> list[tuple[JobSpec, Kind]]:
-    """Draw ``count`` jobs; one in two may run at one site only, and writes what it sees there."""
-    random_of = random.Random(seed)
-    kinds = random_of.choices(KINDS, [kind.share for kind in KINDS], k=count)
-    return [
-        (_job(number, kind, random_of, sites, evidence, seconds_per_hour), kind)
-        for number, kind in enumerate(kinds)
-    ]
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Jobs to draw.
+
+    Attributes
+    ----------
+    within_hours
+        They are released within so many hours of the beginning.
+    evidence
+        Folder they write to what they see.
+    """
+
+    seed: int
+    count: int
+    within_hours: float
+    seconds_per_hour: float
+    evidence: Path
+
+
+def draw_jobs(load: Load, sites: list[str]) -> list[tuple[JobSpec, Kind]]:
+    """Draw jobs, each of a kind; one in two may run at one site only."""
+    random_of = random.Random(load.seed)
+    kinds = random_of.choices(KINDS, [kind.share for kind in KINDS], k=load.count)
+    return [(_job(number, kind, random_of, sites, load), kind) for number, kind in enumerate(kinds)]
 
 
 def _job(
-    number: int,
-    kind: Kind,
-    random_of: random.Random,
-    sites: list[str],
-    evidence: Path,
-    seconds_per_hour: float,
+    number: int, kind: Kind, random_of: random.Random, sites: list[str], load: Load
 ) -> JobSpec:
     hours = random_of.uniform(0.5, 2.5)
-    release = START + timedelta(hours=random_of.uniform(0, RELEASED_WITHIN_HOURS))
+    release = START + timedelta(hours=random_of.uniform(0, load.within_hours))
     gpus = random_of.choice((1, 1, 2, 4))
-    steps = int(hours * seconds_per_hour * OVERHEAD / STEP_S)
+    steps = int(hours * load.seconds_per_hour * OVERHEAD / STEP_S)
     is_bound = random_of.random() < 0.5
     document = {
         "name": f"job-{number:03d}",
@@ -114,7 +122,7 @@ def _job(
         "command": ["bash", str(_SCRIPT), str(steps)],
         "checkpoint_grace_s": 3.0,
         "environment": {
-            "EVIDENCE": str(evidence),
+            "EVIDENCE": str(load.evidence),
             "RESUMES": "1" if "pausing" in kind.changes else "0",
         },
     }

@@ -50,6 +50,11 @@ class Part:
 Parts = Mapping[Kill, tuple[Part, ...]]
 
 
+def merged(*all_parts: Parts) -> Parts:
+    """Put together what can be killed."""
+    return {kill: some for parts in all_parts for kill, some in parts.items()}
+
+
 class Troubles:
     """Faults that last. Each part has its faults one at a time, from whatever thread."""
 
@@ -120,12 +125,13 @@ def _dispatch(settings: Settings, factor: float, began_s: float) -> None:
 
 
 def local_parts(state: Path) -> Parts:
-    """Supervisors of local jobs: whichever there is when one is to be killed."""
+    """Supervisors of local jobs: the newest there is when one is to be killed."""
     folder = os.fsencode(state)
 
     def kill() -> None:
         mark = b"connectors.clusters.local.supervisor"
-        for pid in pids_where("cmdline", lambda said: mark in said and folder in said)[:1]:
+        pids = pids_where("cmdline", lambda said: mark in said and folder in said)
+        for pid in pids[-1:]:  # the newest
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 

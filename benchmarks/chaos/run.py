@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -13,10 +14,19 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from benchmarks.chaos.day import ACTOR, HOURS, START, Kind, draw_jobs, fleet_of, take_in
+from benchmarks.chaos.day import ACTOR, HOURS, START, Kind, Load, draw_jobs, fleet_of, take_in
 from benchmarks.chaos.evidence import Judged, judge, read_evidence, real_time
 from benchmarks.chaos.faults import Fault, Kill, draw_faults
-from benchmarks.chaos.place import CLUSTERS, GPUS, LOCAL, Dispatcher, Part, Troubles, local_parts
+from benchmarks.chaos.place import (
+    CLUSTERS,
+    GPUS,
+    LOCAL,
+    Dispatcher,
+    Part,
+    Troubles,
+    local_parts,
+    merged,
+)
 from scheduler.cli.carry_out import end_all_jobs
 from scheduler.cli.database import upgraded_sessions
 from scheduler.db.models import OPEN_STATUSES, CommandOutcome, DispatchCommand, Job, StoredPlan
@@ -35,7 +45,17 @@ _AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What to run; faults happen within ``faults_within_hours`` of the clock of the day."""
+    """What to run.
+
+    Attributes
+    ----------
+    seconds_per_hour
+        Real time in which the clock of the day moves on by an hour.
+    faults_within_hours, released_within_hours
+        By that clock, from the beginning: when the last fault and the last job may come.
+    plan_every_s
+        Real time from plan to plan.
+    """
 
     seed: int
     n_faults: int
@@ -43,6 +63,7 @@ class Asked:
     clusters: tuple[str, ...]
     seconds_per_hour: float
     faults_within_hours: float
+    released_within_hours: float
     plan_every_s: float
 
 
@@ -67,16 +88,23 @@ def run(asked: Asked, folder: Path, show: Callable[[str], None]) -> Outcome:
         started = {name: stack.enter_context(CLUSTERS[name](folder)) for name in asked.clusters}
         specs = {LOCAL: {"kind": "local"}} | {name: spec for name, (spec, _, _) in started.items()}
         fleet = fleet_of(specs, GPUS)
-        jobs = draw_jobs(asked.seed, asked.n_jobs, list(specs), evidence, asked.seconds_per_hour)
+        load = Load(
+            asked.seed,
+            asked.n_jobs,
+            asked.released_within_hours,
+            asked.seconds_per_hour,
+            evidence,
+        )
+        jobs = draw_jobs(load, list(specs))
         take_in(sessions, fleet, jobs, asked.seed)
         began_s, began = time.monotonic(), datetime.now(UTC)
         factor = 3600 / asked.seconds_per_hour
         now = accelerated_now(START, factor, began_s)
         dispatcher = Dispatcher(settings, factor, began_s)
-        parts = local_parts(settings.state_dir)
-        parts |= {Kill.DISPATCHER: (Part("dispatcher", dispatcher.kill, dispatcher.start),)}
-        for _, of_cluster, _ in started.values():
-            parts |= of_cluster
+        ours = {Kill.DISPATCHER: (Part("dispatcher", dispatcher.kill, dispatcher.start),)}
+        parts = merged(
+            local_parts(settings.state_dir), ours, *(parts for _, parts, _ in started.values())
+        )
         troubles = Troubles(parts, {name: gate for name, (_, _, gate) in started.items()})
         within_s = asked.faults_within_hours * asked.seconds_per_hour
         drawn = draw_faults(asked.seed, asked.n_faults, within_s, troubles.can_be)
@@ -91,10 +119,9 @@ def run(asked: Asked, folder: Path, show: Callable[[str], None]) -> Outcome:
         dispatcher.kill()
         judged = _judge(sessions, jobs, evidence, now_of=lambda at: real_time(at, began, factor))
     with transaction(sessions) as session:
-        outcomes = select(DispatchCommand.outcome, func.count()).group_by(DispatchCommand.outcome)
-        commands = dict(session.execute(outcomes).tuples().all())
+        outcomes = Counter(session.scalars(select(DispatchCommand.outcome)))
         n_plans = session.scalar(select(func.count()).select_from(StoredPlan)) or 0
-    return Outcome(tuple(drawn), judged, commands, n_plans, took_s)
+    return Outcome(tuple(drawn), judged, outcomes, n_plans, took_s)
 
 
 def _let_happen(

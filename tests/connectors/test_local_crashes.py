@@ -19,7 +19,7 @@ from connectors.types import JobObservation, JobOrder, JobState
 from tests.connectors import creator
 from tests.connectors.fatal import die_at_fsync, live_again
 from tests.contracts.waiting import end_everything, seen_as, until
-from tests.peers.processes import pids_where
+from tests.peers.processes import parent_of, pids_where
 
 _OVER = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 # Syncs of a first submission: the cluster's name, order, wanted, cap (two each), the jobs' folder.
@@ -62,8 +62,19 @@ def start_creator(tmp_path: Path, runs: Path, keys: list[str]) -> subprocess.Pop
     )
 
 
+def supervisors(state: Path) -> list[tuple[int, int]]:
+    """Pairs of a process that stands behind a supervisor, and the supervisor."""
+    mark, folder = b"connectors.clusters.local.supervisor", os.fsencode(state)
+    pids = pids_where("cmdline", lambda said: mark in said and folder in said)
+    parents = {pid: parent_of(pid) for pid in pids}
+    return [(parent, pid) for pid, parent in parents.items() if parent in parents]
+
+
 def kill_supervisors(state: Path) -> int:
-    """Kill every supervisor of the cluster in ``state``, and children that are not yet the job."""
+    """Kill all supervisors of the cluster in ``state``, and children that are not the job yet.
+
+    Those that stand behind them go first, or they would take their place.
+    """
     mark, folder = b"connectors.clusters.local.supervisor", os.fsencode(state)
     killed = 0
     for pid in pids_where("cmdline", lambda said: mark in said and folder in said):
@@ -185,7 +196,7 @@ async def test_a_supervisor_may_die_at_every_write_of_a_pause(
     ordered = JobOrder("a", ("sh", "-c", script), creator.POOL, 2)
     await cluster.submit(ordered)
     await until(lambda: times_run(runs, "a") == 1, "the job runs")
-    assert kill_supervisors(tmp_path / "state") == 1
+    assert kill_supervisors(tmp_path / "state") == 2
     die_at_fsync(monkeypatch, tmp_path / "hook", call)
     await cluster.suspend("a")
     live_again(monkeypatch)
@@ -196,12 +207,30 @@ async def test_a_supervisor_may_die_at_every_write_of_a_pause(
     assert (job.state, job.starts, times_run(runs, "a")) == (JobState.SUCCEEDED, 2, 2)
 
 
+async def test_the_death_of_a_supervisor_changes_nothing(
+    tmp_path: Path, runs: Path, cluster: LocalCluster
+) -> None:
+    """Another stood behind it: the job is seen to its end, and may be paused on the way."""
+    command = ("sh", "-c", f"echo ran >> {runs}/a; until [ -e {runs}/go ]; do sleep 0.02; done")
+    for key in ("a", "b"):
+        await cluster.submit(JobOrder(key, command, creator.POOL, 1))
+        await seen_as(cluster, key, JobState.RUNNING)
+    for _, supervisor in supervisors(tmp_path / "state"):
+        os.kill(supervisor, signal.SIGKILL)
+    await cluster.suspend("b")
+    paused = await seen_as(cluster, "b", JobState.SUSPENDED)
+    assert "SIGTERM" in paused.reason
+    (runs / "go").touch()
+    job = await seen_as(cluster, "a", *_OVER)
+    assert (job.state, job.exit_code, job.starts) == (JobState.SUCCEEDED, 0, 1)
+
+
 async def test_an_orphan_is_adopted(tmp_path: Path, runs: Path, cluster: LocalCluster) -> None:
     """A job whose supervisor was killed goes on, holds its GPUs, and obeys a new supervisor."""
     command = ("sh", "-c", f"echo ran >> {runs}/a; exec sleep 600")
     await cluster.submit(JobOrder("a", command, creator.POOL, 2))
     await until(lambda: times_run(runs, "a") == 1, "the job runs")
-    assert kill_supervisors(tmp_path / "state") == 1
+    assert kill_supervisors(tmp_path / "state") == 2
     job = await seen_as(cluster, "a", JobState.RUNNING)
     assert (job.gpus, job.starts) == (2, 1)
     await cluster.suspend("a")
@@ -215,7 +244,7 @@ async def test_an_orphan_that_ended_unseen_has_failed(
     """Nobody knows its exit code, so it is not called a success and not run again."""
     command = ("sh", "-c", f"until [ -e {runs}/go ]; do sleep 0.02; done")
     await cluster.submit(JobOrder("a", command, creator.POOL, 1))
-    assert kill_supervisors(tmp_path / "state") == 1
+    assert kill_supervisors(tmp_path / "state") == 2
     assert (await seen_as(cluster, "a", JobState.RUNNING)).starts == 1
     (runs / "go").touch()
     job = await seen_as(cluster, "a", *_OVER)

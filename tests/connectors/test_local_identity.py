@@ -16,6 +16,7 @@ from connectors.clusters.local import processes
 from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from connectors.types import JobOrder, JobState
 from tests.contracts.waiting import end_everything, seen, seen_as, until
+from tests.peers.processes import parent_of
 
 ENDLESS = ("sleep", "600")
 
@@ -49,10 +50,11 @@ def change(file: Path, **leader: Any) -> None:
 
 
 async def kill_all_of(tmp_path: Path, key: str) -> None:
-    """Kill supervisor and job together, as a power cut does."""
-    supervisor = json.loads(record(tmp_path, key, "supervisor.json").read_text())
+    """Kill supervisor, who stands behind it, and job together, as a power cut does."""
+    supervisor = json.loads(record(tmp_path, key, "supervisor.json").read_text())["pid"]
     leader = json.loads(record(tmp_path, key, "start-1.json").read_text())["leader"]
-    os.kill(supervisor["pid"], signal.SIGKILL)
+    os.kill(parent_of(supervisor), signal.SIGKILL)
+    os.kill(supervisor, signal.SIGKILL)
     os.killpg(leader["pid"], signal.SIGKILL)
     identity = processes.ProcessIdentity(**leader)
     await until(lambda: not processes.group_lives(identity), "the job is gone")

@@ -79,6 +79,11 @@ def pids_where(file: str, is_wanted: Callable[[bytes], bool]) -> list[int]:
     return sorted(found)
 
 
+def parent_of(pid: int) -> int:
+    """Return the parent of a process."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+
+
 def end(pids: Iterable[int | None]) -> None:
     """Ask processes to end, then make them; returns once they are gone."""
     left = [pid for pid in pids if pid is not None]

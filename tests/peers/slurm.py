@@ -24,6 +24,7 @@ from tests.peers.processes import (
     free_ports,
     listens,
     lives,
+    parent_of,
     peers,
     pid_in,
     pids_where,
@@ -279,7 +280,7 @@ def start(
 def _step_of(pid: int) -> int:
     """Return the slurmstepd that is the parent of a process, else the process."""
     try:
-        parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+        parent = parent_of(pid)
         is_step = Path(f"/proc/{parent}/cmdline").read_bytes().startswith(b"slurmstepd")
     except FileNotFoundError:
         return pid

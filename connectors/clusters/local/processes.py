@@ -5,6 +5,7 @@ Numbers are given again; a number with a start tick and the boot it belongs to i
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ _OVER = frozenset("ZXx")  # zombie or dead: it runs no more, whoever has yet to 
 _STOPPED = frozenset("Tt")
 _WAITS_IN_KERNEL = "D"
 _EXITING = 0x4  # PF_EXITING among a process's flags
+_PR_SET_CHILD_SUBREAPER = 36
 _STOP_BIT = 1 << (signal.SIGSTOP - 1)
 
 # What a command needs to run. Nothing else of the scheduler's environment, which may hold secrets,
@@ -76,6 +78,24 @@ def find(identity: ProcessIdentity) -> ProcessStatus | None:
     if status is None or status.is_over or status.start_ticks != identity.start_ticks:
         return None
     return status if identity.boot_id == boot_id() else None
+
+
+def is_child(identity: ProcessIdentity) -> bool:
+    """Whether it is a child of this process, ended or not, that was not collected."""
+    try:
+        os.waitid(os.P_PID, identity.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    status = _status(identity.pid)
+    is_same = status is not None and status.start_ticks == identity.start_ticks
+    return is_same and identity.boot_id == boot_id()
+
+
+def become_subreaper() -> None:
+    """Become the parent of what children of this process leave behind when they end (prctl(2))."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl: {os.strerror(number)}")
 
 
 def is_held(identity: ProcessIdentity) -> bool:

@@ -1,13 +1,16 @@
 """One small process per job: starts it, pauses or ends it when told, and records how it ended.
 
 ``python -m connectors.clusters.local.supervisor FOLDER`` returns once somebody looks after the job:
-this process's own child, which stays, or a supervisor that was there before. It outlives the
-scheduler.
+a process it leaves behind, or a supervisor that was there before. It outlives the scheduler.
+
+Behind every supervisor stands another process that does nothing while it lives. Where it is killed,
+the kernel makes this one the parent of the job, which so goes on as before, and is seen to its end.
 
 What it finds decides what it does, so it may be started at any time and any number of times:
 
 - nothing started yet: it starts the command, once (see ``launch``);
-- a started command whose process group lives, its supervisor having been killed: it adopts it;
+- a started command whose process group lives, its supervisor having been killed: it adopts it, as
+  its child where it stood behind that supervisor;
 - a started command that is gone, without a record of how it ended (supervisor and job killed
   together, or the machine rebooted): the job FAILED. It is never started again by itself, because
   nobody knows how far it came and a cluster runs a job once. Only where it had been told to leave
@@ -28,10 +31,12 @@ from connectors.clusters.local.jobfolder import JobFolder, Phase
 from connectors.clusters.local.launch import start_job
 from connectors.clusters.local.processes import (
     ProcessIdentity,
+    become_subreaper,
     boot_id,
     find,
     group_lives,
     identify,
+    is_child,
     is_held,
     signal_group,
 )
@@ -78,13 +83,26 @@ def main(path: Path) -> None:
     reader, writer = os.pipe()
     if os.fork() == 0:
         os.close(reader)
-        _supervise(JobFolder(path), writer)
+        _stand_by(JobFolder(path), writer)
         return
     os.close(writer)
-    os.read(reader, 1)  # ends when the child closes its end of the pipe, or ends
+    os.read(reader, 1)  # ends when all who have its other end close it, or end
 
 
-def _supervise(folder: JobFolder, until_settled: int) -> None:
+def _stand_by(folder: JobFolder, until_settled: int) -> None:
+    """Have a child supervise, and take its place where it is killed."""
+    become_subreaper()
+    supervisor = os.fork()
+    if supervisor == 0:
+        _supervise(folder, until_settled)
+        return
+    os.close(until_settled)
+    ended = os.waitid(os.P_PID, supervisor, os.WEXITED)
+    if ended is not None and ended.si_code != os.CLD_EXITED:
+        _supervise(folder, None)
+
+
+def _supervise(folder: JobFolder, until_settled: int | None) -> None:
     signal.signal(_WAKE, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
     with folder.lock(_LOCK_WAIT_S) as is_held:
@@ -92,7 +110,8 @@ def _supervise(folder: JobFolder, until_settled: int) -> None:
             return
         folder.write_supervisor(identify(os.getpid()))
         run = _take_over(folder)
-        os.close(until_settled)
+        if until_settled is not None:
+            os.close(until_settled)
         if run is not None:
             watch(folder, folder.assignment(run.number).order, run)
 
@@ -103,7 +122,7 @@ def _take_over(folder: JobFolder) -> Run | None:
     is_paused = folder.pause_reason(wanted.run) is not None
     start = folder.start(wanted.run)
     if start is not None and not is_paused:
-        return _adopt(folder, Run(wanted.run, start.leader, is_child=False))
+        return _adopt(folder, Run(wanted.run, start.leader, is_child=is_child(start.leader)))
     if wanted.phase is Phase.CANCEL:
         folder.write_final(JobState.CANCELLED, None, "cancelled while it did not run")
         return None
@@ -119,20 +138,22 @@ def _take_over(folder: JobFolder) -> Run | None:
 def _adopt(folder: JobFolder, run: Run) -> Run | None:
     if not run.has_ended:
         return run
-    _record_end(folder, run, None)
+    _record_end(folder, run, run.collect())
     return None
 
 
 def _record_end(folder: JobFolder, run: Run, code: int | None) -> None:
     """Say how a run ended that was not, or not by us, brought to its end."""
-    if code == 0:
+    is_cancelled = folder.wanted().phase is Phase.CANCEL
+    was_told_to_leave = folder.was_told_to_leave(run.number)
+    if is_cancelled and (was_told_to_leave or code is None):
+        folder.write_final(JobState.CANCELLED, code, f"cancelled: {_describe(code)}")
+    elif was_told_to_leave:
+        folder.write_pause(run.number, f"paused: {_describe(code)}")
+    elif code == 0:
         folder.write_final(JobState.SUCCEEDED, code, "")
     elif code is not None:
         folder.write_final(JobState.FAILED, code, _describe(code))
-    elif folder.wanted().phase is Phase.CANCEL:
-        folder.write_final(JobState.CANCELLED, None, f"cancelled: {_UNSEEN}")
-    elif folder.was_told_to_leave(run.number):
-        folder.write_pause(run.number, f"paused: {_UNSEEN}")
     elif run.leader.boot_id != boot_id():
         folder.write_final(JobState.FAILED, None, "the machine restarted while it ran")
     else:
