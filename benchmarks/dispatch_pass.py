@@ -2,14 +2,16 @@
 
 ``python -m benchmarks.dispatch_pass`` prints what is in RESULTS.md. For each connector: identity,
 jobs and GPUs asked once, as a tick does, by a client that has asked before; what the cluster itself
-takes is left out: Slurm's answers are made up, and the processes of the local cluster are this one.
-And the tick around it, with a database of as many jobs and a cluster that answers at once.
+takes is left out: answers of Slurm and Kubernetes are made up, and the processes of the local
+cluster are this one. And the tick around it, with a database of as many jobs and a cluster that
+answers at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 import resource
 import signal
@@ -18,9 +20,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
+from benchmarks.api_of_many_jobs import NAMESPACE, serving
 from benchmarks.wording import table
 from connectors.clusters import durable
+from connectors.clusters.kubernetes.cluster import (
+    KubernetesCluster,
+    KubernetesConfig,
+    KubernetesPool,
+)
 from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from connectors.clusters.local.jobfolder import Assignment, JobFolder, Phase, Wanted
 from connectors.clusters.local.processes import identify
@@ -29,10 +38,20 @@ from connectors.clusters.slurm.config import SlurmConfig, SlurmPool
 from connectors.clusters.slurm.folder import JobFolder as SlurmFolder
 from connectors.clusters.slurm.transport import RunRef, SlurmJob, SlurmNode, Submission
 from connectors.protocols import Cluster
-from connectors.types import JobOrder, JobState
+from connectors.types import JobObservation, JobOrder, JobState, PoolCapacity
+from scheduler.cli.database import upgraded_sessions
+from scheduler.db.models import JobStatus
+from scheduler.db.session import transaction
+from scheduler.services.dispatch import Dispatcher
+from scheduler.services.fleet import replace_fleet
+from scheduler.services.jobs import submit_job
+from scheduler.services.outside import Outside
+from scheduler.settings import Settings
+from scheduler.specs import FleetSpec, JobSpec
 
 KNOWN, RUNNING = 10_000, 1_000
-POOL = "gpu"
+POOL, SITE = "gpu", "here"
+START = datetime(2021, 7, 5, tzinfo=UTC)
 PASSES = 5
 
 
@@ -41,7 +60,7 @@ def main() -> None:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # the local cluster wakes supervisors: us
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4 * RUNNING), most))
-    rows = [_local(), _slurm()]
+    rows = [_local(), _slurm(), _kubernetes(), _tick()]
     head = ["Connector", "First pass [s]", "Pass, median [s]", "Calls of a pass"]
     print(table(head, rows))
 
@@ -135,6 +154,113 @@ def _slurm() -> list[str]:
         return ["Slurm", *taken, str(answers.calls // (PASSES + 1))]
 
 
+def _kubernetes() -> list[str]:
+    pools = (KubernetesPool(POOL, image="none"),)
+    orders = [_order(n) for n in range(KNOWN)]
+    with TemporaryDirectory() as name:
+        kubeconfig = Path(name) / "kubeconfig"
+        config = KubernetesConfig(pools, kubeconfig=kubeconfig, namespace=NAMESPACE)
+        with serving(config, orders, RUNNING) as server:
+            kubeconfig.write_text(_kubeconfig(server.server_address[1]))
+            cluster = KubernetesCluster("kubernetes", config)
+            taken = _passes(cluster)
+            before = cluster.requests
+            _passes(cluster)
+            asked = (cluster.requests - before) // (PASSES + 1)
+            asyncio.run(cluster.close())
+        return ["Kubernetes", *taken, str(asked)]
+
+
+def _kubeconfig(port: int) -> str:
+    config = {
+        "clusters": [{"name": "it", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "users": [{"name": "it", "user": {}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        "current-context": "it",
+    }
+    return json.dumps(config)
+
+
+class _Told:
+    """Implements what a tick asks of ``Cluster``: everything is as it was."""
+
+    name = SITE
+
+    def __init__(self, keys: list[str]) -> None:
+        self._jobs = tuple(
+            JobObservation(
+                key=key,
+                state=JobState.RUNNING,
+                pool=POOL,
+                gpus=1,
+                power_cap_w=None,
+                started_at=START,
+                ended_at=None,
+                exit_code=None,
+                starts=1,
+            )
+            for key in keys
+        )
+
+    async def identity(self) -> str:
+        """Name of its memory."""
+        return "told"
+
+    async def observe(self) -> tuple[JobObservation, ...]:
+        """All that run."""
+        return self._jobs
+
+    async def capacity(self) -> tuple[PoolCapacity, ...]:
+        """One pool."""
+        return (PoolCapacity(POOL, KNOWN, KNOWN, len(self._jobs)),)
+
+
+def _tick() -> list[str]:
+    """Time a tick with jobs that run and jobs that are over, when nothing has changed."""
+    now = START + timedelta(minutes=1)
+    fleet = FleetSpec.model_validate(
+        {
+            "sites": [
+                {
+                    "name": SITE,
+                    "time_zone": "UTC",
+                    "grid": {"import_limit_kw": 1e4},
+                    "pools": [{"name": POOL, "gpus": KNOWN}],
+                }
+            ]
+        }
+    )
+    with TemporaryDirectory() as name:
+        sessions = upgraded_sessions(Settings(state_dir=Path(name)))
+        with transaction(sessions) as session:
+            replace_fleet(session, fleet, SITE, START)
+            rows = [submit_job(session, _spec(n), SITE, START)[0] for n in range(KNOWN)]
+            for n, row in enumerate(rows):
+                is_running = n < RUNNING
+                row.status = JobStatus.RUNNING if is_running else JobStatus.SUCCEEDED
+                row.site, row.starts = SITE, 1
+                row.started_at = row.work_seen_at = START
+                row.ended_at = None if is_running else now
+            keys = [str(row.id) for row in rows[:RUNNING]]
+        outside = Outside({SITE: cast("Cluster", _Told(keys))})
+        dispatcher = Dispatcher(sessions, lambda _: outside, lambda: now)
+        taken = _timed(dispatcher.tick)
+        return ["the tick around it", *taken, "–"]
+
+
+def _spec(n: int) -> JobSpec:
+    return JobSpec.model_validate(
+        {
+            "name": f"job-{n}",
+            "work_hours": 2.0,
+            "operating_points": [{"pool": POOL, "gpus": 1, "kw": 0.7}],
+            "release_at": START,
+            "deadline_at": START + timedelta(hours=24),
+            "command": ["true"],
+        }
+    )
+
+
 def _passes(cluster: Cluster) -> list[str]:
     """Return the seconds of a first pass, and of one like those that follow."""
 
@@ -145,10 +271,14 @@ def _passes(cluster: Cluster) -> list[str]:
         if len(jobs) != KNOWN or pools[0].gpus_in_use != RUNNING:
             raise RuntimeError(f"{len(jobs)} jobs on {pools[0].gpus_in_use} GPUs")
 
+    return _timed(lambda: asyncio.run(once()))
+
+
+def _timed(once: Callable[[], object]) -> list[str]:
     taken = []
     for _ in range(PASSES + 1):
         began = time.perf_counter()
-        asyncio.run(once())
+        once()
         taken.append(time.perf_counter() - began)
     return [f"{taken[0]:.2f}", f"{sorted(taken[1:])[PASSES // 2]:.2f}"]
 
