@@ -32,7 +32,7 @@ def serving(
     config: KubernetesConfig, orders: list[JobOrder], n_running: int
 ) -> Iterator[ThreadingHTTPServer]:
     """Serve ``orders``, of which the first ``n_running`` run and the others have succeeded."""
-    began = datetime.now(UTC) - timedelta(hours=1)
+    began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     jobs = [
         _job(config, order, number, began, is_running=number < n_running)
         for number, order in enumerate(orders)

@@ -12,7 +12,7 @@ from connectors.clusters.kubernetes.api import Api, NotFound, version_of
 from connectors.clusters.kubernetes.config import KubernetesConfig
 from connectors.clusters.kubernetes.gpus import PoolGpus, pool_gpus
 from connectors.clusters.kubernetes.kueue import workload_view, workloads_path
-from connectors.clusters.kubernetes.standing import Standing, standings
+from connectors.clusters.kubernetes.standing import Over, Standing, standings
 from connectors.clusters.kubernetes.views import (
     NodeView,
     PodView,
@@ -49,6 +49,7 @@ class Session:
         self.changes = asyncio.Condition()
         self._resources = sorted({pool.resource for pool in config.pools})
         self._settled: set[str] = set()  # uids of runs that ended and whose pods are gone
+        self._over = Over()
         self._written = 0
         self._tasks: dict[str, asyncio.Task[None]] = {}
         every_pod = "/api/v1/pods" if config.counts_others else self.pods_path
@@ -106,7 +107,7 @@ class Session:
 
     def standings(self) -> dict[str, Standing]:
         """Return where every job stands as far as it was told."""
-        return standings(self.jobs.items, self.pods.items, self.noted)
+        return standings(self.jobs.items, self.pods.items, self.noted, self._over)
 
     def pools(self, known: Mapping[str, Standing]) -> dict[str, PoolGpus]:
         """Return the GPUs of every pool as far as it was told."""

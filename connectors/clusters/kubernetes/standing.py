@@ -121,10 +121,35 @@ def seen_of(run: RunView, noted: Noted) -> Seen:
     return replace(how, started_at=min(starts, default=None))
 
 
+class Over:
+    """Jobs that are over, and where they stand, for as long as nothing is said of them."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[list[RunView], Standing]] = {}
+
+    def get(self, key: str, runs: list[RunView]) -> Standing | None:
+        """Return where a job stands of which these very views are all that there is."""
+        kept = self._kept.get(key)
+        if kept is None or len(kept[0]) != len(runs):
+            return None
+        is_same = all(one is other for one, other in zip(kept[0], runs, strict=True))
+        return kept[1] if is_same else None
+
+    def keep(self, key: str, runs: list[RunView], standing: Standing) -> None:
+        """Keep where a job stands that is over."""
+        self._kept[key] = runs, standing
+
+    def forget_others(self, keys: Set[str]) -> None:
+        """Keep no more than these."""
+        for key in self._kept.keys() - keys:
+            del self._kept[key]
+
+
 def standings(
-    runs: Iterable[RunView], pods: Iterable[PodView], noted: Noted
+    runs: Iterable[RunView], pods: Iterable[PodView], noted: Noted, over: Over | None = None
 ) -> dict[str, Standing]:
     """Return where every job stands that has a released run, by key."""
+    over = over or Over()
     by_key: dict[str, list[RunView]] = {}
     for run in runs:
         if run.wanted is not None:
@@ -133,7 +158,17 @@ def standings(
     for pod in pods:
         if pod.run is not None:
             by_run.setdefault(pod.run, []).append(pod)
-    return {key: _standing(of_key, by_run, noted) for key, of_key in sorted(by_key.items())}
+    found = {}
+    for key, of_key in sorted(by_key.items()):
+        is_told = any(run.name in by_run or run.name in noted for run in of_key)
+        standing = None if is_told else over.get(key, of_key)
+        if standing is None:
+            standing = _standing(of_key, by_run, noted)
+            if standing.state.is_final and not is_told:
+                over.keep(key, of_key, standing)
+        found[key] = standing
+    over.forget_others(found.keys())
+    return found
 
 
 def _standing(

@@ -83,8 +83,7 @@ class LocalCluster:
 
     async def observe(self) -> tuple[JobObservation, ...]:
         """Every job ever given; one that a crash left half done is first seen to."""
-        await self._call(self._jobs.look_after_all)
-        standings = await self._call(self._jobs.standings)
+        standings = await self._call(self._jobs.looked_after)
         return tuple(standing.observation() for standing in standings)
 
     async def submit(self, order: JobOrder) -> JobState:

@@ -26,6 +26,7 @@ Only the holder of ``lock`` writes ``start-N``, ``told-N``, ``pause-N`` and ``fi
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -86,9 +87,21 @@ class JobFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.log = path / "output.log"
-        self.checkpoint = path / "checkpoint"
-        self.power_cap_file = path / "power_cap_w"
+
+    @property
+    def log(self) -> Path:
+        """What the job printed, all runs."""
+        return self.path / "output.log"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The job's own, kept between runs."""
+        return self.path / "checkpoint"
+
+    @property
+    def power_cap_file(self) -> Path:
+        """Where the job reads the cap."""
+        return self.path / "power_cap_w"
 
     def create(self, assignment: Assignment, wanted: Wanted) -> None:
         """Make the folder with its first records; it has its name only once it is whole."""
@@ -132,7 +145,7 @@ class JobFolder:
 
     def wanted_at(self) -> int:
         """Return when what is wanted was last changed [ns]."""
-        return (self.path / "wanted.json").stat().st_mtime_ns
+        return os.stat(f"{self.path}/wanted.json").st_mtime_ns  # noqa: PTH116 - once a pass each
 
     def write_wanted(self, wanted: Wanted) -> None:
         """Change what the cluster wants."""

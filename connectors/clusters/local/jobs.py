@@ -52,23 +52,27 @@ class Jobs:
 
     def standings(self) -> list[Standing]:
         """Read where every job stands, in the order of their folders' names."""
-        if not self._jobs.exists():
+        try:
+            names = [path.name for path in self._jobs.iterdir()]
+        except FileNotFoundError:
             return []
-        return [self._standing(path) for path in sorted(self._jobs.glob("job-*"))]
+        jobs = sorted(name for name in names if name.startswith("job-"))
+        return [self._standing(self._jobs / name) for name in jobs]
 
-    def look_after_all(self) -> None:
-        """Start a supervisor for every job that needs one and has none."""
-        for standing in self.standings():
-            if standing.needs_supervisor:
-                self.look_after(self.folder(standing.order.key))
+    def looked_after(self) -> list[Standing]:
+        """Read where every job stands once each that needs a supervisor has one."""
+        standings = self.standings()
+        needing = [one.order.key for one in standings if one.needs_supervisor]
+        alone = [folder for folder in map(self.folder, needing) if _is_alone(folder)]
+        for folder in alone:
+            self.look_after(folder)
+        return self.standings() if alone else standings
 
     def look_after(self, folder: JobFolder) -> None:
         """See to it that the job has a supervisor and that it knows what is wanted now."""
         if not read_standing(folder).needs_supervisor:
             return
-        with folder.lock(wait_s=0) as is_alone:
-            pass
-        if is_alone:
+        if _is_alone(folder):
             _start_supervisor(folder)
             return
         supervisor = folder.supervisor()
@@ -85,6 +89,12 @@ class Jobs:
         if standing.final is not None:
             self._over[path] = wanted_at, standing
         return standing
+
+
+def _is_alone(folder: JobFolder) -> bool:
+    """Whether nobody looks after the job."""
+    with folder.lock(wait_s=0) as is_held:
+        return is_held
 
 
 def _start_supervisor(folder: JobFolder) -> None:

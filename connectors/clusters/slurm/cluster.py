@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from connectors.clusters.folders import in_thread, on_files
 from connectors.clusters.logs import lines
@@ -45,6 +47,14 @@ from connectors.types import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The folder of a job, and what it says; or what was seen of a job that is over."""
+
+    folder: JobFolder
+    records: Records | JobObservation
+
+
 class SlurmCluster:
     """Implements ``Cluster``."""
 
@@ -71,10 +81,8 @@ class SlurmCluster:
     async def observe(self) -> tuple[JobObservation, ...]:
         """Every job ever given; one that a crash left half done is first seen to."""
         rows = rows_by_key(await self._transport.jobs(), await self._same_identity())
-        found = [
-            await self._observe(folder, rows)
-            for folder in await in_thread(self.name, self._memory.folders)
-        ]
+        looks = await in_thread(self.name, self._look_at_all)
+        found = [await self._observe(look, rows) for look in looks]
         await self._same_identity()  # the folder may have gone meanwhile, and the jobs with it
         return tuple(found)
 
@@ -92,7 +100,7 @@ class SlurmCluster:
                     await self._begin(folder, self._submission(folder, 1, order, memory, n_nodes))
             return JobState.QUEUED
         rows = rows_by_key(await self._transport.jobs(), memory)
-        return (await self._observe(folder, rows)).state
+        return (await self._observe(self._look_at(folder), rows)).state
 
     @on_files
     async def suspend(self, key: str) -> None:
@@ -169,11 +177,10 @@ class SlurmCluster:
         async for line in lines(folder.log, is_over):
             yield line
 
-    async def _observe(self, folder: JobFolder, rows: dict[str, list[SlurmJob]]) -> JobObservation:
-        over = self._over.get(folder)
-        if over is not None:
-            return over
-        records = await in_thread(self.name, folder.read)
+    async def _observe(self, look: Look, rows: dict[str, list[SlurmJob]]) -> JobObservation:
+        folder, records = look.folder, look.records
+        if isinstance(records, JobObservation):
+            return records
         own_rows = rows.get(records.order.key, [])
         if needs_care(records, own_rows):
             await self._tend(folder, rows)
@@ -183,6 +190,17 @@ class SlurmCluster:
         if seen.state.is_final and all(one.is_over for one in own_rows):
             self._over.keep(folder, seen)
         return seen
+
+    def _look_at_all(self) -> list[Look]:
+        """Read the folders of all jobs; one that went meanwhile was never a job."""
+        looks = []
+        for folder in self._memory.folders():
+            with suppress(FileNotFoundError):
+                looks.append(self._look_at(folder))
+        return looks
+
+    def _look_at(self, folder: JobFolder) -> Look:
+        return Look(folder, self._over.get(folder) or folder.read())
 
     async def _tend(self, folder: JobFolder, rows: dict[str, list[SlurmJob]]) -> None:
         async def submission(records: Records) -> Submission:
@@ -249,9 +267,8 @@ class SlurmCluster:
 
     def _open_records(self) -> list[Records]:
         """Read the folders of all jobs but those known to be over."""
-        return [
-            folder.read() for folder in self._memory.folders() if self._over.get(folder) is None
-        ]
+        found = (look.records for look in self._look_at_all())
+        return [records for records in found if isinstance(records, Records)]
 
     def _submission(
         self, folder: JobFolder, run: int, order: JobOrder, memory: str, n_nodes: int
