@@ -51,8 +51,9 @@ bench: $(VENV)/.bench $(VENV)/.project  ## Measure plans, bounds and rivals; wri
 bench-72h: $(VENV)/.project  ## Plan 72 h of real data (11 minutes; needs GRIDTIDE_DATA)
 	$(BIN)/python benchmarks/philly_72h.py --out $(OUT)/philly_72h
 
-bench-clusters: $(VENV)/.dev $(VENV)/.project  ## Carry a day out on three real clusters; time a pass
+bench-clusters: $(VENV)/.dev $(VENV)/.project  ## Real clusters: a day, a day of faults, a timed pass (40 minutes)
 	$(BIN)/python -m benchmarks.clusters_day --out $(OUT)/clusters_day --seconds-per-hour 20
+	$(BIN)/python -m benchmarks.chaos
 	$(BIN)/python -m benchmarks.dispatch_pass
 
 peer-slurm:  ## Install a current Slurm apart, for tests (root; 40 seconds, 300 MB)

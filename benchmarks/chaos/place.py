@@ -50,6 +50,19 @@ class Part:
 Parts = Mapping[Kill, tuple[Part, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A cluster: what the fleet says of it, its parts, the gate before it, and its operator's work.
+
+    ``see_to_it`` is done from time to time.
+    """
+
+    spec: dict[str, Any]
+    parts: Parts
+    gate: Gate
+    see_to_it: Callable[[], None]
+
+
 def merged(*all_parts: Parts) -> Parts:
     """Put together what can be killed."""
     return {kill: some for parts in all_parts for kill, some in parts.items()}
@@ -139,8 +152,13 @@ def local_parts(state: Path) -> Parts:
 
 
 @contextmanager
-def slurm_cluster(folder: Path) -> Iterator[tuple[dict[str, Any], Parts, Gate]]:
-    """Start a Slurm and a gate before it; give what the fleet says of it, and its parts."""
+def slurm_cluster(folder: Path) -> Iterator[Started]:
+    """Start a Slurm and a gate before it.
+
+    A slurmctld that crashes has forgotten the last five seconds. Nodes tell it what they run only
+    after a minute, and a job whose number it gives again has its node drained: its operator has
+    them tell at once, and takes such nodes back.
+    """
     gpus = GPUS // _SLURM_NODES
     running = slurm.start(_SLURM_NODES, gpus, node_timeout_s=_NODE_TIMEOUT_S)
     gate = Gate(running.rest_port)
@@ -177,15 +195,15 @@ def slurm_cluster(folder: Path) -> Iterator[tuple[dict[str, Any], Parts, Gate]]:
         ),
     }
     try:
-        yield spec, parts, gate
+        yield Started(spec, parts, gate, running.operate)
     finally:
         gate.stop()
         running.stop()
 
 
 @contextmanager
-def kubernetes_cluster(folder: Path) -> Iterator[tuple[dict[str, Any], Parts, Gate]]:
-    """Start a Kubernetes and a gate before it; give what the fleet says of it, and its parts."""
+def kubernetes_cluster(folder: Path) -> Iterator[Started]:
+    """Start a Kubernetes and a gate before it."""
     with kubernetes.running(folder / "plane") as plane:
         plane.make_namespace(_NAMESPACE)
         plane.make_claim(_NAMESPACE, kubernetes.CLAIM)
@@ -213,7 +231,7 @@ def kubernetes_cluster(folder: Path) -> Iterator[tuple[dict[str, Any], Parts, Ga
             for kill, name in daemons.items()
         } | {Kill.KUBERNETES_NODE: (Part("node-0", node.lose, node.return_),)}
         try:
-            yield spec, parts, gate
+            yield Started(spec, parts, gate, lambda: None)
         finally:
             gate.stop()
             node.stop()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -23,6 +24,7 @@ from benchmarks.chaos.place import (
     LOCAL,
     Dispatcher,
     Part,
+    Started,
     Troubles,
     local_parts,
     merged,
@@ -40,6 +42,7 @@ from scheduler.worker import Worker
 
 _SOLVE_S = 2.0
 _LOOK_EVERY_S = 0.5
+_OPERATE_EVERY_S = 10.0
 _AT_ONCE = 32
 
 
@@ -86,7 +89,7 @@ def run(asked: Asked, folder: Path, show: Callable[[str], None]) -> Outcome:
     evidence.mkdir()
     with ExitStack() as stack:
         started = {name: stack.enter_context(CLUSTERS[name](folder)) for name in asked.clusters}
-        specs = {LOCAL: {"kind": "local"}} | {name: spec for name, (spec, _, _) in started.items()}
+        specs = {LOCAL: {"kind": "local"}} | {name: one.spec for name, one in started.items()}
         fleet = fleet_of(specs, GPUS)
         load = Load(
             asked.seed,
@@ -102,17 +105,16 @@ def run(asked: Asked, folder: Path, show: Callable[[str], None]) -> Outcome:
         now = accelerated_now(START, factor, began_s)
         dispatcher = Dispatcher(settings, factor, began_s)
         ours = {Kill.DISPATCHER: (Part("dispatcher", dispatcher.kill, dispatcher.start),)}
-        parts = merged(
-            local_parts(settings.state_dir), ours, *(parts for _, parts, _ in started.values())
-        )
-        troubles = Troubles(parts, {name: gate for name, (_, _, gate) in started.items()})
+        of_clusters = [one.parts for one in started.values()]
+        parts = merged(local_parts(settings.state_dir), ours, *of_clusters)
+        troubles = Troubles(parts, {name: one.gate for name, one in started.items()})
         within_s = asked.faults_within_hours * asked.seconds_per_hour
         drawn = draw_faults(asked.seed, asked.n_faults, within_s, troubles.can_be)
         stack.callback(_end_jobs, settings, fleet, now)
         stack.callback(dispatcher.kill)
         _plan(sessions, now, 0)
         dispatcher.start()
-        with _planning(sessions, now, asked.plan_every_s):
+        with _planning(sessions, now, asked.plan_every_s), _operating(started.values()):
             _let_happen(drawn, troubles, began_s, show)
             _wait_until_over(sessions, now, show)
         took_s = time.monotonic() - began_s
@@ -159,21 +161,39 @@ def _wait_until_over(sessions: SessionFactory, now: Now, show: Callable[[str], N
 @contextmanager
 def _planning(sessions: SessionFactory, now: Now, every_s: float) -> Iterator[None]:
     """Plan anew from time to time."""
+    numbers = count(1)
+    with _again_and_again(lambda: _plan(sessions, now, next(numbers)), every_s):
+        yield
+
+
+@contextmanager
+def _operating(clusters: Iterable[Started]) -> Iterator[None]:
+    """Do what operators of clusters do."""
+
+    def see_to_all() -> None:
+        for cluster in clusters:
+            cluster.see_to_it()
+
+    with _again_and_again(see_to_all, _OPERATE_EVERY_S):
+        yield
+
+
+@contextmanager
+def _again_and_again(do: Callable[[], None], every_s: float) -> Iterator[None]:
+    """Do something in a thread of its own, with a pause between; its error is raised at the end."""
     stop = threading.Event()
 
-    def plan() -> None:
-        number = 1
+    def loop() -> None:
         while not stop.wait(every_s):
-            _plan(sessions, now, number)
-            number += 1
+            do()
 
     with ThreadPoolExecutor(1) as pool:
-        planning = pool.submit(plan)
+        looping = pool.submit(loop)
         try:
             yield
         finally:
             stop.set()
-            planning.result()
+            looping.result()
 
 
 def _plan(sessions: SessionFactory, now: Now, number: int) -> None:

@@ -56,7 +56,6 @@ class FakeKubelet:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._held: dict[str, set[int]] = {}
         self._evicted: dict[str, dict[str, str]] = {}
-        self._was_lost = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, daemon=True, name=f"kubelet {name}")
         self._is_up = threading.Event()
@@ -81,7 +80,7 @@ class FakeKubelet:
 
     def lose(self) -> None:
         """Fall silent, as a machine that lost its power: everything on it is gone."""
-        self.is_lost = self._was_lost = True
+        self.is_lost = True
         self._call(self._kill_all())
 
     def return_(self) -> None:
@@ -160,11 +159,17 @@ class FakeKubelet:
         while True:
             await asyncio.sleep(_BEAT_EVERY_S)
             await self._ask("PATCH", f"{_LEASES}/{self.name}", {"spec": self._lease()})
-            if self._was_lost:
+            if not self.is_lost and not await self._is_ready():
+                # It was silent too long for the controllers, through its own fault or theirs.
                 conditions = {"conditions": [_condition("Ready", "KubeletReady")]}
                 path = f"/api/v1/nodes/{self.name}/status"
                 await self._ask("PATCH", path, {"status": conditions})
-                self._was_lost = False
+
+    async def _is_ready(self) -> bool:
+        """Whether the API server says of this node that it is."""
+        node = (await self._ask("GET", f"/api/v1/nodes/{self.name}")).json()
+        conditions = node.get("status", {}).get("conditions", [])
+        return any((one["type"], one["status"]) == ("Ready", "True") for one in conditions)
 
     def _lease(self) -> dict[str, object]:
         renewed = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

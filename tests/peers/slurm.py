@@ -192,6 +192,19 @@ class Slurm:
                     with suppress(ProcessLookupError):
                         os.kill(one, signal.SIGKILL)
 
+    def operate(self) -> None:
+        """Do what an operator does after crashes of slurmctld, if it answers.
+
+        Has the nodes tell what they run, and resumes those that were drained because the number of
+        one of their jobs was given again.
+        """
+        with suppress(subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            self.run("scontrol", "reconfigure")
+            said = self.run("sinfo", "--noheader", "--Node", "--format=%N %E")
+            drained = {line.split()[0] for line in said.splitlines() if "Duplicate jobid" in line}
+            for node in drained:
+                self.run("scontrol", "update", f"nodename={node}", "state=resume")
+
     def wait_until_saved(self) -> None:
         """Wait until slurmctld would not forget a change if it crashed."""
         time.sleep(_SAVED_WITHIN_S)
