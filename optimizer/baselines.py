@@ -35,7 +35,7 @@ def run_now(problem: Problem) -> Plan:
 
     def rank(job: Job, priced: Priced, room: Room) -> tuple[float, ...]:
         placement = priced.placement
-        is_away = job.data is not None and job.data.site != placement.site
+        is_away = job.data is not None and not job.data.is_at(placement.site)
         return (placement.start_slot, is_away, -_mean_free(job, placement, room))
 
     no_price = np.zeros((len(problem.sites), problem.horizon.n_slots))

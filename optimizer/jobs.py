@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from optimizer.checks import require_above, require_at_least, require_unique
+from optimizer.checks import require_above, require_at_least, require_unique, require_within
 from optimizer.errors import InvalidProblem
 
 
@@ -86,13 +86,28 @@ class Pausing:
 
 @dataclass(frozen=True, slots=True)
 class InputData:
-    """Where a job's input lies. Running elsewhere moves it first, over a ``Link``."""
+    """Where a job's input lies. Running elsewhere moves it first, over a ``Link``.
+
+    ``left_gb``: what is still to be moved to sites that have some of it, at most ``size_gb``; to a
+    site that has all of it, 0 [GB].
+    """
 
     site: str
     size_gb: float
+    left_gb: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         require_at_least("input data", "size_gb", self.size_gb, 0.0)
+        for site, left_gb in self.left_gb:
+            require_within("input data", f"left_gb of {site}", left_gb, 0.0, self.size_gb)
+
+    def is_at(self, site: str) -> bool:
+        """Whether ``site`` has all of it."""
+        return site == self.site or (site, 0.0) in self.left_gb
+
+    def to_move_gb(self, site: str) -> float:
+        """Return what must be moved before a job can start at ``site`` [GB]."""
+        return 0.0 if self.is_at(site) else dict(self.left_gb).get(site, self.size_gb)
 
 
 @dataclass(frozen=True, slots=True)

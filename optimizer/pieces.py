@@ -58,19 +58,21 @@ def links_of(problem: Problem) -> Links:
 def transfer_to(job: Job, site: str, links: Links, slot_hours: float) -> Transfer | None:
     """Return what must be moved before ``job`` starts at ``site``; ``None`` if no link goes there.
 
-    A job that runs or ran before the horizon has its data with it.
+    A job that runs or ran before the horizon has its data with it; what of it was moved already is
+    neither moved nor paid again.
     """
     has_its_data = job.had_started or (job.pin is not None and job.pin.is_running)
-    if job.data is None or job.data.site == site or has_its_data:
+    if job.data is None or job.data.is_at(site) or has_its_data:
         return NO_TRANSFER
     link = links.get((job.data.site, site))
     if link is None:
         return None
-    n_slots = math.ceil(job.data.size_gb / link.gb_per_hour / slot_hours - 1e-9)
+    to_move_gb = job.data.to_move_gb(site)
+    n_slots = math.ceil(to_move_gb / link.gb_per_hour / slot_hours - 1e-9)
     if n_slots <= 0:
-        return Transfer(0, 0.0, job.data.size_gb * link.eur_per_gb)
-    it_kw = job.data.size_gb * link.kwh_per_gb / (n_slots * slot_hours)
-    return Transfer(n_slots, it_kw, job.data.size_gb * link.eur_per_gb)
+        return Transfer(0, 0.0, to_move_gb * link.eur_per_gb)
+    it_kw = to_move_gb * link.kwh_per_gb / (n_slots * slot_hours)
+    return Transfer(n_slots, it_kw, to_move_gb * link.eur_per_gb)
 
 
 def usable_points(job: Job, links: Links, slot_hours: float) -> tuple[OperatingPoint, ...]:

@@ -165,6 +165,8 @@ class Problem:
                 _require_known(owner, f"pool of point {point.name}", where, pools)
             if job.data is not None:
                 _require_known(owner, "data.site", job.data.site, sites)
+                for site, _ in job.data.left_gb:
+                    _require_known(owner, "data.left_gb", site, sites)
             for name in job.after:
                 _require_known(owner, "after", name, jobs)
 

@@ -144,10 +144,14 @@ def _moving(problem: Problem, job: Job, site: str) -> tuple[int, float] | None:
     has_run = job.had_started or (job.pin is not None and job.pin.is_running)
     if job.data is None or has_run or job.data.site == site:
         return 0, 0.0
+    left_gb = dict(job.data.left_gb)
+    if left_gb.get(site) == 0.0:
+        return 0, 0.0
     way, hours = (job.data.site, site), problem.horizon.slot_hours
     link = next((link for link in problem.links if (link.from_site, link.to_site) == way), None)
     if link is None:
         return None
-    n_slots = max(0, math.ceil(job.data.size_gb / link.gb_per_hour / hours - 1e-9))
-    energy_kwh = job.data.size_gb * link.kwh_per_gb
+    size_gb = left_gb.get(site, job.data.size_gb)
+    n_slots = max(0, math.ceil(size_gb / link.gb_per_hour / hours - 1e-9))
+    energy_kwh = size_gb * link.kwh_per_gb
     return n_slots, energy_kwh / (n_slots * hours) if n_slots else 0.0

@@ -155,6 +155,12 @@ JOBS: dict[str, Problem] = {
         sites=(site("A", price=FALLING), site("B", price=RISING)),
         links=LINKED,
     ),
+    "data has come, or is on its way": problem(
+        job("a", 2, points=EVERYWHERE, data=InputData("A", 20.0, (("B", 0.0),))),
+        job("b", 2, points=(point("B/full"),), data=InputData("A", 20.0, (("B", 5.0),))),
+        sites=(site("A", price=FALLING), site("B", price=RISING)),
+        links=LINKED,
+    ),
     "gap in a pool, start frozen before it": _at(
         10.0, job("a", 3, pin=Pin("A/full", 1, 1)), job("b"), pools=(GAP,)
     ),

@@ -164,6 +164,15 @@ def pins(draw: st.DrawFn, ways: Sequence[OperatingPoint], n_slots: int) -> Pin:
 
 
 @st.composite
+def input_data(draw: st.DrawFn, fleet: Sequence[Site]) -> InputData:
+    """Input at some site; another one may have a part of it, or all."""
+    names = st.sampled_from([site.name for site in fleet])
+    size_gb = draw(st.sampled_from((10.0, 0.0, 25.0)))
+    left = st.tuples(names, st.sampled_from((0.0, 0.5, 1.0)).map(lambda share: share * size_gb))
+    return InputData(draw(names), size_gb, draw(st.just(()) | st.tuples(left)))
+
+
+@st.composite
 def jobs(
     draw: st.DrawFn,
     name: str,
@@ -189,14 +198,7 @@ def jobs(
         lateness_eur_per_slot=draw(st.sampled_from((0.0, 0.02, 0.2))),
         pausing=pausing,
         is_elastic=draw(st.booleans()),
-        data=draw(
-            st.none()
-            | st.builds(
-                InputData,
-                st.sampled_from([s.name for s in fleet]),
-                st.sampled_from((10.0, 0.0, 25.0)),
-            )
-        ),
+        data=draw(st.none() | input_data(fleet)),
         priority=draw(st.sampled_from((1.0, 2.0))),
         pin=draw(pins(ways, n_slots)) if draw(sometimes) else None,
         announced=(

@@ -133,6 +133,21 @@ def test_data_moves_right_before_the_first_start_at_the_destination() -> None:
     assert load[1].tolist() == [0, 6, 6, 1, 1, 0, 0, 0]
 
 
+def test_data_that_was_moved_is_neither_moved_nor_paid_again() -> None:
+    """15 of 30 GB are left to B: 1 slot of 6 kW, 1.50 EUR. C has all, and no link leads there."""
+    sites = [build.site("A"), build.site("B"), build.site("C")]
+    links = (Link("A", "B", 20.0, eur_per_gb=0.1, kwh_per_gb=0.4),)
+    data = InputData("A", 30.0, (("B", 15.0), ("C", 0.0)))
+    job = build.job(points=(build.point("B/full"), build.point("C/full")), data=data)
+    problem = build.problem(job, sites=sites, links=links)
+    flows = [build.flows(site.name) for site in sites]
+    at_b, at_c = (build.placed("job", (f"{name}/full", 3, 5)) for name in "BC")
+    assert settle(problem, [at_b], flows).terms.data_transfer_eur == pytest.approx(1.5)
+    assert it_load_kw(problem, [at_b])[1].tolist() == [0, 0, 6, 1, 1, 0, 0, 0]
+    assert settle(problem, [at_c], flows).terms.data_transfer_eur == 0.0
+    assert it_load_kw(problem, [at_c])[2].tolist() == [0, 0, 0, 1, 1, 0, 0, 0]
+
+
 def test_idle_gpus_draw_power_until_a_job_holds_them() -> None:
     """Four GPUs idle at 0.1 kW each; the job's one GPU draws its own 1 kW instead."""
     problem = build.problem(

@@ -59,6 +59,14 @@ LAWFUL: dict[str, tuple[dict[str, Any], Placement]] = {
         {"points": (AT_B,), "data": InputData("A", 30.0), "release_slot": 1},
         build.placed("job", ("B/full", 3, 5)),
     ),
+    "after the rest of its data came": (
+        {"points": (AT_B,), "data": InputData("A", 30.0, (("B", 15.0),)), "release_slot": 1},
+        build.placed("job", ("B/full", 2, 4)),
+    ),
+    "with its data there": (
+        {"points": (AT_B,), "data": InputData("A", 30.0, (("B", 0.0),)), "release_slot": 1},
+        build.placed("job", ("B/full", 1, 3)),
+    ),
     "with its data there since it ran": (
         {
             "points": (AT_B,),

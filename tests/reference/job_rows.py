@@ -62,7 +62,7 @@ def usable_points(problem: Problem, job: Job) -> tuple[OperatingPoint, ...]:
 
 def needs_transfer(job: Job, site: str) -> bool:
     """Whether its data has to be moved before it can start at ``site``."""
-    if job.data is None or job.data.site == site:
+    if job.data is None or job.data.site == site or dict(job.data.left_gb).get(site) == 0:
         return False
     return not (job.had_started or is_running(job))
 
@@ -96,13 +96,17 @@ def _link(problem: Problem, job: Job, site: str) -> Link | None:
     return next((k for k in problem.links if (k.from_site, k.to_site) == (home, site)), None)
 
 
+def _size_gb(job: Job, site: str) -> float:
+    assert job.data is not None
+    return dict(job.data.left_gb).get(site, job.data.size_gb)
+
+
 def _transfer_slots(problem: Problem, job: Job, site: str) -> int:
     if not needs_transfer(job, site):
         return 0
     link = _link(problem, job, site)
     assert link is not None
-    assert job.data is not None
-    hours = job.data.size_gb / link.gb_per_hour
+    hours = _size_gb(job, site) / link.gb_per_hour
     return math.ceil(hours / problem.horizon.slot_hours - 1e-9)
 
 
@@ -293,9 +297,8 @@ def _add_draw_and_costs(
                 block.rows.add(block.first[c, t] == 0)
             for before in range(t - n_transfer, t) if t >= n_transfer else ():
                 link = _link(problem, job, site)
-                assert job.data is not None
                 assert link is not None
-                kwh = job.data.size_gb * link.kwh_per_gb
+                kwh = _size_gb(job, site) * link.kwh_per_gb
                 rows.draw(site, before, kwh / (n_transfer * slot_hours) * block.first[c, t])
             if job.pausing is not None:
                 begins = restart(job, block, c, t)
@@ -309,9 +312,8 @@ def _add_costs(problem: Problem, rows: JobRows, block: Any) -> None:
     for site in block.at:
         if needs_transfer(job, site):
             link = _link(problem, job, site)
-            assert job.data is not None
             assert link is not None
-            rows.data_transfer_eur += job.data.size_gb * link.eur_per_gb * block.at[site]
+            rows.data_transfer_eur += _size_gb(job, site) * link.eur_per_gb * block.at[site]
     if job.due_slot is not None:
         for t in range(n_slots):
             slots_late = max(0, t + 1 - job.due_slot)
