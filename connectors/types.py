@@ -78,6 +78,9 @@ class JobOrder:
 
     ``environment`` is added to what the cluster gives every job; where both name a variable, the
     cluster's stands: GPUs, power cap, checkpoint folder, whether it is a continuation.
+
+    Orders of the same ``data`` share a folder that lasts, ``GRIDTIDE_DATA_DIR``: what one puts
+    there, another finds.
     """
 
     key: str
@@ -93,6 +96,7 @@ class JobOrder:
     # A resumption holds only where the job was started this often; None: whatever the count.
     after_starts: int | None = None
     is_restartable: bool = False  # by the cluster itself, where a node is lost or it is preempted
+    data: str | None = None  # name of its input data on this cluster
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from connectors.clusters.folders import folder_name
 from connectors.errors import Rejected
 from connectors.types import JobOrder, JobState
 
@@ -28,6 +29,8 @@ def refuse_bad_order(order: JobOrder, gpus_total: Mapping[str, int]) -> None:
             f"job {order.key}: checkpoint_grace_s = {order.checkpoint_grace_s}, must be >= 0"
         )
     refuse_bad_power_cap(order.key, order.power_cap_w)
+    if order.data is not None:
+        folder_name(order.data)
 
 
 def refuse_bad_power_cap(key: str, power_cap_w: float | None) -> None:

@@ -19,25 +19,14 @@ import pytest
 from connectors.errors import GpusBusy, Rejected
 from connectors.protocols import Cluster
 from connectors.types import JobObservation, JobOrder, JobState, SuspendBy
+from tests.contracts.cluster_data import DataContract
+from tests.contracts.orders import ENDLESS, GPUS, POOL, endless, order
 from tests.contracts.waiting import seen, seen_as
 
-POOL = "pool"
-GPUS = 4
 Kept = Callable[[str, str], str]
-ENDLESS = ("sh", "-c", "echo up; exec sleep 600")
 
 
-def order(key: str, script: str, gpus: int = 1, **more: object) -> JobOrder:
-    """Order ``script`` for the shell."""
-    return JobOrder(key, ("sh", "-c", script), POOL, gpus, **more)  # type: ignore[arg-type]
-
-
-def endless(key: str, gpus: int = 1, **more: object) -> JobOrder:
-    """Order something that ends only when it is told to."""
-    return JobOrder(key, ENDLESS, POOL, gpus, **more)  # type: ignore[arg-type]
-
-
-class ClusterContract:
+class ClusterContract(DataContract):
     """The contract. ``suspends_by`` are the ways to pause that the cluster has."""
 
     suspends_by: ClassVar[frozenset[SuspendBy]] = frozenset(SuspendBy)

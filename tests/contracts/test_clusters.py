@@ -15,7 +15,8 @@ from connectors.clusters.slurm.rest import SlurmRest
 from connectors.clusters.slurm.transport import SlurmTransport
 from connectors.protocols import Cluster
 from connectors.types import SuspendBy
-from tests.contracts.cluster import GPUS, POOL, ClusterContract, Kept
+from tests.contracts.cluster import ClusterContract, Kept
+from tests.contracts.orders import GPUS, POOL
 from tests.contracts.waiting import end_everything
 from tests.peers.kubernetes import Place
 from tests.peers.kubernetes_client import checkpoints, kubernetes_cluster

@@ -13,7 +13,7 @@ from connectors.clusters.kubernetes.cluster import (
     KubernetesPool,
 )
 from connectors.clusters.kubernetes.names import folder_name, selector
-from tests.contracts.cluster import POOL
+from tests.contracts.orders import POOL
 from tests.peers.kubernetes import CLAIM, Place
 
 

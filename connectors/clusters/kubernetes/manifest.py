@@ -14,6 +14,7 @@ from connectors.errors import Rejected
 from connectors.types import JobOrder
 
 CHECKPOINTS_AT = "/gridtide/checkpoint"
+_DATA_AT = "/gridtide/data"
 _NOTES_AT = "/gridtide/notes"
 _POWER_CAP_FILE = "power_cap_w"
 # What says which GPUs a container sees is for the node to set.
@@ -118,6 +119,9 @@ def _container(
             {"name": "notes", "mountPath": _NOTES_AT, "readOnly": True},
         ],
     }
+    if order.data is not None:
+        where = {"subPath": f"{names.folder_name(order.data)}-data"}
+        container["volumeMounts"].append({"name": "checkpoints", "mountPath": _DATA_AT, **where})
     if run.parts.gpus_each > 0:
         container["resources"] = {"limits": {pool.resource: str(run.parts.gpus_each)}}
     return container
@@ -140,6 +144,7 @@ def environment(order: JobOrder, run: Run, config: KubernetesConfig) -> dict[str
         "GRIDTIDE_IS_CONTINUATION": "1" if run.restarts else "0",
         "GRIDTIDE_CHECKPOINT_DIR": CHECKPOINTS_AT,
         "GRIDTIDE_POWER_CAP_FILE": f"{_NOTES_AT}/{_POWER_CAP_FILE}",
+        **({} if order.data is None else {"GRIDTIDE_DATA_DIR": _DATA_AT}),
         **(parts if run.parts.n_pods > 1 else {}),
         **(main if is_addressed else {}),
     }

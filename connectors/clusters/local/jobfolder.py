@@ -34,6 +34,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from connectors.clusters import durable
+from connectors.clusters.folders import folder_name
 from connectors.clusters.local.processes import ProcessIdentity
 from connectors.types import JobOrder, JobState, SuspendBy
 
@@ -114,6 +115,12 @@ class JobFolder:
         building.write_power_cap(assignment.order.power_cap_w)
         building.path.rename(self.path)
         durable.sync_folder(self.path.parent)
+
+    def data(self, name: str) -> Path:
+        """Return the folder of input data that orders of this name share; it is made if need be."""
+        folder = self.path.parent.parent / "data" / folder_name(name)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
 
     def lock(self, wait_s: float) -> AbstractContextManager[bool]:
         """Try for ``wait_s`` to become the one who looks after this job."""

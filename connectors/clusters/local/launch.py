@@ -41,6 +41,8 @@ def run_environment(
     environment.pop("GRIDTIDE_POWER_CAP_W", None)
     if power_cap_w is not None:
         environment["GRIDTIDE_POWER_CAP_W"] = f"{power_cap_w:g}"
+    if order.data is not None:
+        environment["GRIDTIDE_DATA_DIR"] = str(folder.data(order.data))
     return environment | {
         "CUDA_VISIBLE_DEVICES": ",".join(str(index) for index in wanted.gpu_indices),
         "GRIDTIDE_JOB_KEY": order.key,

@@ -38,13 +38,18 @@ from enum import StrEnum
 from pathlib import Path
 
 from connectors.clusters import durable
+from connectors.clusters.folders import folder_name
 from connectors.types import JobOrder, JobState, SuspendBy
 
 NOBODY = "nobody"
 NEW, GONE = ".new-", ".gone-"  # folders that are not jobs yet, or are none any more
 # What the cluster sets in the environment of a job stands against what its order asks for.
 _SET_BY_CLUSTER = re.compile(r"GRIDTIDE_|SLURM_|CUDA_VISIBLE_DEVICES$|ROCR_VISIBLE_DEVICES$")
-_KEPT_OF_ORDER = {"GRIDTIDE_JOB", "GRIDTIDE_BATCH_SIZE"}
+_KEPT_OF_ORDER = {
+    "GRIDTIDE_JOB",
+    "GRIDTIDE_BATCH_SIZE",
+    *(f"GRIDTIDE_DATA_{name}" for name in ("SITE", "SIZE_GB", "PATH", "DIR")),
+}
 _ATTEMPT = re.compile(r"(begin|start|end|frozen|beat)-(\d+)\.(\d+)$")
 
 
@@ -162,7 +167,8 @@ class JobFolder:
     def want_run(self, run: int, order: JobOrder) -> None:
         """Say what is to be run, and then that it is wanted."""
         durable.write_json(self.path / f"order-{run}.json", asdict(order))
-        durable.write_text(self.path / f"run-{run}.sh", _script(order))
+        data = {} if order.data is None else {"GRIDTIDE_DATA_DIR": str(self._data(order.data))}
+        durable.write_text(self.path / f"run-{run}.sh", _script(order, data))
         self.write_power_cap(order.power_cap_w)
         self._write_wanted(Wanted(run, Phase.RUN))
 
@@ -246,6 +252,12 @@ class JobFolder:
             beat_at=self._beat_at(f"beat-{this}") if f"beat-{this}" in names else None,
         )
 
+    def _data(self, name: str) -> Path:
+        """Return the folder of input data that orders of this name share; it is made if need be."""
+        folder = self.path.parent.parent / "data" / folder_name(name)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
     def _write_wanted(self, wanted: Wanted) -> None:
         durable.write_text(self.path / "wanted", f"{wanted.run} {wanted.phase.value}\n")
 
@@ -278,16 +290,15 @@ class JobFolder:
         return None if text is None else text.rstrip("\n")
 
 
-def _script(order: JobOrder) -> str:
+def _script(order: JobOrder, data: dict[str, str]) -> str:
     """Return the shell script that becomes the command, with the environment of its order."""
     kept = {
         name: value
         for name, value in order.environment.items()
         if name in _KEPT_OF_ORDER or not _SET_BY_CLUSTER.match(name)
     }
-    variables = [
-        f"{name}={value}" for name, value in (kept | {"GRIDTIDE_JOB_KEY": order.key}).items()
-    ]
+    given = kept | {"GRIDTIDE_JOB_KEY": order.key} | data
+    variables = [f"{name}={value}" for name, value in given.items()]
     command = ["env", *variables, "sh", "-c", 'exec "$@"', "sh", *order.command]
     return f"exec {shlex.join(command)}\n"
 
