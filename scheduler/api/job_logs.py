@@ -14,7 +14,9 @@ from connectors.protocols import Cluster
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import ContextDep, SessionDep
 from scheduler.services import fleet, jobs
+from scheduler.services.dispatch_orders import transfer_key
 from scheduler.services.errors import Conflict, NotFound
+from scheduler.services.transfers import transfers_of
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -59,10 +61,25 @@ def _log_of(
     found = jobs.find_job(session, job)
     if found.site is None:
         raise Conflict(f"job {found.name} is {found.status.value}: it has not been started yet")
+    return _cluster_at(found.site, session, context), str(found.id)
+
+
+def _transfer_log_of(
+    job: str, site: str, session: SessionDep, _caller: SubmitterDep, context: ContextDep
+) -> tuple[Cluster, str]:
+    """Find the cluster that was to bring the data of ``job`` to ``site``, and the key there."""
+    found = jobs.find_job(session, job)
+    transfers = transfers_of(session, [found.id]).get(found.id, [])
+    if site not in {transfer.site for transfer in transfers}:
+        raise NotFound(f"transfer of the data of job {found.name} to site", site)
+    return _cluster_at(site, session, context), transfer_key(found.id, site)
+
+
+def _cluster_at(site: str, session: SessionDep, context: ContextDep) -> Cluster:
     clusters = context.outside_of(fleet.required_spec(session)).clusters
-    if found.site not in clusters:
-        raise NotFound("cluster for site", found.site)
-    return clusters[found.site], str(found.id)
+    if site not in clusters:
+        raise NotFound("cluster for site", site)
+    return clusters[site]
 
 
 @router.get(
@@ -79,6 +96,24 @@ async def job_logs(
 
     `follow` goes on for six hours at most. Too many followers at once are asked to come back (503).
     """
+    return await _text(request, log, follow=follow)
+
+
+@router.get(
+    "/{job}/transfers/{site}/logs",
+    response_class=PlainTextResponse,
+    responses={200: {"description": "What it wrote, one line after the other."}},
+)
+async def transfer_logs(
+    request: Request,
+    log: Annotated[tuple[Cluster, str], Depends(_transfer_log_of, scope="function")],
+    follow: Annotated[bool, Query(description="Go on until the transfer ends.")] = False,
+) -> StreamingResponse:
+    """Show what the command wrote that brings the data of a job to a site, as for a job."""
+    return await _text(request, log, follow=follow)
+
+
+async def _text(request: Request, log: tuple[Cluster, str], *, follow: bool) -> StreamingResponse:
     cluster, key = log
     followers: Followers = request.app.state.log_followers
     if follow:

@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response, status
 from pydantic import Field
+from sqlalchemy.orm import Session
 
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import NowDep, PageDep, SessionDep
 from scheduler.api.views import PageView, SiteQuery, View, page_view, seen_before
-from scheduler.db.models import Job, JobStatus, Role
+from scheduler.db.models import DataTransfer, Job, JobStatus, Role
 from scheduler.services import jobs
 from scheduler.services.jobs import JobFilter
 from scheduler.services.keys import Caller
+from scheduler.services.transfers import transfers_of
 from scheduler.specs import JobSpec
 from scheduler.specs.base import Instant
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 HIDDEN = "(hidden)"
+
+
+class DataTransferView(View):
+    """The transfer of a job's data to one site, through all its retries."""
+
+    site: str
+    from_site: str
+    size_gb: float
+    status: JobStatus = Field(
+        description="Of the order that moves it; `failed` also before a retry."
+    )
+    reason: str
+    exit_code: int | None
+    starts: int
+    failures: int
+    ordered_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    gb_per_hour: float | None = Field(
+        description="Mean from its first start to its end, once done."
+    )
+    link_gb_per_hour: float = Field(description="What the fleet said of its link.")
+    eur: float | None = Field(description="Paid by the price of its link, once it is done.")
 
 
 class JobView(View):
@@ -45,6 +71,9 @@ class JobView(View):
     ended_at: datetime | None
     exit_code: int | None
     work_done_hours: float
+    transfers: list[DataTransferView] = Field(
+        default=[], description="Of its data to where it runs or was to run, in order."
+    )
     spec: JobSpec = Field(
         description=f"Values of its environment are shown as {HIDDEN!r} to other submitters."
     )
@@ -78,7 +107,7 @@ def submit_job(
     response.headers["Location"] = f"{router.prefix}/{job.id}"
     if not created:
         response.status_code = status.HTTP_200_OK
-    return _view(job, caller)
+    return _view(session, job, caller)
 
 
 @router.get("")
@@ -95,13 +124,15 @@ def list_jobs(
 ) -> PageView[JobView]:
     """List jobs, the one submitted last first."""
     wanted = JobFilter(status, tenant, site, name_prefix, deadline_before)
-    return page_view(jobs.list_jobs(session, wanted, page), lambda job: _view(job, caller))
+    found = jobs.list_jobs(session, wanted, page)
+    transfers = transfers_of(session, [job.id for job in found.items])
+    return page_view(found, lambda job: _shown(job, transfers.get(job.id, []), caller))
 
 
 @router.get("/{job}")
 def get_job(job: str, session: SessionDep, caller: SubmitterDep) -> JobView:
     """Show one job, by id or name."""
-    return _view(jobs.find_job(session, job), caller)
+    return _view(session, jobs.find_job(session, job), caller)
 
 
 @router.post("/{job}/cancel")
@@ -110,13 +141,21 @@ def cancel_job(job: str, session: SessionDep, caller: SubmitterDep, now: NowDep)
 
     A job that runs is ended by the next dispatch, within seconds.
     """
-    return _view(jobs.cancel_job(session, job, caller, now), caller)
+    return _view(session, jobs.cancel_job(session, job, caller, now), caller)
 
 
-def _view(job: Job, caller: Caller) -> JobView:
+def _view(session: Session, job: Job, caller: Caller) -> JobView:
+    return _shown(job, transfers_of(session, [job.id]).get(job.id, []), caller)
+
+
+def _shown(job: Job, transfers: Sequence[DataTransfer], caller: Caller) -> JobView:
     """Show ``job``; the values of its variables only to who submitted it and to operators."""
-    view = JobView.model_validate(job)
+    shown = [DataTransferView.model_validate(transfer) for transfer in transfers]
+    view = JobView.model_validate(job).model_copy(update={"transfers": shown})
     if job.submitted_by == caller.name or caller.role.includes(Role.OPERATOR):
         return view
-    hidden = dict.fromkeys(view.spec.environment, HIDDEN)
-    return view.model_copy(update={"spec": view.spec.model_copy(update={"environment": hidden})})
+    hidden: dict[str, object] = {"environment": dict.fromkeys(view.spec.environment, HIDDEN)}
+    if (data := view.spec.data) is not None:
+        values = dict.fromkeys(data.environment, HIDDEN)
+        hidden["data"] = data.model_copy(update={"environment": values})
+    return view.model_copy(update={"spec": view.spec.model_copy(update=hidden)})

@@ -15,12 +15,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import NowDep, SessionDep
+from scheduler.db.models import JobStatus
 from scheduler.services import observations
 from scheduler.services.observations import LastPlan, Observations, RunningSolve
+from scheduler.services.transfers import LinkTotals
 
 router = APIRouter(tags=["health"])
 
 Status = TypeVar("Status", bound=StrEnum)
+_OF_TRANSFERS = frozenset(JobStatus) - {JobStatus.EXPIRED}
 _UNROUTED = "(none)"  # one label for every address that does not exist
 
 
@@ -105,6 +108,9 @@ class _Standing:
         if seen.last_plan is not None:
             yield from _of_plan(seen.last_plan)
         yield from _of_solves(seen.solves)
+        transfers = {status: n for status, n in seen.transfers.items() if status in _OF_TRANSFERS}
+        yield _by_status("data_transfers", "Transfers of input data by status.", transfers)
+        yield from _of_links(seen.links)
 
 
 def _by_status(
@@ -129,6 +135,25 @@ def _of_plan(plan: LastPlan) -> Iterable[GaugeMetricFamily]:
         values["gap_ratio"] = ("Relative gap of the last plan.", plan.gap)
     for name, (text, value) in values.items():
         yield GaugeMetricFamily(f"gridtide_last_plan_{name}", text, value=value)
+
+
+def _of_links(links: Sequence[LinkTotals]) -> Iterable[GaugeMetricFamily]:
+    values: dict[str, tuple[str, Callable[[LinkTotals], float | None]]] = {
+        "transfers": ("Transfers done over a link.", lambda link: link.transfers),
+        "moved_gb": ("What they moved.", lambda link: link.gb),
+        "paid_eur": ("What they cost, by the price of the link.", lambda link: link.eur),
+        "gb_per_hour": ("Mean rate of those without a retry.", lambda link: link.gb_per_hour),
+        "expected_gb_per_hour": (
+            "Rate the fleet said they would have.",
+            lambda link: link.expected_gb_per_hour,
+        ),
+    }
+    for name, (text, value_of) in values.items():
+        family = GaugeMetricFamily(f"gridtide_link_{name}", text, labels=("from_site", "to_site"))
+        for link in links:
+            if (value := value_of(link)) is not None:
+                family.add_metric((link.from_site, link.to_site), value)
+        yield family
 
 
 def _of_solves(solves: Sequence[RunningSolve]) -> Iterable[GaugeMetricFamily]:

@@ -23,12 +23,22 @@ COLUMNS = {
     "SEEN": "seen_at",
     "SILENT SINCE": "silent_since",
 }
+LINKS = {
+    "FROM": "from_site",
+    "TO": "to_site",
+    "GB/h": "gb_per_hour",
+    "MEAN GB/h": "mean_gb_per_hour",
+    "TRANSFERS": "transfers",
+    "GB": "moved_gb",
+    "EUR": "paid_eur",
+}
 
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
     group = typer.Typer(help="Look after the clusters of the sites.", no_args_is_help=True)
     group.command("pools")(list_pools)
+    group.command("links")(list_links)
     group.command("forget")(forget_cluster)
     app.add_typer(group, name="clusters")
 
@@ -38,6 +48,13 @@ def list_pools(server: ServerOption = DEFAULT_SERVER, as_json: JsonOption = Fals
     with server_at(server) as api:
         pools = api.get("/v1/pools")
     emit(pools, text_table(COLUMNS, pools), as_json)
+
+
+def list_links(server: ServerOption = DEFAULT_SERVER, as_json: JsonOption = False) -> None:
+    """List the links of the fleet, each beside what transfers over it came to, on a server."""
+    with server_at(server) as api:
+        links = api.get("/v1/links")
+    emit(links, text_table(LINKS, links), as_json)
 
 
 def forget_cluster(

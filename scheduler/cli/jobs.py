@@ -28,6 +28,17 @@ COLUMNS = {
     "DONE h": "work_done_hours",
     "TENANT": "tenant",
 }
+TRANSFERS = {
+    "DATA TO": "site",
+    "FROM": "from_site",
+    "GB": "size_gb",
+    "STATUS": "status",
+    "STARTS": "starts",
+    "GB/h": "gb_per_hour",
+    "LINK GB/h": "link_gb_per_hour",
+    "EUR": "eur",
+    "REASON": "reason",
+}
 ALTERNATIVES = {
     "SITE": "site",
     "START": "start_at",
@@ -101,7 +112,9 @@ def show(job: JobName, server: ServerOption = DEFAULT_SERVER, as_json: JsonOptio
     """Show where one job stands."""
     with server_at(server) as api:
         found = api.get(f"/v1/jobs/{job}")
-    emit(found, _lines(found, leave_out=("spec",)), as_json)
+    transfers = text_table(TRANSFERS, found["transfers"])
+    text = _lines(found, leave_out=("spec", "transfers"))
+    emit(found, f"{text}\n\n{transfers}" if found["transfers"] else text, as_json)
 
 
 def why(job: JobName, server: ServerOption = DEFAULT_SERVER, as_json: JsonOption = False) -> None:
@@ -158,11 +171,16 @@ def _menu_text(menu: dict[str, Any]) -> str:
 def logs(
     job: JobName,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the job ends.")] = False,
+    data_to: Annotated[
+        str | None,
+        typer.Option(metavar="SITE", help="Of the transfer of its data to this site instead."),
+    ] = None,
     server: ServerOption = DEFAULT_SERVER,
 ) -> None:
-    """Print what a job wrote."""
+    """Print what a job wrote, or what brings its data."""
+    whose = job if data_to is None else f"{job}/transfers/{data_to}"
     with server_at(server) as api:
-        for line in api.lines(f"/v1/jobs/{job}/logs", follow=follow):
+        for line in api.lines(f"/v1/jobs/{whose}/logs", follow=follow):
             typer.echo(line)
 
 

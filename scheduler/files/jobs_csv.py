@@ -1,7 +1,7 @@
 """Jobs as a flat table: one line per job with one operating point.
 
 Cells left empty mean what a field left out means. ``sites`` and ``after`` are separated by spaces,
-``command`` is split as a shell would.
+``command`` and ``data_command`` are split as a shell would.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ _PLACES: dict[str, Place] = {
     "max_pauses": ("pausing", "max_pauses"),
     "data_site": ("data", "site"),
     "data_size_gb": ("data", "size_gb"),
+    "data_path": ("data", "path"),
+    "data_command": ("data", "command"),
     "after": ("after",),
     "command": ("command",),
 }
@@ -51,6 +53,7 @@ _SPLIT: dict[str, Callable[[str], list[str]]] = {
     "sites": str.split,
     "after": str.split,
     "command": shlex.split,
+    "data_command": shlex.split,
 }
 
 CsvRecord = tuple[int, dict[str, Any], tuple[str, ...]]
@@ -104,7 +107,7 @@ def _nested(cells: dict[str, str], problems: list[str]) -> dict[str, Any]:
         elif inside:
             if group == "pausing" and not is_pausable:
                 problems.append(f"{column} = {cell!r}: only a job with pausable = true has one")
-            data.setdefault(str(group), {})[inside[0]] = cell
+            data.setdefault(str(group), {})[inside[0]] = _split(column, cell, problems)
         else:
             data[str(group)] = _split(column, cell, problems)
     if is_pausable:

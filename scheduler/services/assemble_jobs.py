@@ -7,8 +7,8 @@ do about a deadline past the window's end is decided in ``assemble_deadlines``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from optimizer import (
@@ -63,6 +63,8 @@ class JobToPlan:
         Pauses it had already.
     announced
         What the plan in force promised for its first start.
+    data_left_gb
+        What of its data is still to be moved when the window begins, to sites that have some [GB].
     """
 
     spec: JobSpec
@@ -74,6 +76,7 @@ class JobToPlan:
     running_since: datetime | None = None
     pauses_made: int = 0
     announced: AnnouncedStart | None = None
+    data_left_gb: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,7 @@ def _in_slots(
         lateness_eur_per_slot=spec.lateness_eur_per_hour * window.slot_hours,
         pausing=_pausing(standing, window),
         is_elastic=spec.is_elastic,
-        data=_data(fleet, spec),
+        data=_data(fleet, standing),
         after=spec.after,
         priority=spec.priority.weight,
         had_started=standing.had_started and not is_running,
@@ -209,12 +212,15 @@ def _value_eur(fleet: FleetSpec, spec: JobSpec) -> float:
     return fleet.planning.unserved_eur_per_gpu_hour * gpu_hours
 
 
-def _data(fleet: FleetSpec, spec: JobSpec) -> InputData | None:
-    if spec.data is None:
+def _data(fleet: FleetSpec, standing: JobToPlan) -> InputData | None:
+    data = standing.spec.data
+    if data is None:
         return None
-    if spec.data.site not in {site.name for site in fleet.sites}:
-        raise NotPlannableError(f"its data lies at {spec.data.site}, which is no site of the fleet")
-    return InputData(spec.data.site, spec.data.size_gb)
+    sites = {site.name for site in fleet.sites}
+    if data.site not in sites:
+        raise NotPlannableError(f"its data lies at {data.site}, which is no site of the fleet")
+    left_gb = [(site, gb) for site, gb in standing.data_left_gb.items() if site in sites]
+    return InputData(data.site, data.size_gb, tuple(sorted(left_gb)))
 
 
 def _points(fleet: FleetSpec, job: JobToPlan) -> tuple[OperatingPoint, ...]:
@@ -303,14 +309,16 @@ def _announce(job: Job, standing: JobToPlan, around: Surroundings) -> Job:
     name = f"{promise.site}/{promise.point}"
     if promise.start_at >= frozen_until or name not in {point.name for point in job.points}:
         return announced
-    return replace(
-        announced, pin=Pin(name, slot, 1), data=_data_still_to_move(job, promise.site, slot, around)
-    )
+    pinned = replace(announced, pin=Pin(name, slot, 1))
+    if _can_be_moved_by(slot, job, promise.site, around):
+        return pinned
+    # What moves it is followed, and is late; what nobody follows is taken to be under way.
+    is_followed = standing.spec.data is not None and bool(standing.spec.data.command)
+    return announced if is_followed else replace(pinned, data=None)
 
 
-def _data_still_to_move(job: Job, site: str, slot: int, around: Surroundings) -> InputData | None:
-    """Input data of a job with a frozen start, unless moving it had to begin before the window."""
+def _can_be_moved_by(slot: int, job: Job, site: str, around: Surroundings) -> bool:
+    """Whether the input data of a job, or what is left of it, can be at ``site`` by ``slot``."""
     outlook = around.outlook
     transfer = transfer_to(job, site, outlook.links, outlook.slot_hours)
-    is_under_way = transfer is not None and job.release_slot + transfer.n_slots > slot
-    return None if is_under_way else job.data
+    return transfer is None or job.release_slot + transfer.n_slots <= slot

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from scheduler.db.models import CommandKind, DispatchCommand
+from scheduler.db.models import CommandKind, DispatchCommand, JobStatus
 from scheduler.services.plan_document import PlanDocument
+from scheduler.services.transfers import open_transfers
 from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import SiteSpec
 
 _TELEMETRY_DAYS = 2  # older readings say nothing any more
+# A transfer begins a tick after the start of its slot, and its end is seen a tick later: without
+# this allowance each replan would find that it takes a slot longer.
+_TICKS = timedelta(minutes=1)
 
 Battery = tuple[str, str]
 """Site and name."""
@@ -64,6 +69,29 @@ def _level(levels: tuple[float, ...], window: PlanWindow, instant: datetime) -> 
     position = min(max((instant - window.start) / window.slot, 0.0), float(window.n_slots))
     slot = min(int(position), window.n_slots - 1)
     return levels[slot] + (position - slot) * (levels[slot + 1] - levels[slot])
+
+
+def data_left_gb(
+    session: Session, fleet: FleetSpec, begin: datetime, now: datetime
+) -> dict[UUID, dict[str, float]]:
+    """Return what of the data of open jobs will be left to move at ``begin``, by job and site [GB].
+
+    Nothing where it has arrived. What is moving goes on at the rate of its link; where it ought to
+    have arrived by ``now`` and has not, a little is left, so that its job waits for another slot.
+    """
+    rates = {(link.from_site, link.to_site): link.gb_per_hour for link in fleet.links}
+    left: dict[UUID, dict[str, float]] = {}
+    for transfer in open_transfers(session):
+        row = transfer.row
+        if row.status is JobStatus.SUCCEEDED:
+            left.setdefault(row.job_id, {})[row.site] = 0.0
+        elif row.status is JobStatus.RUNNING and row.started_at is not None:
+            rate = rates.get((row.from_site, row.site), row.link_gb_per_hour)
+            end = row.started_at + timedelta(hours=row.size_gb / rate)
+            late = _TICKS if now > end + _TICKS else timedelta(0)
+            hours_left = max(late, end - _TICKS - begin) / timedelta(hours=1)
+            left.setdefault(row.job_id, {})[row.site] = min(row.size_gb, rate * hours_left)
+    return left
 
 
 def peak_so_far(

@@ -21,6 +21,7 @@ from scheduler.services.dispatch_follow import (
     Surroundings,
     end_strays,
     follow,
+    follow_transfers,
     record_followed,
 )
 from scheduler.services.dispatch_identity import keep_known
@@ -42,6 +43,7 @@ from scheduler.services.outside import Outside, OutsideOf
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import read_document
 from scheduler.services.pool_states import record_pools
+from scheduler.services.transfers import OpenTransfer, open_transfers
 from scheduler.specs import FleetSpec
 from scheduler.timekeeping import Now
 
@@ -66,6 +68,7 @@ class _Known:
     plan_id: UUID | None
     plan: PlanDocument | None
     jobs: tuple[OpenJob, ...]
+    transfers: tuple[OpenTransfer, ...]
     succeeded: frozenset[str]
     wants: Mapping[str, Want]
 
@@ -141,6 +144,7 @@ class Dispatcher:
                 plan_id=plan_id,
                 plan=plan,
                 jobs=tuple(jobs),
+                transfers=open_transfers(session),
                 succeeded=frozenset(succeeded_among(session, names)),
                 wants={} if plan is None else wants_at(plan, now),
             )
@@ -148,6 +152,7 @@ class Dispatcher:
     def _known_of(self, known: _Known, observed: Observed) -> Observed:
         """Return what those say that were given the jobs."""
         busy = {job.row.site for job in known.jobs if job.row.site is not None}
+        busy |= {transfer.row.site for transfer in known.transfers}
         with transaction(self._sessions) as session:
             return keep_known(session, observed, busy, known.now)
 
@@ -155,12 +160,17 @@ class Dispatcher:
         """Decide and record, in one transaction, what was seen and what is about to be sent."""
         now = known.now
         free_gpus = observed.free_gpus(known.fleet)
-        situation = Situation(now, tuple(site.name for site in known.fleet.sites), free_gpus)
+        sites = tuple(site.name for site in known.fleet.sites)
+        links = {(link.from_site, link.to_site): link for link in known.fleet.links}
+        situation = Situation(now, sites, free_gpus, links)
         commands = self._battery_commands(known, observed)
         with transaction(self._sessions) as session:
             record_pools(session, observed, known.fleet, now)
             recent = read_recent(session, [job.row.id for job in known.jobs], now)
-            around = Surroundings(observed, situation, recent, known.succeeded, known.wants)
+            transfers = follow_transfers(session, known.transfers, observed, now)
+            around = Surroundings(
+                observed, situation, recent, known.succeeded, known.wants, transfers
+            )
             for job in known.jobs:
                 followed = follow(job, around)
                 if followed is None:

@@ -6,7 +6,8 @@ The rules, for a job that is not over:
   by an order that is on its way.
 - waiting: started when the plan wants it to run; when its start was missed and it can still make
   its deadline; and without a plan for it at its latest safe start. Never before its release or its
-  predecessors' success, never after its deadline, never at another site than it was handed to.
+  predecessors' success, never after its deadline, never at another site than it was handed to, and
+  only where its data is (``dispatch_stage``).
 - queued: left to its cluster, which starts it once it can. Taken out of the queue when the plan no
   longer wants it to run, or wants it at other GPUs; and for good when its deadline passes.
 - running: paused as planned if it may be. One that cannot pause is never stopped, and one that
@@ -22,23 +23,23 @@ Nothing is decided about a job whose cluster does not answer.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
 
-from connectors.types import JobObservation, JobOrder, SuspendBy
+from connectors.types import JobObservation, SuspendBy
 from scheduler.db.models import CommandKind, JobStatus
+from scheduler.services.dispatch_orders import order_of
+from scheduler.services.dispatch_stage import stage
 from scheduler.services.dispatch_types import (
     NOTHING,
+    SAFETY,
     Command,
     Decision,
     Ending,
     JobSnapshot,
     Situation,
+    latest_safe_start,
 )
 from scheduler.services.dispatch_wants import Aim, Want
 from scheduler.specs.job import OperatingPointSpec
-
-# Without a plan a job starts this long before its latest safe start, so that no tick misses it.
-SAFETY = timedelta(minutes=15)
 
 
 def decide(
@@ -66,32 +67,6 @@ def decide(
     return _resume(job, want, seen, situation)
 
 
-def latest_safe_start(job: JobSnapshot) -> datetime:
-    """Last instant at which the rest of a job can begin and still make its deadline."""
-    fastest = max(point.speed for point in job.spec.operating_points)
-    return job.spec.deadline_at - timedelta(hours=job.work_left_hours / fastest)
-
-
-def order_of(job: JobSnapshot, point: OperatingPointSpec) -> JobOrder:
-    """Say what a cluster is asked to run."""
-    environment = job.spec.environment | {"GRIDTIDE_JOB": job.spec.name}
-    if point.batch_size is not None:
-        environment["GRIDTIDE_BATCH_SIZE"] = str(point.batch_size)
-    return JobOrder(
-        key=job.key,
-        command=job.spec.command,
-        pool=point.pool,
-        gpus=point.gpus,
-        environment=environment,
-        power_cap_w=point.power_cap_w,
-        tenant=job.spec.tenant,
-        image=job.spec.image,
-        suspend_by=job.spec.suspend_by,
-        checkpoint_grace_s=job.spec.checkpoint_grace_s,
-        is_restartable=job.spec.keeps_checkpoints,
-    )
-
-
 def _cancel(job: JobSnapshot, seen: JobObservation | None) -> Decision:
     if seen is None or job.site is None:
         if job.is_order_under_way:
@@ -101,33 +76,34 @@ def _cancel(job: JobSnapshot, seen: JobObservation | None) -> Decision:
 
 
 def _start(job: JobSnapshot, want: Want | None, situation: Situation) -> Decision:
-    now = situation.now
     if _is_late(job, situation):
         return _expire(job)
-    is_to_wait = want is not None and want.aim is Aim.WAIT
-    if now < job.spec.release_at or not job.is_ready or is_to_wait:
+    if situation.now < job.spec.release_at:
         return NOTHING
-    if want is None or want.aim is not Aim.RUN:
-        last = latest_safe_start(job)
-        is_time = want is not None or now >= last - SAFETY
-        if not is_time or now > last:
-            return NOTHING
+    staged = stage(job, want, situation)
+    if staged.ending is not None or not job.is_ready or not _is_time(job, want, situation):
+        return staged
     place = _place(job, want, situation)
     if place is None:
-        return NOTHING
+        return staged
     site, point = place
-    return Decision(
-        (
-            Command(
-                CommandKind.SUBMIT,
-                site,
-                job.id,
-                point.name,
-                order=order_of(job, point),
-                gpus_to_take=(point.pool, point.gpus),
-            ),
-        )
+    submit = Command(
+        CommandKind.SUBMIT,
+        site,
+        job.id,
+        point.name,
+        order=order_of(job, point, site),
+        gpus_to_take=(point.pool, point.gpus),
     )
+    return Decision((*staged.commands, submit))
+
+
+def _is_time(job: JobSnapshot, want: Want | None, situation: Situation) -> bool:
+    """Whether it is to be started now, as planned or by rule."""
+    if want is not None and want.aim in {Aim.RUN, Aim.WAIT, Aim.STAGE}:
+        return want.aim is Aim.RUN
+    last = latest_safe_start(job)
+    return situation.now <= last and (want is not None or situation.now >= last - SAFETY)
 
 
 def _expire(job: JobSnapshot) -> Decision:
@@ -143,18 +119,19 @@ def _place(
 ) -> tuple[str, OperatingPointSpec] | None:
     """Where to start: as planned, else where it was handed to, else where its data is.
 
-    Only where GPUs are free now; ``None`` where there is no such place. Without a plan the fastest
-    operating point is taken.
+    Only where GPUs are free and its data is now; ``None`` where there is no such place. Without a
+    plan the fastest operating point is taken.
     """
     points = {point.name: point for point in job.spec.operating_points}
     if want is not None and want.point in points and job.site in (None, want.site):
         planned = points[want.point]
-        return (want.site, planned) if situation.is_free(want.site, planned) else None
+        is_possible = situation.is_free(want.site, planned) and job.has_data_at(want.site)
+        return (want.site, planned) if is_possible else None
     by_speed = sorted(job.spec.operating_points, key=lambda point: -point.speed)
     home = None if job.spec.data is None else job.spec.data.site
     sites = [job.site] if job.site is not None else list(job.spec.sites or situation.sites)
     sites.sort(key=lambda site: site != home)
-    places = ((site, point) for point in by_speed for site in sites)
+    places = ((site, point) for point in by_speed for site in sites if job.has_data_at(site))
     return next((place for place in places if situation.is_free(*place)), None)
 
 
@@ -217,7 +194,7 @@ def _resume(
                 job.site,
                 job.id,
                 point.name,
-                order=replace(order_of(job, point), after_starts=job.starts),
+                order=replace(order_of(job, point, job.site), after_starts=job.starts),
                 gpus_to_take=(point.pool, gpus_to_take),
             ),
         )

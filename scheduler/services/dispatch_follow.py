@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from scheduler.db.models import CommandKind, JobStatus
 from scheduler.services.dispatch_decide import decide
 from scheduler.services.dispatch_observe import Observed, changes
+from scheduler.services.dispatch_orders import job_of_transfer, transfer_key
 from scheduler.services.dispatch_recent import Recent, read_recent
 from scheduler.services.dispatch_records import (
     OpenJob,
@@ -22,8 +24,16 @@ from scheduler.services.dispatch_records import (
     snapshot,
     standing_of,
 )
-from scheduler.services.dispatch_types import NOTHING, Command, Decision, JobSnapshot, Situation
+from scheduler.services.dispatch_types import (
+    NOTHING,
+    Command,
+    Decision,
+    JobSnapshot,
+    Situation,
+    TransferSnapshot,
+)
 from scheduler.services.dispatch_wants import Want
+from scheduler.services.transfers import OpenTransfer, record_transfer, transfer_changes
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +59,7 @@ class Surroundings:
     recent: Recent
     succeeded: frozenset[str]
     wants: Mapping[str, Want]
+    transfers: Mapping[UUID, Mapping[str, TransferSnapshot]]
 
 
 def follow(job: OpenJob, around: Surroundings) -> Followed | None:
@@ -71,31 +82,59 @@ def record_followed(session: Session, job: OpenJob, followed: Followed, now: dat
         record_ending(session, followed.standing, followed.decision.ending, now)
 
 
+def follow_transfers(
+    session: Session, transfers: Sequence[OpenTransfer], observed: Observed, now: datetime
+) -> dict[UUID, dict[str, TransferSnapshot]]:
+    """Write down what was seen of transfers; return where they stand, by job and site."""
+    standing: dict[UUID, dict[str, TransferSnapshot]] = {}
+    for transfer in transfers:
+        row = transfer.row
+        report = observed.clusters.get(row.site)
+        seen = None if report is None else report.jobs.get(transfer_key(row.job_id, row.site))
+        changed: Mapping[str, Any] = {}
+        if report is not None:  # nothing is assumed of a cluster that does not answer
+            changed = transfer_changes(row, seen, now, is_job_over=transfer.is_job_over)
+            record_transfer(session, row, changed)
+        standing.setdefault(row.job_id, {})[row.site] = TransferSnapshot(
+            status=changed.get("status", row.status),
+            is_known=seen is not None,
+            starts=changed.get("starts", row.starts),
+            failures=changed.get("failures", row.failures),
+            seen_at=changed.get("seen_at", row.seen_at or row.ordered_at),
+            reason=changed.get("reason", row.reason),
+        )
+    return standing
+
+
 def end_strays(
     session: Session, jobs: Sequence[OpenJob], observed: Observed, now: datetime
 ) -> tuple[Command, ...]:
     """Cancel jobs that run though they are over, or at another site than they were handed to.
 
-    An order that came late starts such a job. Jobs of somebody else on the same cluster are left.
+    An order that came late starts such a job. Transfers of data that such a job would need end with
+    it. Jobs of somebody else on the same cluster are left.
     """
-    sites = {str(job.row.id): job.row.site for job in jobs}
+    sites = {job.row.id: job.row.site for job in jobs}
     suspects = [
-        (site, UUID(key))
+        Command(kind, site, job_id)
         for site, report in observed.clusters.items()
         for key, seen in report.jobs.items()
-        if not seen.state.is_final and sites.get(key) != site and _is_ours(key)
+        if not seen.state.is_final
+        for kind, job_id in _ours(key)
+        if sites.get(job_id) != site
     ]
     if not suspects:
         return ()
-    ids = [job_id for _, job_id in suspects]
+    ids = [each.job_id for each in suspects if each.job_id is not None]
     standing = standing_of(session, ids)
     recent = read_recent(session, ids, now)
-    strays = [
-        Command(CommandKind.CANCEL, site, job_id)
-        for site, job_id in suspects
-        if job_id in standing and _must_not_run(*standing[job_id], at=site)
-    ]
-    return tuple(each for each in strays if not recent.is_repeat(each, _GRACE_OF_STRAYS, now))
+    return tuple(
+        each
+        for each in suspects
+        if each.job_id in standing
+        and _must_not_run(*standing[each.job_id], at=each.site)
+        and not recent.is_repeat(each, _GRACE_OF_STRAYS, now)
+    )
 
 
 def _follow(job: OpenJob, around: Surroundings) -> Followed | None:
@@ -119,6 +158,7 @@ def _follow(job: OpenJob, around: Surroundings) -> Followed | None:
         ready=around.succeeded.issuperset(job.spec.after),
         under_way=job.row.id in around.recent.unsettled,
     )
+    standing = replace(standing, transfers=around.transfers.get(job.row.id, {}))
     if standing.status.is_final:
         return Followed(changed, standing, NOTHING)
     decision = decide(standing, around.wants.get(job.spec.name), seen, around.situation)
@@ -131,9 +171,11 @@ def _must_not_run(status: JobStatus, site: str | None, *, at: str) -> bool:
     return status.is_final or site not in {None, at}
 
 
-def _is_ours(key: str) -> bool:
-    try:
-        UUID(key)
-    except ValueError:
-        return False
-    return True
+def _ours(key: str) -> Iterator[tuple[CommandKind, UUID]]:
+    """Say how an order of ours is cancelled, and whose it is; nothing where it is not ours."""
+    owner = job_of_transfer(key)
+    if owner is not None:
+        yield CommandKind.STAGE_CANCEL, owner
+        return
+    with suppress(ValueError):
+        yield CommandKind.CANCEL, UUID(key)

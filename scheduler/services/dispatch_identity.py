@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from scheduler.db.inserts import insert_new
 from scheduler.db.models import ClusterIdentity
 from scheduler.services.dispatch_observe import ClusterReport, Observed
+from scheduler.services.transfers import forget_transfers
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +56,15 @@ def keep_known(
 
 
 def forget(session: Session, site: str) -> str | None:
-    """Forget the cluster of a site, so that whichever answers next is taken for it; return it."""
+    """Forget the cluster of a site, so that whichever answers next is taken for it; return it.
+
+    What data was brought there for jobs that are not over is forgotten with it.
+    """
     found = session.get(ClusterIdentity, site)
     if found is None:
         return None
     session.delete(found)
+    forget_transfers(session, site)
     return found.identity
 
 

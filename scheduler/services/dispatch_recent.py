@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from scheduler.db.models import CommandKind, CommandOutcome, DispatchCommand
-from scheduler.services.dispatch_types import Command
+from scheduler.services.dispatch_types import TRANSFER_KINDS, Command
 
 # An order sent longer ago than this has arrived or never will.
 SETTLES_WITHIN = timedelta(minutes=3)
@@ -21,7 +21,12 @@ _SEEN_WITHIN = timedelta(minutes=1)
 _REFUSED_FOR = timedelta(minutes=15)
 _LOOK_BACK = timedelta(days=1)
 
-_TAKES_A_WHILE = (CommandKind.SUSPEND, CommandKind.CANCEL)
+_TAKES_A_WHILE = (
+    CommandKind.SUSPEND,
+    CommandKind.CANCEL,
+    CommandKind.STAGE_PAUSE,
+    CommandKind.STAGE_CANCEL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +42,17 @@ class LastCommand:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """``unsettled``: jobs with an order that may still arrive; ``last``: by job."""
+    """``unsettled``: jobs with an order that may still arrive; ``last``: by what it was about.
+
+    That is a job, or the transfer of its data to a site.
+    """
 
     unsettled: frozenset[UUID]
-    last: dict[UUID, LastCommand]
+    last: dict[tuple[UUID | None, str | None], LastCommand]
 
     def is_repeat(self, command: Command, grace: timedelta, now: datetime) -> bool:
         """Whether a command says what was said before and is still being done, or was refused."""
-        last = None if command.job_id is None else self.last.get(command.job_id)
+        last = self.last.get(_subject(command.kind, command.job_id, command.site))
         if last is None or (last.kind, last.site) != (command.kind, command.site):
             return False
         age = now - last.decided_at
@@ -62,16 +70,19 @@ def read_recent(session: Session, jobs: Collection[UUID], now: datetime) -> Rece
         .order_by(DispatchCommand.decided_at)
     ).all()
     last = {
-        row.job_id: LastCommand(
+        _subject(row.kind, row.job_id, row.site): LastCommand(
             row.kind, row.site, row.detail.get("point"), row.outcome, row.decided_at
         )
         for row in rows
-        if row.job_id is not None
     }
     unsettled = session.scalars(
         select(DispatchCommand.job_id).where(DispatchCommand.job_id.in_(jobs), unsettled_order(now))
     )
     return Recent(frozenset(job for job in unsettled if job is not None), last)
+
+
+def _subject(kind: CommandKind, job_id: UUID | None, site: str) -> tuple[UUID | None, str | None]:
+    return job_id, site if kind in TRANSFER_KINDS else None
 
 
 def unsettled_order(now: datetime) -> ColumnElement[bool]:

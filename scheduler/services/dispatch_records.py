@@ -27,6 +27,7 @@ from scheduler.db.models import (
 from scheduler.services.dispatch_recent import unsettled_order
 from scheduler.services.dispatch_send import Recorded, Sent
 from scheduler.services.dispatch_types import Command, Ending, JobSnapshot
+from scheduler.services.transfers import order_transfer, refuse_transfer
 from scheduler.services.work import work_done_hours
 from scheduler.specs import JobSpec
 
@@ -147,6 +148,10 @@ def record_intent(
     """
     if command.kind is CommandKind.SUBMIT and not _claim(session, command):
         return None
+    if command.kind is CommandKind.STAGE and command.job_id is not None:
+        what = command.detail
+        if not order_transfer(session, command.job_id, command.site, what, now):
+            return None
     known = {"point": command.point, "power_cap_w": command.power_cap_w} | command.detail
     row = DispatchCommand(
         id=uuid4(),
@@ -184,10 +189,13 @@ def record_outcome(session: Session, sent: Sent, job: OpenJob | None, now: datet
         .where(DispatchCommand.id == sent.recorded.id)
         .values(outcome=sent.outcome, finished_at=now, error=sent.error or None)
     )
+    command = sent.recorded.command
+    is_refused = sent.outcome is CommandOutcome.REFUSED
+    if is_refused and command.kind is CommandKind.STAGE and command.job_id is not None:
+        refuse_transfer(session, command.job_id, command.site, sent.error, now)
     values = {} if job is None else _meaning(sent, job, now)
     if not values:
         return
-    command = sent.recorded.command
     which = [Job.id == command.job_id, Job.status.in_(OPEN_STATUSES)]
     if command.kind is CommandKind.SUBMIT:
         which = [

@@ -16,7 +16,8 @@ from connectors.types import JobState
 from scheduler.db.models import CommandKind, CommandOutcome
 from scheduler.services.dispatch_lines import Lines
 from scheduler.services.dispatch_observe import ANSWER_S
-from scheduler.services.dispatch_types import Command
+from scheduler.services.dispatch_orders import transfer_key
+from scheduler.services.dispatch_types import TRANSFER_KINDS, Command
 from scheduler.services.outside import Outside
 
 log = logging.getLogger(__name__)
@@ -25,10 +26,13 @@ log = logging.getLogger(__name__)
 _ORDER = (
     CommandKind.BATTERY_POWER,
     CommandKind.CANCEL,
+    CommandKind.STAGE_CANCEL,
     CommandKind.SUSPEND,
+    CommandKind.STAGE_PAUSE,
     CommandKind.POWER_CAP,
     CommandKind.RESUME,
     CommandKind.SUBMIT,
+    CommandKind.STAGE,
 )
 
 
@@ -152,16 +156,26 @@ async def _send(outside: Outside, recorded: Recorded) -> Sent:
     return Sent(recorded, CommandOutcome.DONE, state=state)
 
 
+def _key(command: Command) -> str:
+    """Return the key of the order a command is about."""
+    if command.job_id is not None and command.kind in TRANSFER_KINDS:
+        return transfer_key(command.job_id, command.site)
+    return str(command.job_id)
+
+
 async def _send_to_cluster(cluster: Cluster, command: Command) -> JobState | None:
-    key = str(command.job_id)
+    key = _key(command)
     match command.kind:
         case CommandKind.SUBMIT if command.order is not None:
             return await cluster.submit(command.order)
-        case CommandKind.SUSPEND:
+        case CommandKind.STAGE if command.order is not None:
+            is_begun = command.order.after_starts is not None
+            await (cluster.resume if is_begun else cluster.submit)(command.order)
+        case CommandKind.SUSPEND | CommandKind.STAGE_PAUSE:
             await cluster.suspend(key)
         case CommandKind.RESUME if command.order is not None:
             await cluster.resume(command.order)
-        case CommandKind.CANCEL:
+        case CommandKind.CANCEL | CommandKind.STAGE_CANCEL:
             await cluster.cancel(key)
         case CommandKind.POWER_CAP:
             await cluster.set_power_cap(key, command.power_cap_w)

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from optimizer import Placement
+from optimizer import Placement, links_of, transfer_to
 from scheduler.services.plan_document import PlanDocument
 
 
 class Aim(StrEnum):
     """What a plan wants of a job now."""
 
-    WAIT = "wait"  # before its first run
+    WAIT = "wait"  # before its first run, and before its data is to be moved
+    STAGE = "stage"  # its data is to be moved: directly before its first run
     RUN = "run"
     PAUSE = "pause"  # between two runs
     OVER = "over"  # after its last run: it ought to be done
@@ -39,21 +40,41 @@ def wants_at(document: PlanDocument, now: datetime) -> dict[str, Want]:
     """
     slot = document.window.slot_of(now)
     cut_jobs = set(document.cut_jobs)
+    transfer_slots = _transfer_slots(document)
     return {
-        placement.job: _want(placement, slot, is_cut=placement.job in cut_jobs)
+        placement.job: _want(
+            placement, slot, transfer_slots[placement.job], is_cut=placement.job in cut_jobs
+        )
         for placement in document.plan.placements
     }
 
 
-def _want(placement: Placement, slot: int, *, is_cut: bool) -> Want:
+def _transfer_slots(document: PlanDocument) -> dict[str, int]:
+    """Slots directly before its first run in which the data of each placed job is moved."""
+    problem = document.problem
+    jobs = {job.name: job for job in problem.jobs}
+    links = links_of(problem)
+    transfers = {
+        placement.job: transfer_to(
+            jobs[placement.job], placement.site, links, problem.horizon.slot_hours
+        )
+        for placement in document.plan.placements
+    }
+    return {job: 0 if transfer is None else transfer.n_slots for job, transfer in transfers.items()}
+
+
+def _want(placement: Placement, slot: int, transfer_slots: int, *, is_cut: bool) -> Want:
     run = next((run for run in placement.runs if run.end_slot > slot), placement.runs[-1])
     if slot >= placement.end_slot:
         # What is left of a job that was cut is for the next plan to place.
         aim = Aim.PAUSE if is_cut else Aim.OVER
     elif run.start_slot <= slot:
         aim = Aim.RUN
+    elif slot >= placement.start_slot:
+        aim = Aim.PAUSE
     else:
-        aim = Aim.WAIT if slot < placement.start_slot else Aim.PAUSE
+        is_to_stage = slot >= placement.start_slot - transfer_slots
+        aim = Aim.STAGE if is_to_stage else Aim.WAIT
     return Want(aim, placement.site, run.point.removeprefix(f"{placement.site}/"))
 
 

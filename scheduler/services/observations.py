@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from scheduler.db.models import (
     CommandOutcome,
+    DataTransfer,
     DispatchCommand,
     Job,
     JobStatus,
@@ -21,6 +22,7 @@ from scheduler.db.models import (
     RunStatus,
     StoredPlan,
 )
+from scheduler.services.transfers import LinkTotals, link_totals
 
 Status = TypeVar("Status", bound=StrEnum)
 
@@ -60,6 +62,8 @@ class Observations:
     oldest_queued_s: float  # age of the planning run that waits longest [s]; 0: none waits
     last_plan: LastPlan | None
     solves: tuple[RunningSolve, ...]
+    transfers: Mapping[JobStatus, int]
+    links: tuple[LinkTotals, ...]
 
 
 def observe(session: Session, now: datetime) -> Observations:
@@ -72,6 +76,8 @@ def observe(session: Session, now: datetime) -> Observations:
         oldest_queued_s=_oldest_queued_s(session, now),
         last_plan=_last_plan(session),
         solves=_solves(session),
+        transfers=_count(session, DataTransfer.status, JobStatus),
+        links=link_totals(session),
     )
 
 

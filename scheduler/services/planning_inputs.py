@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -31,7 +31,7 @@ from scheduler.services.assemble import (
     JobToPlan,
     assemble,
 )
-from scheduler.services.carried_state import peak_so_far, soc_at
+from scheduler.services.carried_state import data_left_gb, peak_so_far, soc_at
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import find_in_force, read_document
 from scheduler.services.pool_states import pools_seen
@@ -90,7 +90,7 @@ def read_inputs(session: Session, run: PlanningRun, now: datetime) -> Inputs:
         fleet_version=version.id,
         fleet=fleet,
         window=window,
-        jobs=_jobs_to_plan(session, open_jobs, in_force, now),
+        jobs=_jobs_to_plan(session, open_jobs, in_force, fleet, window.start, now),
         signals=signals_frame(session, span, now),
         events=_events(session, window),
         state=_state(session, fleet, open_jobs, in_force, window),
@@ -114,11 +114,21 @@ def _open_jobs(session: Session) -> Sequence[Job]:
 
 
 def _jobs_to_plan(
-    session: Session, jobs: Sequence[Job], in_force: PlanDocument | None, now: datetime
+    session: Session,
+    jobs: Sequence[Job],
+    in_force: PlanDocument | None,
+    fleet: FleetSpec,
+    begin: datetime,
+    now: datetime,
 ) -> tuple[JobToPlan, ...]:
     begun = _last_begins(session, [job.id for job in jobs])
     announced = {} if in_force is None else _announced(in_force)
-    return tuple(_job_to_plan(job, begun.get(job.id), announced.get(job.name), now) for job in jobs)
+    left_gb = data_left_gb(session, fleet, begin, now)
+    to_plan = [_job_to_plan(job, begun.get(job.id), announced.get(job.name), now) for job in jobs]
+    return tuple(
+        replace(standing, data_left_gb=left_gb.get(job.id, {}))
+        for job, standing in zip(jobs, to_plan, strict=True)
+    )
 
 
 def _job_to_plan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -74,15 +75,51 @@ class PausingSpec(Spec):
     max_pauses: Annotated[int, Field(ge=0, le=MOST)] | None = None
 
 
+Argument = Annotated[Text, Field(max_length=100_000)]  # Linux: 128 KiB each
+VariableName = Annotated[Text, Field(min_length=1, max_length=1000, pattern=r"^[^=]+$")]
+Command = Annotated[tuple[Argument, ...], Field(max_length=10_000)]
+Environment = Annotated[dict[VariableName, Argument], Field(max_length=1000)]
+Retries = Annotated[int, Field(ge=0, le=100)]
+
+
 class DataSpec(Spec):
-    """Where the input lies and how much it is."""
+    """Where the input lies, how much it is, and what brings it to another site.
+
+    ``command`` runs at the site the job is planned at, before the job is started, in ``image`` or
+    else the job's. It is run again after a failure, so it must be one that goes on: rsync, rclone,
+    the sync of an object store. Without it a transfer is planned for, and left to the job.
+    ``path`` is where the input lies at its own site, as a job there sees it.
+    """
 
     site: Name
     size_gb: NonNegative
+    path: Argument | None = None
+    command: Command = ()
+    image: Image | None = None
+    environment: Environment = Field(default_factory=dict)
+    retries: Retries = 3
+
+    @model_validator(mode="after")
+    def _can_be_started(self) -> Self:
+        for name in ("image", "environment", "retries"):
+            if not self.command and name in self.model_fields_set and getattr(self, name):
+                raise ValueError(f"data: {name} is given, command must be given as well")
+        _require_startable("data", self.command, self.environment)
+        return self
 
 
-Argument = Annotated[Text, Field(max_length=100_000)]  # Linux: 128 KiB each
-VariableName = Annotated[Text, Field(min_length=1, max_length=1000, pattern=r"^[^=]+$")]
+def _require_startable(
+    owner: str, command: tuple[str, ...], environment: Mapping[str, str]
+) -> None:
+    """Refuse what no machine could start, where there is a command."""
+    if command and not command[0].strip():
+        raise ValueError(f"{owner}: command[0] = {command[0]!r}, names no program")
+    length = sum(map(len, (*command, *environment, *environment.values())))
+    if length > LONGEST_COMMAND:
+        raise ValueError(
+            f"{owner}: command and environment have {length} characters,"
+            f" must be <= {LONGEST_COMMAND}"
+        )
 
 
 class JobSpec(Spec):
@@ -104,14 +141,12 @@ class JobSpec(Spec):
     is_elastic: bool = False
     data: DataSpec | None = None
     after: Annotated[tuple[Name, ...], Field(max_length=1000)] = ()
-    command: Annotated[tuple[Argument, ...], Field(max_length=10_000)] = ()  # empty: planned only
+    command: Command = ()  # empty: planned only
     image: Image | None = None  # for Kubernetes
-    environment: Annotated[dict[VariableName, Argument], Field(max_length=1000)] = Field(
-        default_factory=dict
-    )
+    environment: Environment = Field(default_factory=dict)
     suspend_by: SuspendBy = SuspendBy.CHECKPOINT
     checkpoint_grace_s: Annotated[float, Field(ge=0, le=24 * 3600)] = 30.0
-    retries: Annotated[int, Field(ge=0, le=100)] = 0  # after a crash, until its deadline
+    retries: Retries = 0  # after a crash, until its deadline
 
     @property
     def keeps_checkpoints(self) -> bool:
@@ -138,13 +173,5 @@ class JobSpec(Spec):
 
     @model_validator(mode="after")
     def _can_be_started(self) -> Self:
-        if self.command and not self.command[0].strip():
-            raise ValueError(f"job {self.name}: command[0] = {self.command[0]!r}, names no program")
-        variables = (name + value for name, value in self.environment.items())
-        length = sum(map(len, (*self.command, *variables)))
-        if length > LONGEST_COMMAND:
-            raise ValueError(
-                f"job {self.name}: command and environment have {length} characters,"
-                f" must be <= {LONGEST_COMMAND}"
-            )
+        _require_startable(f"job {self.name}", self.command, self.environment)
         return self

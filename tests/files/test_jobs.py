@@ -29,14 +29,16 @@ def _problems(path: Path) -> tuple[str, ...]:
 def test_csv_lines_become_jobs_with_pausing_data_and_command(tmp_path: Path) -> None:
     """Flat columns reach the nested fields; empty cells are fields left out."""
     extra = (
-        "priority,sites,pausable,min_run_minutes,max_pauses,data_site,data_size_gb,after,command"
+        "priority,sites,pausable,min_run_minutes,max_pauses,data_site,data_size_gb,after,command,"
+        "data_command"
     )
     path = _file(
         tmp_path,
         "jobs.csv",
         f"{HEADER},{extra}\n"
-        f'a,2.5,a100,4,3.2,{WINDOW},high,DE NY,true,30,,DE,120,,"python train.py --name ""x y"""\n'
-        f"b,1,a100,1,0.4,{WINDOW},,,,,,,,a,\n",
+        f"a,2.5,a100,4,3.2,{WINDOW},high,DE NY,true,30,,DE,120,,"
+        '"python train.py --name ""x y""",rsync -a\n'
+        f"b,1,a100,1,0.4,{WINDOW},,,,,,,,a,,\n",
     )
     first, second = read_jobs(path)
     assert first.priority is Priority.HIGH
@@ -44,7 +46,7 @@ def test_csv_lines_become_jobs_with_pausing_data_and_command(tmp_path: Path) -> 
     assert first.pausing is not None
     assert (first.pausing.min_run_minutes, first.pausing.max_pauses) == (30, None)
     assert first.data is not None
-    assert first.data.size_gb == 120
+    assert (first.data.size_gb, first.data.command) == (120, ("rsync", "-a"))
     assert first.command == ("python", "train.py", "--name", "x y")
     assert second.pausing is None
     assert second.after == ("a",)

@@ -11,8 +11,15 @@ import pytest
 
 from connectors.types import JobObservation, JobState
 from scheduler.db.models import CommandKind, JobStatus
-from scheduler.services.dispatch_decide import decide, latest_safe_start
-from scheduler.services.dispatch_types import NOTHING, Command, Decision, JobSnapshot, Situation
+from scheduler.services.dispatch_decide import decide
+from scheduler.services.dispatch_types import (
+    NOTHING,
+    Command,
+    Decision,
+    JobSnapshot,
+    Situation,
+    latest_safe_start,
+)
 from scheduler.services.dispatch_wants import Aim, Want
 from tests.services.builders import START, job_spec
 

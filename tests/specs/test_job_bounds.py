@@ -23,6 +23,8 @@ from tests.api.world import job
         {"value_eur": 1e300},
         {"lateness_eur_per_hour": 1e300},
         {"data": {"site": "DE", "size_gb": 1e300}},
+        {"data": {"site": "DE", "size_gb": 1, "command": ["x" * 99_999] * 11}},
+        {"data": {"site": "DE", "size_gb": 1, "command": ["rsync"], "retries": 101}},
         {"operating_points": [{"pool": "a100", "gpus": 10**30, "kw": 1}]},
         {"operating_points": [{"pool": "a100", "gpus": 1, "kw": 1e300}]},
         {"operating_points": [{"pool": "a100", "gpus": 1, "kw": 1, "speed": 1e-300}]},
@@ -54,6 +56,10 @@ def test_extreme_value_is_refused(changes: dict[str, Any]) -> None:
         {"command": ["train"], "environment": {"A=B": "x"}},
         {"command": ["train"], "environment": {"A\0": "x"}},
         {"command": ["train"], "environment": {"A": "x\0"}},
+        {"data": {"site": "DE", "size_gb": 1, "command": [" "]}},
+        {"data": {"site": "DE", "size_gb": 1, "command": ["rsync"], "environment": {"A=B": ""}}},
+        {"data": {"site": "DE", "size_gb": 1, "environment": {"A": "x"}}},
+        {"data": {"site": "DE", "size_gb": 1, "image": "rclone"}},
     ],
 )
 def test_command_that_no_machine_could_start_is_refused(changes: dict[str, Any]) -> None:

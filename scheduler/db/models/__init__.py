@@ -3,6 +3,7 @@
 from scheduler.db.models.api_key import ApiKey, Role
 from scheduler.db.models.base import Base
 from scheduler.db.models.cluster_identity import ClusterIdentity
+from scheduler.db.models.data_transfer import DataTransfer
 from scheduler.db.models.dispatch_command import CommandKind, CommandOutcome, DispatchCommand
 from scheduler.db.models.fleet import FleetVersion
 from scheduler.db.models.grid_event import GridEvent
@@ -19,6 +20,7 @@ __all__ = [
     "ClusterIdentity",
     "CommandKind",
     "CommandOutcome",
+    "DataTransfer",
     "DispatchCommand",
     "FleetVersion",
     "GridEvent",

@@ -23,6 +23,9 @@ class CommandKind(StrEnum):
     CANCEL = "cancel"
     POWER_CAP = "power_cap"
     BATTERY_POWER = "battery_power"
+    STAGE = "stage"  # bring the input data of a job to the site, or go on with it
+    STAGE_PAUSE = "stage_pause"  # not now: the job is to run elsewhere
+    STAGE_CANCEL = "stage_cancel"
 
 
 class CommandOutcome(StrEnum):

@@ -1,0 +1,204 @@
+"""Transfers of input data on record: ordered by dispatch, followed to their end, accounted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import case, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from connectors.types import JobObservation, JobState
+from scheduler.db.inserts import insert_new
+from scheduler.db.models import OPEN_STATUSES, DataTransfer, Job, JobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransfer:
+    """A row, detached, and whether the job it is for is over."""
+
+    row: DataTransfer
+    is_job_over: bool
+
+
+def open_transfers(session: Session) -> tuple[OpenTransfer, ...]:
+    """Read the transfers of jobs that are not over, and others that may still be moving."""
+    rows = session.execute(
+        select(DataTransfer, Job.status)
+        .join(Job, Job.id == DataTransfer.job_id)
+        .where(or_(Job.status.in_(OPEN_STATUSES), DataTransfer.status.in_(OPEN_STATUSES)))
+    )
+    return tuple(OpenTransfer(row, status.is_final) for row, status in rows)
+
+
+def order_transfer(
+    session: Session, job_id: UUID, site: str, what: Mapping[str, Any], now: datetime
+) -> bool:
+    """Put a transfer on record before it is ordered; False where its job needs it no more."""
+    is_wanted = session.scalar(
+        select(Job.id).where(
+            Job.id == job_id,
+            Job.status == JobStatus.WAITING,
+            Job.site.is_(None),
+            Job.cancel_requested_at.is_(None),
+        )
+    )
+    if is_wanted is None:
+        return False
+    row = {"job_id": job_id, "site": site, "ordered_at": now, **what}
+    insert_new(session, DataTransfer, [row])
+    return True
+
+
+def refuse_transfer(session: Session, job_id: UUID, site: str, reason: str, now: datetime) -> None:
+    """Write down that a cluster will never begin a transfer."""
+    _change(
+        session,
+        (job_id, site, JobStatus.WAITING, 0),
+        {"status": JobStatus.FAILED, "reason": reason, "seen_at": now, "ended_at": now},
+    )
+
+
+def transfers_of(session: Session, jobs: Collection[UUID]) -> dict[UUID, list[DataTransfer]]:
+    """Return the transfers of these jobs, the first one ordered first."""
+    rows = session.scalars(
+        select(DataTransfer)
+        .where(DataTransfer.job_id.in_(jobs))
+        .order_by(DataTransfer.ordered_at, DataTransfer.site)
+    )
+    found: dict[UUID, list[DataTransfer]] = {}
+    for row in rows:
+        found.setdefault(row.job_id, []).append(row)
+    return found
+
+
+def forget_transfers(session: Session, site: str) -> None:
+    """Forget what was brought to a site for jobs that are not over: it is to be brought anew."""
+    session.execute(
+        update(DataTransfer)
+        .where(
+            DataTransfer.site == site,
+            DataTransfer.job_id.in_(select(Job.id).where(Job.status.in_(OPEN_STATUSES))),
+        )
+        .values(status=JobStatus.WAITING, starts=0, started_at=None, ended_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def transfer_changes(
+    row: DataTransfer, seen: JobObservation | None, now: datetime, *, is_job_over: bool
+) -> dict[str, Any]:
+    """Return the columns of a transfer that its cluster's report changes.
+
+    ``seen`` is ``None`` where the cluster answered and does not know it.
+    """
+    if row.status in {JobStatus.SUCCEEDED, JobStatus.CANCELLED}:
+        return {}
+    if seen is None:
+        return _unknown(row, now, is_job_over=is_job_over)
+    status = JobStatus(seen.state.value)
+    if (status, seen.starts) == (row.status, row.starts):
+        is_other_reason = status is JobStatus.QUEUED and seen.reason != row.reason
+        return {"reason": seen.reason} if is_other_reason else {}
+    found: dict[str, Any] = {
+        "status": status,
+        "starts": seen.starts,
+        "seen_at": now,
+        "exit_code": seen.exit_code,
+        "reason": seen.reason,
+        "ended_at": (seen.ended_at or now) if seen.state.is_final else None,
+    }
+    if row.started_at is None and seen.starts > 0:
+        found["started_at"] = seen.started_at or now
+    if seen.state is JobState.SUCCEEDED:
+        took = found["ended_at"] - found.get("started_at", row.started_at or found["ended_at"])
+        found["hours"] = max(0.0, took / timedelta(hours=1))
+        found["eur"] = row.size_gb * row.link_eur_per_gb
+    if seen.state is JobState.FAILED:
+        found["failures"] = row.failures + 1
+    return found
+
+
+def _unknown(row: DataTransfer, now: datetime, *, is_job_over: bool) -> dict[str, Any]:
+    if is_job_over:
+        return {"status": JobStatus.CANCELLED, "seen_at": now, "ended_at": now}
+    was_refused = row.status is JobStatus.FAILED and row.starts == 0
+    if row.status is JobStatus.WAITING or was_refused:
+        return {}
+    reason = f"cluster {row.site} does not know it any more: it is begun anew"
+    return {"status": JobStatus.WAITING, "starts": 0, "seen_at": now, "reason": reason}
+
+
+def record_transfer(session: Session, row: DataTransfer, changed: Mapping[str, Any]) -> None:
+    """Write what was seen of a transfer, unless somebody else wrote its standing meanwhile."""
+    if changed:
+        _change(session, (row.job_id, row.site, row.status, row.starts), changed)
+
+
+def _change(
+    session: Session, which: tuple[UUID, str, JobStatus, int], changed: Mapping[str, Any]
+) -> None:
+    job_id, site, status, starts = which
+    session.execute(
+        update(DataTransfer)
+        .where(
+            DataTransfer.job_id == job_id,
+            DataTransfer.site == site,
+            DataTransfer.status == status,
+            DataTransfer.starts == starts,
+        )
+        .values(**changed)
+        .execution_options(synchronize_session=False)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTotals:
+    """What was moved over one link and paid for it, of transfers that are done.
+
+    ``gb_per_hour`` is the mean rate of those that came without a retry, ``expected_gb_per_hour``
+    what the fleet said of the link when they were ordered; ``None`` where there is none.
+    """
+
+    from_site: str
+    to_site: str
+    transfers: int
+    gb: float
+    eur: float
+    gb_per_hour: float | None
+    expected_gb_per_hour: float | None
+
+
+def link_totals(session: Session) -> tuple[LinkTotals, ...]:
+    """Add up what is done, by link."""
+    is_timed = (DataTransfer.starts == 1) & (DataTransfer.hours > 0)
+    timed_gb = func.sum(case((is_timed, DataTransfer.size_gb), else_=0.0))
+    hours = func.sum(case((is_timed, DataTransfer.hours), else_=0.0))
+    expected = DataTransfer.size_gb / DataTransfer.link_gb_per_hour
+    expected_hours = func.sum(case((is_timed, expected), else_=0.0))
+    columns = DataTransfer.from_site, DataTransfer.site
+    rows = session.execute(
+        select(
+            *columns,
+            func.count(),
+            func.sum(DataTransfer.size_gb),
+            func.sum(DataTransfer.eur),
+            timed_gb,
+            hours,
+            expected_hours,
+        )
+        .where(DataTransfer.status == JobStatus.SUCCEEDED)
+        .group_by(*columns)
+        .order_by(*columns)
+    )
+    return tuple(
+        LinkTotals(start, end, n, gb, eur, _rate(timed, took), _rate(timed, expected))
+        for start, end, n, gb, eur, timed, took, expected in rows
+    )
+
+
+def _rate(gb: float, hours: float) -> float | None:
+    return gb / hours if hours > 0.0 else None
