@@ -111,8 +111,8 @@ def end_strays(
 ) -> tuple[Command, ...]:
     """Cancel jobs that run though they are over, or at another site than they were handed to.
 
-    An order that came late starts such a job. Transfers of data that such a job would need end with
-    it. Jobs of somebody else on the same cluster are left.
+    An order that came late starts such a job. So are transfers of its data. Jobs of somebody else
+    on the same cluster are left.
     """
     sites = {job.row.id: job.row.site for job in jobs}
     suspects = [
@@ -132,7 +132,7 @@ def end_strays(
         each
         for each in suspects
         if each.job_id in standing
-        and _must_not_run(*standing[each.job_id], at=each.site)
+        and _must_not_run(each, *standing[each.job_id])
         and not recent.is_repeat(each, _GRACE_OF_STRAYS, now)
     )
 
@@ -167,8 +167,13 @@ def _follow(job: OpenJob, around: Surroundings) -> Followed | None:
     return Followed(changed, standing, Decision(new, decision.ending))
 
 
-def _must_not_run(status: JobStatus, site: str | None, *, at: str) -> bool:
-    return status.is_final or site not in {None, at}
+def _must_not_run(stray: Command, status: JobStatus, site: str | None) -> bool:
+    """Whether what runs under an order must not, as the job stands so.
+
+    A job that waits may yet be sent elsewhere, where its data is then needed after all.
+    """
+    may_come_back = stray.kind is CommandKind.STAGE_CANCEL and status is JobStatus.WAITING
+    return status.is_final or (site not in {None, stray.site} and not may_come_back)
 
 
 def _ours(key: str) -> Iterator[tuple[CommandKind, UUID]]:

@@ -95,6 +95,23 @@ def test_parts_of_a_job_know_where_the_first_is() -> None:
     assert pod["subdomain"] == "parts"
 
 
+def test_data_needs_a_volume_that_pods_share() -> None:
+    """A folder of its own in it, the same for all orders of that data."""
+    bring, use = replace(ORDER, key="bring", data="input"), replace(ORDER, data="input")
+    with pytest.raises(Rejected, match=r"data = 'input'.*checkpoint_claim"):
+        make_job(use, ONE, replace(CONFIG, checkpoints=None))
+    shared = replace(CONFIG, checkpoints=CheckpointVolume(claim="claim"))
+    jobs = [make_job(order, ONE, shared) for order in (bring, use, ORDER)]
+    mounted = [
+        {one["mountPath"]: one.get("subPath") for one in container["volumeMounts"]}
+        for job in jobs
+        for container in job["spec"]["template"]["spec"]["containers"]
+    ]
+    assert mounted[0]["/gridtide/data"] == mounted[1]["/gridtide/data"]
+    assert mounted[0]["/gridtide/data"] not in mounted[1]["/gridtide/checkpoint"]
+    assert "/gridtide/data" not in mounted[2]
+
+
 def test_an_order_without_an_image_is_refused() -> None:
     """Unless its pool has one."""
     config = KubernetesConfig((KubernetesPool("pool"),))

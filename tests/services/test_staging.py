@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from connectors.errors import Rejected
+from connectors.errors import GpusBusy, Rejected, Unavailable
 from connectors.types import JobOrder, JobState
 from optimizer import Placement, Run
 from scheduler.db.models import CommandKind, CommandOutcome, DataTransfer, JobStatus
@@ -226,6 +226,29 @@ def test_a_transfer_goes_on_where_the_job_comes_back(play: Staging) -> None:
     assert play.fr.starts == [key(job)]
 
 
+def test_a_job_that_finds_no_gpus_elsewhere_may_come_back_to_its_data(
+    play: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders to NO were lost, and then others were faster: its transfer to FR is not over."""
+    job = play.scene.submit(data=DATA)
+    put_in_force(play.scene, at("FR", 5))
+    play.at(3)
+    put_in_force(play.scene, at("NO", 7), key="moved")
+    play.at(5)
+    play.no.end(key(job, "NO"))
+    with monkeypatch.context() as patched:
+        patched.setattr(play.no, "submit", _be_lost)
+        play.at(7)
+        play.at(7.1)
+        patched.setattr(play.no, "submit", _take_nobody)
+        play.at(7.2)
+    assert play.commands()[-1] == (SUBMIT, CommandOutcome.BUSY)
+    put_in_force(play.scene, at("FR", 2), start_h=8, key="back")
+    play.at(8)
+    play.at(8.1)
+    assert play.transfer(job).status is JobStatus.RUNNING
+
+
 @pytest.mark.parametrize("is_silent", [False, True])
 def test_a_cancelled_job_has_its_transfer_cancelled(play: Staging, is_silent: bool) -> None:
     """Also where its cluster did not answer at that time."""
@@ -320,6 +343,14 @@ def test_a_dispatcher_that_dies_between_order_and_outcome_makes_no_second_transf
     assert play.fr.starts == [key(job)]
     assert play.transfer(job).ordered_at == START + timedelta(hours=3)
     assert play.transfer(job).status is JobStatus.RUNNING
+
+
+async def _be_lost(order: JobOrder) -> JobState:
+    raise Unavailable(f"job {order.key}: no answer")
+
+
+async def _take_nobody(order: JobOrder) -> JobState:
+    raise GpusBusy(f"job {order.key}: not now")
 
 
 def _die(*_: object) -> None:

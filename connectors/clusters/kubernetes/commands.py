@@ -101,11 +101,6 @@ def _refuse_bad(session: Session, order: JobOrder, known: Mapping[str, Standing]
     totals = {name: pool.total for name, pool in session.pools(known).items()}
     refuse_bad_order(order, totals)
     refuse_freeze(order)
-    if order.data is not None and session.config.checkpoints is None:
-        raise Rejected(
-            f"job {order.key}: data = {order.data!r}, must be in a volume that all pods share:"
-            " the cluster has no checkpoint_claim or checkpoint_path"
-        )
 
 
 async def _start(session: Session, order: JobOrder, run: Run) -> None:

@@ -41,11 +41,17 @@ def make_job(order: JobOrder, run: Run, config: KubernetesConfig) -> dict[str, A
     Raises
     ------
     Rejected
-        Neither the order nor its pool names a container image.
+        Neither the order nor its pool names a container image, or orders of its data would share
+        no volume.
     """
     pool = config.pool(order.pool)
     if pool is None:
         raise Rejected(f"job {order.key}: no pool {order.pool!r}")
+    if order.data is not None and config.checkpoints is None:
+        raise Rejected(
+            f"job {order.key}: data = {order.data!r}, must be in a volume that all pods share:"
+            " the cluster has no checkpoint_claim or checkpoint_path"
+        )
     labels = {
         names.MANAGED_BY: names.OURS,
         names.KEY_LABEL: names.key_label(order.key),
