@@ -15,6 +15,8 @@ from connectors.types import JobObservation, JobState
 from scheduler.db.inserts import insert_new
 from scheduler.db.models import OPEN_STATUSES, DataTransfer, Job, JobStatus
 
+_OPEN_JOBS = select(Job.id).where(Job.status.in_(OPEN_STATUSES))
+
 
 @dataclass(frozen=True, slots=True)
 class OpenTransfer:
@@ -29,7 +31,7 @@ def open_transfers(session: Session) -> tuple[OpenTransfer, ...]:
     rows = session.execute(
         select(DataTransfer, Job.status)
         .join(Job, Job.id == DataTransfer.job_id)
-        .where(or_(Job.status.in_(OPEN_STATUSES), DataTransfer.status.in_(OPEN_STATUSES)))
+        .where(or_(DataTransfer.job_id.in_(_OPEN_JOBS), DataTransfer.status.in_(OPEN_STATUSES)))
     )
     return tuple(OpenTransfer(row, status.is_final) for row, status in rows)
 
@@ -81,7 +83,7 @@ def forget_transfers(session: Session, site: str) -> None:
         update(DataTransfer)
         .where(
             DataTransfer.site == site,
-            DataTransfer.job_id.in_(select(Job.id).where(Job.status.in_(OPEN_STATUSES))),
+            DataTransfer.job_id.in_(_OPEN_JOBS),
         )
         .values(status=JobStatus.WAITING, starts=0, started_at=None, ended_at=None)
         .execution_options(synchronize_session=False)
