@@ -77,6 +77,7 @@ def _slurm(site: SiteSpec, spec: SlurmClusterSpec) -> SlurmCluster:
             qos=on.qos,
             reservation=on.reservation,
             cpus_per_gpu=on.cpus_per_gpu,
+            partition_without_gpus=on.partition_without_gpus,
             memory_mb_per_gpu=on.memory_gb_per_gpu and on.memory_gb_per_gpu * 1024,
             kw_per_gpu=_kw_per_gpu(pool),
             idle_kw_per_gpu=pool.idle_kw_per_gpu,

@@ -28,7 +28,8 @@ class SlurmPoolSpec(Spec):
     """What a pool of the site is on Slurm.
 
     Without ``gres_type`` every GPU of the partition belongs to it. CPUs and memory are asked for
-    with each GPU; where they are absent the defaults of the partition hold.
+    with each GPU; where they are absent the defaults of the partition hold. Orders for no GPU, as
+    those that bring data, run in ``partition_without_gpus`` where it is given.
     """
 
     partition: Word
@@ -39,6 +40,7 @@ class SlurmPoolSpec(Spec):
     reservation: Word | None = None
     cpus_per_gpu: Amount | None = None
     memory_gb_per_gpu: Amount | None = None
+    partition_without_gpus: Word | None = None
 
 
 class SlurmClusterSpec(Spec):

@@ -273,7 +273,7 @@ class SlurmCluster:
     def _submission(
         self, folder: JobFolder, run: int, order: JobOrder, memory: str, n_nodes: int
     ) -> Submission:
-        pool = self._config.pool(order.pool)
+        pool = self._config.pool(order.pool).serving(order.gpus)
         each = order.gpus // n_nodes
         kind = "" if pool.gres_type is None else f"{pool.gres_type}:"
         grace_ms = math.ceil(order.checkpoint_grace_s * 1e3)

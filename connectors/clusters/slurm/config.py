@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
@@ -19,6 +19,9 @@ class SlurmPool:
         Node features that are all asked for; only nodes with all of them count.
     memory_mb_per_gpu, cpus_per_gpu
         Asked for with each GPU; ``None`` leaves it to the defaults of the partition.
+    partition_without_gpus
+        Where orders for no GPU run, without features, quality of service and reservation of the
+        pool; ``None`` is its own partition.
     kw_per_gpu, idle_kw_per_gpu
         What a GPU draws at work without a cap, and without work; for power that is modelled.
     """
@@ -32,8 +35,16 @@ class SlurmPool:
     reservation: str | None = None
     cpus_per_gpu: int | None = None
     memory_mb_per_gpu: int | None = None
+    partition_without_gpus: str | None = None
     kw_per_gpu: float = 0.7
     idle_kw_per_gpu: float = 0.0
+
+    def serving(self, gpus: int) -> SlurmPool:
+        """Return what an order for so many GPUs asks for."""
+        if gpus > 0 or self.partition_without_gpus is None:
+            return self
+        elsewhere = replace(self, partition=self.partition_without_gpus)
+        return replace(elsewhere, features=(), qos=None, reservation=None)
 
 
 @dataclass(frozen=True, slots=True)
