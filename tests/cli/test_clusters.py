@@ -1,4 +1,4 @@
-"""``gridtide clusters pools``: what the clusters of a server have."""
+"""``gridtide clusters``: what the clusters of a server have, and what their links came to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from scheduler.db.models import PoolState, Role
 from scheduler.db.session import SessionFactory, transaction
+from tests.api.test_transfers import furnish, transfer
 from tests.api.world import World
 from tests.cli.server import gridtide, talk_to
 
@@ -27,3 +28,20 @@ def test_pools_are_listed_for_people_and_programs(
     assert line.split()[:6] == ["DE", "a100", "8", "6", "3", "1"]
     (found,) = json.loads(gridtide("clusters", "pools", "--json").stdout)
     assert found["gpus_available"] == 6
+
+
+def test_links_are_listed_beside_what_they_came_to(
+    sqlite_sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten were said, five it was; and the job shows its transfer and what that wrote."""
+    world = World(sqlite_sessions)
+    furnish(world)
+    job_id = transfer(world)
+    talk_to(world.app, world.secrets[Role.SUBMITTER], monkeypatch)
+    heading, line = gridtide("clusters", "links").stdout.splitlines()
+    assert heading.split()[:5] == ["FROM", "TO", "GB/h", "MEAN", "GB/h"]
+    assert line.split() == ["FR", "DE", "10.00", "5.00", "1", "20.00", "2.00"]
+    shown = gridtide("jobs", "show", "train").stdout.splitlines()[-1]
+    assert shown.split()[:4] == ["DE", "FR", "20.00", "succeeded"]
+    world.cluster.lines[f"data-{job_id}-DE"] = ["sent 20 GB"]
+    assert gridtide("jobs", "logs", "train", "--data-to", "DE").stdout == "sent 20 GB\n"

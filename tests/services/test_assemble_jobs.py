@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from optimizer import Announced, Job, Pin
+from optimizer import Announced, InputData, Job, Pin
 from scheduler.services.assemble import (
     AnnouncedStart,
     Assembled,
@@ -280,6 +281,27 @@ def test_data_of_a_frozen_start_is_on_its_way_already() -> None:
     assert only(made(near, fleet=fleet)).data is None
     far = to_plan(announced=AnnouncedStart("DE", after(3), "a100x1"), data=data)
     assert only(made(far, fleet=fleet)).data is not None
+
+
+def test_a_frozen_start_does_not_hold_where_its_data_comes_too_late() -> None:
+    """What moves it is followed: nothing is known to be under way that is not on record."""
+    link = {"from_site": "FR", "to_site": "DE", "gb_per_hour": 10}
+    fleet = fleet_spec(site_spec(), site_spec("FR"), planning={"freeze_minutes": 240}, links=[link])
+    data = {"site": "FR", "size_gb": 20, "command": ["rsync"]}
+    near = to_plan(announced=AnnouncedStart("DE", after(1), "a100x1"), data=data)
+    late = only(made(near, fleet=fleet))
+    assert (late.pin, late.announced) == (None, Announced("DE", 1))
+    assert late.data == InputData("FR", 20.0)
+    half = only(made(replace(near, data_left_gb={"DE": 10.0}), fleet=fleet))
+    assert half.pin == Pin("DE/a100x1", 1, 1)
+    assert half.data == InputData("FR", 20.0, (("DE", 10.0),))
+
+
+def test_what_is_left_to_move_to_a_site_that_is_no_more_is_forgotten() -> None:
+    """The fleet has changed since; its data lies where it lay."""
+    data = {"site": "DE", "size_gb": 20, "command": ["rsync"]}
+    standing = replace(to_plan(data=data), data_left_gb={"GONE": 0.0})
+    assert only(made(standing)).data == InputData("DE", 20.0)
 
 
 def test_predecessors_that_succeeded_are_dropped() -> None:
