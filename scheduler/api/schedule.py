@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
+from pydantic import Field
 
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import NowDep, PageDep, SessionDep
@@ -34,6 +35,9 @@ class ScheduledJobView(View):
     site: str | None
     runs: list[ScheduledRunView]
     reason: str
+    data_from_at: datetime | None = Field(
+        description="When moving its data there begins; None: there is none to move."
+    )
 
 
 class SiteNowView(View):

@@ -40,16 +40,16 @@ def wants_at(document: PlanDocument, now: datetime) -> dict[str, Want]:
     """
     slot = document.window.slot_of(now)
     cut_jobs = set(document.cut_jobs)
-    transfer_slots = _transfer_slots(document)
+    moving = transfer_slots(document)
     return {
         placement.job: _want(
-            placement, slot, transfer_slots[placement.job], is_cut=placement.job in cut_jobs
+            placement, slot, moving[placement.job], is_cut=placement.job in cut_jobs
         )
         for placement in document.plan.placements
     }
 
 
-def _transfer_slots(document: PlanDocument) -> dict[str, int]:
+def transfer_slots(document: PlanDocument) -> dict[str, int]:
     """Slots directly before its first run in which the data of each placed job is moved."""
     problem = document.problem
     jobs = {job.name: job for job in problem.jobs}
@@ -63,7 +63,7 @@ def _transfer_slots(document: PlanDocument) -> dict[str, int]:
     return {job: 0 if transfer is None else transfer.n_slots for job, transfer in transfers.items()}
 
 
-def _want(placement: Placement, slot: int, transfer_slots: int, *, is_cut: bool) -> Want:
+def _want(placement: Placement, slot: int, moving: int, *, is_cut: bool) -> Want:
     run = next((run for run in placement.runs if run.end_slot > slot), placement.runs[-1])
     if slot >= placement.end_slot:
         # What is left of a job that was cut is for the next plan to place.
@@ -73,7 +73,7 @@ def _want(placement: Placement, slot: int, transfer_slots: int, *, is_cut: bool)
     elif slot >= placement.start_slot:
         aim = Aim.PAUSE
     else:
-        is_to_stage = slot >= placement.start_slot - transfer_slots
+        is_to_stage = slot >= placement.start_slot - moving
         aim = Aim.STAGE if is_to_stage else Aim.WAIT
     return Want(aim, placement.site, run.point.removeprefix(f"{placement.site}/"))
 

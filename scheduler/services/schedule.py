@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from optimizer import Placement, SiteFlows
 from scheduler.db.models import Job, JobStatus
 from scheduler.services import plans
+from scheduler.services.dispatch_wants import transfer_slots
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.window import PlanWindow
 
@@ -27,13 +28,17 @@ class ScheduledRun:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledJob:
-    """Where and when one job runs; without runs, why it does not."""
+    """Where and when one job runs; without runs, why it does not.
+
+    ``data_from_at``: when moving its data there begins; ``None``: there is none to move.
+    """
 
     job: str
     status: JobStatus | None  # None: no such job is on record
     site: str | None
     runs: tuple[ScheduledRun, ...]
     reason: str
+    data_from_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +98,16 @@ def placement_runs(placement: Placement, window: PlanWindow) -> tuple[ScheduledR
     )
 
 
+def _data_from_at(placement: Placement, moving: int, window: PlanWindow) -> datetime | None:
+    return window.instant(placement.start_slot - moving) if moving else None
+
+
 def _start(job: ScheduledJob) -> float:
     return job.runs[0].start_at.timestamp() if job.runs else float("inf")
 
 
 def _jobs(document: PlanDocument, statuses: dict[str, JobStatus]) -> list[ScheduledJob]:
+    moving = transfer_slots(document)
     placed = [
         ScheduledJob(
             job=placement.job,
@@ -105,6 +115,7 @@ def _jobs(document: PlanDocument, statuses: dict[str, JobStatus]) -> list[Schedu
             site=placement.site,
             runs=placement_runs(placement, document.window),
             reason="",
+            data_from_at=_data_from_at(placement, moving[placement.job], document.window),
         )
         for placement in document.plan.placements
     ]

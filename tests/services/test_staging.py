@@ -15,6 +15,7 @@ from scheduler.db.models import CommandKind, CommandOutcome, DataTransfer, JobSt
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services.dispatch_identity import forget
 from scheduler.services.outside import Outside
+from scheduler.services.schedule import schedule_in_force
 from scheduler.services.transfers import transfers_of
 from tests.services.builders import START, fleet_spec, site_spec
 from tests.services.fakes import FakeCluster
@@ -71,6 +72,9 @@ def test_data_is_moved_first_and_its_time_and_price_are_on_record(play: Staging)
     put_in_force(play.scene, at("FR", 5))
     play.at(2.9)
     assert play.fr.starts == []
+    with transaction(play.scene.sessions) as session:
+        (planned,) = schedule_in_force(session, play.scene.at).jobs
+    assert planned.data_from_at == START + 3 * HOUR
     play.at(3)
     assert play.fr.starts == [key(job)]
     assert play.transfer(job).status is JobStatus.WAITING
