@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from optimizer import Problem, Site, Weights, verify
+from optimizer import InputData, Problem, Site, Weights, verify
 from tests.corners import CORNERS
 from tests.mutants.planner import (
     blind_plan,
@@ -52,6 +52,14 @@ MUTANTS: dict[str, tuple[Blinded, str]] = {
     "pin dropped": (each_job(pin=None), "start frozen at a dear hour"),
     "begun job taken for new": (each_job(had_started=False), "stands paused"),
     "data transfer dropped": (each_job(data=None), "data has to come first"),
+    "data on its way taken for there": (
+        each_job(data=InputData("A", 20.0, (("B", 0.0),))),
+        "data has come, or is on its way",
+    ),
+    "data that came taken for away": (
+        each_job(data=InputData("A", 20.0)),
+        "data has come, or is on its way",
+    ),
     "announced start forgotten": (each_job(announced=None), "pauses at one of two sites"),
     "PUE ignored": (
         each_site(lambda site: {"pue": (1.0,) * len(site.pue)}),
