@@ -9,7 +9,7 @@ lora         10  short, small, some of it urgent
 sweep         4  elastic: may change its power cap from slot to slot
 capped       12  in one piece, but slower and cooler at a lower cap if that pays
 evaluate      8  each after a finetune; late results cost money
-embed         6  low priority, pausable, its data lies at one of two sites
+embed         6  low priority, pausable, its data is at one of two sites, or brought to the other
 ===========  ==  ==========================================================================
 
 Power per GPU includes its share of the host. Speeds are relative to the same number of H100s
@@ -20,11 +20,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 JobDict = dict[str, Any]
+
+# What is really copied where 600 GB are planned to move: the files of this folder.
+TEXTS = Path(__file__).resolve().parent
+BRING = 'cp -r "$GRIDTIDE_DATA_PATH/." "$GRIDTIDE_DATA_DIR"'
 
 # (cap [W] or None, kW per GPU with its share of the host, speed)
 H100 = ((None, 1.0, 1.0), (500, 0.8, 0.92), (400, 0.68, 0.82))
@@ -195,7 +200,12 @@ def embed(day: Day) -> Iterator[JobDict]:
             slack=14,
             priority="low",
             pausing={"min_run_minutes": 60, "restart_kwh": 0.5},
-            data={"site": day.choose(["frankfurt", "buffalo"]), "size_gb": 600.0},
+            data={
+                "site": day.choose(["frankfurt", "buffalo"]),
+                "size_gb": 600.0,
+                "path": str(TEXTS),
+                "command": ["sh", "-c", BRING],
+            },
         )
 
 

@@ -74,7 +74,7 @@ def test_sixty_jobs_of_every_kind(jobs: list[JobSpec]) -> None:
     assert len(jobs) == 60
     assert any(job.pausing for job in jobs)
     assert any(job.is_elastic for job in jobs)
-    assert any(job.data for job in jobs)
+    assert any(job.data and job.data.command for job in jobs)
     assert any(job.after for job in jobs)
     assert any(job.due_at for job in jobs)
     assert any(point.power_cap_w for job in jobs for point in job.operating_points)
