@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 import pyomo.environ as pyo
+from pyomo.contrib.solver.common.util import NoOptimalSolutionError
 from pyomo.contrib.solver.solvers.highs import Highs
 
 from optimizer.plan import Placement, Run, SiteFlows
@@ -50,7 +51,11 @@ def textbook_optimum(problem: Problem) -> Textbook:
     }
     _add_precedence(problem, jobs, model)
     model.objective = pyo.Objective(expr=_objective(problem, jobs, sites, model))
-    Highs().solve(model, solver_options=OPTIONS)
+    try:
+        Highs().solve(model, solver_options=OPTIONS)
+    except NoOptimalSolutionError:
+        # The presolve of HiGHS 1.15 takes a few of these for infeasible, which none is.
+        Highs().solve(model, solver_options=OPTIONS | {"presolve": "off"})
     return Textbook(
         float(pyo.value(model.objective)),
         tuple(p for rows in jobs.values() for p in _placement(problem, rows)),
