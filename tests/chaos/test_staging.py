@@ -47,7 +47,7 @@ class Moving:
         self.scene = Scene(sessions).set_up(fleet_spec(*sites, links=[link]))
         bring = (
             f'echo "$GRIDTIDE_IS_CONTINUATION" >> {self.begun};'
-            f' exec rsync --archive {SLOWLY} "$GRIDTIDE_DATA_PATH/" "$GRIDTIDE_DATA_DIR/"'
+            f' exec rsync --archive --delete {SLOWLY} "$GRIDTIDE_DATA_PATH/" "$GRIDTIDE_DATA_DIR/"'
         )
         data = {
             "site": "FR",
