@@ -16,8 +16,10 @@ from connectors.types import (
     JobObservation,
     JobOrder,
     JobState,
+    MeasuredPower,
     PoolCapacity,
     PowerReading,
+    PowerScope,
     SignalKind,
     StorageTelemetry,
     Window,
@@ -100,11 +102,22 @@ class Cluster(Protocol):
         ...
 
     async def power(self) -> PowerReading:
-        """Power the cluster's GPUs draw now."""
+        """Power the cluster's GPUs draw now: measured if all of it is, else modelled, with why."""
         ...
 
     def logs(self, key: str, *, follow: bool = False) -> AsyncIterator[str]:
         """Lines the job wrote, oldest first, without line ends; with ``follow``, until it ends."""
+        ...
+
+
+class PowerSource(Protocol):
+    """Somebody who measures the power of a cluster's GPUs."""
+
+    name: str
+    scope: PowerScope
+
+    async def read(self) -> MeasuredPower:
+        """Power now. Every GPU counts once; what is not told, or too old, is no zero."""
         ...
 
 

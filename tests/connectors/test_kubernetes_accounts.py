@@ -14,7 +14,7 @@ from connectors.clusters.kubernetes import credentials
 from connectors.clusters.kubernetes.cluster import KubernetesCluster
 from connectors.errors import Rejected, Unavailable
 from connectors.types import JobState
-from tests.contracts.cluster import order
+from tests.contracts.orders import order
 from tests.contracts.waiting import seen_as
 from tests.peers.kubernetes import Place
 from tests.peers.kubernetes_client import kubernetes_cluster

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.clusters.kubernetes.cluster import KubernetesCluster, KubernetesPool
 from connectors.types import JobOrder, JobState
-from tests.contracts.cluster import POOL, endless, order
+from tests.contracts.orders import POOL, endless, order
 from tests.contracts.waiting import end_everything, seen, seen_as, seen_for
 from tests.fixtures.kubernetes import NodeMaker
 from tests.peers.kubelet import FakeKubelet

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.clusters.kubernetes.cluster import KubernetesCluster
 from connectors.types import JobState
-from tests.contracts.cluster import endless, order
+from tests.contracts.orders import endless, order
 from tests.contracts.waiting import end_everything, seen_as, seen_for
 from tests.peers import kueue
 from tests.peers.kubernetes import Place

@@ -10,7 +10,7 @@ import pytest
 from connectors.clusters.kubernetes.cluster import KubernetesCluster
 from connectors.errors import Unavailable
 from connectors.types import JobState
-from tests.contracts.cluster import endless, order
+from tests.contracts.orders import endless, order
 from tests.contracts.waiting import end_everything, seen, seen_as
 from tests.peers.kubernetes import CLAIM, ControlPlane, Place
 from tests.peers.kubernetes_client import kubernetes_cluster

@@ -14,7 +14,7 @@ from connectors.clusters.kubernetes.gpus import Parts
 from connectors.clusters.kubernetes.manifest import Run, make_job
 from connectors.errors import GpusBusy, Rejected
 from connectors.types import JobOrder, JobState
-from tests.contracts.cluster import POOL, endless, order
+from tests.contracts.orders import POOL, endless, order
 from tests.contracts.waiting import end_everything, seen, seen_as
 from tests.peers.kubernetes import CLAIM, Place
 from tests.peers.kubernetes_client import kubernetes_cluster

@@ -14,7 +14,7 @@ from connectors.clusters.kubernetes.cluster import (
 )
 from connectors.errors import GpusBusy
 from connectors.types import JobState
-from tests.contracts.cluster import POOL, endless, order
+from tests.contracts.orders import POOL, endless, order
 from tests.contracts.waiting import seen, seen_as
 from tests.fixtures.kubernetes import NodeMaker
 from tests.peers.kubernetes import Place
