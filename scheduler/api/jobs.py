@@ -44,6 +44,12 @@ class JobView(View):
     started_at: datetime | None
     ended_at: datetime | None
     exit_code: int | None
+    power_cap_in_force_w: float | None = Field(
+        description="Read back from its GPUs, per GPU, while it runs; None: nobody says."
+    )
+    power_cap_problem: str = Field(
+        description="Why its cap is not in force on all of its GPUs, where somebody says."
+    )
     work_done_hours: float
     spec: JobSpec = Field(
         description=f"Values of its environment are shown as {HIDDEN!r} to other submitters."

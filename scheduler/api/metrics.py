@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import NowDep, SessionDep
+from scheduler.db.models import ClusterPower
 from scheduler.services import observations
 from scheduler.services.observations import LastPlan, Observations, RunningSolve
 
@@ -105,6 +106,7 @@ class _Standing:
         if seen.last_plan is not None:
             yield from _of_plan(seen.last_plan)
         yield from _of_solves(seen.solves)
+        yield from _of_power(seen.power)
 
 
 def _by_status(
@@ -129,6 +131,22 @@ def _of_plan(plan: LastPlan) -> Iterable[GaugeMetricFamily]:
         values["gap_ratio"] = ("Relative gap of the last plan.", plan.gap)
     for name, (text, value) in values.items():
         yield GaugeMetricFamily(f"gridtide_last_plan_{name}", text, value=value)
+
+
+def _of_power(power: Sequence[ClusterPower]) -> Iterable[GaugeMetricFamily]:
+    drawn = GaugeMetricFamily(
+        "gridtide_cluster_power_kw", "What a cluster draws.", labels=("site", "how", "source")
+    )
+    planned = GaugeMetricFamily(
+        "gridtide_cluster_planned_kw", "What the plan wants it to draw now.", labels=("site",)
+    )
+    for row in power:
+        how = "measured" if row.is_measured else "modelled"
+        drawn.add_metric((row.site, how, row.source), row.kw)
+        if row.planned_kw is not None:
+            planned.add_metric((row.site,), row.planned_kw)
+    yield drawn
+    yield planned
 
 
 def _of_solves(solves: Sequence[RunningSolve]) -> Iterable[GaugeMetricFamily]:

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from scheduler.db.models import (
+    ClusterPower,
     CommandOutcome,
     DispatchCommand,
     Job,
@@ -21,6 +22,7 @@ from scheduler.db.models import (
     RunStatus,
     StoredPlan,
 )
+from scheduler.services.power import LONGEST_GAP, last_readings
 
 Status = TypeVar("Status", bound=StrEnum)
 
@@ -60,6 +62,7 @@ class Observations:
     oldest_queued_s: float  # age of the planning run that waits longest [s]; 0: none waits
     last_plan: LastPlan | None
     solves: tuple[RunningSolve, ...]
+    power: tuple[ClusterPower, ...]  # of the sites that were read a moment ago
 
 
 def observe(session: Session, now: datetime) -> Observations:
@@ -72,6 +75,7 @@ def observe(session: Session, now: datetime) -> Observations:
         oldest_queued_s=_oldest_queued_s(session, now),
         last_plan=_last_plan(session),
         solves=_solves(session),
+        power=tuple(row for row in last_readings(session) if now - row.at <= LONGEST_GAP),
     )
 
 

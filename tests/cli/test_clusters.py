@@ -1,4 +1,4 @@
-"""``gridtide clusters pools``: what the clusters of a server have."""
+"""``gridtide clusters``: what the clusters of a server have, and what they draw."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from scheduler.db.models import PoolState, Role
 from scheduler.db.session import SessionFactory, transaction
+from tests.api.test_power import draw
 from tests.api.world import World
 from tests.cli.server import gridtide, talk_to
 
@@ -27,3 +28,25 @@ def test_pools_are_listed_for_people_and_programs(
     assert line.split()[:6] == ["DE", "a100", "8", "6", "3", "1"]
     (found,) = json.loads(gridtide("clusters", "pools", "--json").stdout)
     assert found["gpus_available"] == 6
+
+
+def test_power_and_energy_are_told_with_how_they_are_known(
+    sqlite_sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measured by whom, or modelled and why; and what is not known."""
+    world = World(sqlite_sessions)
+    world.furnish()
+    talk_to(world.app, world.secrets[Role.SUBMITTER], monkeypatch)
+    away = {"is_measured": False, "source": "", "reason": "prometheus: away"}
+    draw(world, 60.0, 60.0)
+    draw(world, 1.0, site="FR", **away)
+    heading, german, french = gridtide("clusters", "power").stdout.splitlines()
+    assert heading.split()[:3] == ["SITE", "KW", "PLANNED"]
+    assert german.split()[:5] == ["DE", "60.00", "5.00", "measured", "(prometheus)"]
+    assert french.split()[3:] == ["modelled", "gpus", "2026-06-07T09:30:00Z", "prometheus:", "away"]
+    span = ("--start", "2026-06-07T09:29:00Z", "--end", "2026-06-07T09:31:00Z")
+    text = gridtide("clusters", "energy", "DE", *span).stdout
+    assert "Drawn      1.00 kWh\nMeasured   100.0% of it (prometheus)\nKnown      50.0% of" in text
+    assert "Not known  2026-06-07T09:30:00Z to 2026-06-07T09:31:00Z" in text
+    found = json.loads(gridtide("clusters", "energy", "DE", *span, "--json").stdout)
+    assert found["kwh"] == pytest.approx(1.0)
