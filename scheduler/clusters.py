@@ -71,7 +71,13 @@ def _local(settings: Settings, site: SiteSpec, spec: LocalClusterSpec) -> LocalC
     ]
     folder = settings.state_dir / "clusters" / site.name
     source = _nvml(site) if isinstance(spec.power, NvmlPowerSpec) else _asked_by_http(spec.power)
-    return LocalCluster(site.name, folder, pools, power_source=source)
+    return LocalCluster(
+        site.name,
+        folder,
+        pools,
+        power_cap_command=spec.power_cap_command,
+        power_source=source,
+    )
 
 
 def _slurm(site: SiteSpec, spec: SlurmClusterSpec) -> SlurmCluster:

@@ -19,6 +19,7 @@ Image = Annotated[Text, Field(min_length=1, max_length=1000)]
 Amount = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
+Argument = Annotated[Text, Field(min_length=1, max_length=1000)]
 Metric = Annotated[str, Field(pattern=r"^[A-Za-z_:][A-Za-z0-9_:]*$", max_length=200)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -70,9 +71,14 @@ RemotePowerSpec = Annotated[PrometheusPowerSpec | ExportersPowerSpec, _ByKind]
 
 
 class LocalClusterSpec(Spec):
-    """Processes on the machine of the dispatcher. Without ``power``, its power is modelled."""
+    """Processes on the machine of the dispatcher. Without ``power``, its power is modelled.
+
+    ``power_cap_command`` sets caps on GPUs (``gridtide-power-cap``, by sudo where the dispatcher is
+    not root); without it jobs read theirs. It holds for jobs that are started from then on.
+    """
 
     kind: Literal["local"] = "local"
+    power_cap_command: Annotated[tuple[Argument, ...], Field(max_length=20)] = ()
     power: LocalPowerSpec | None = None
 
 

@@ -25,7 +25,9 @@ class PowerContract:
         await cluster.submit(endless("a", 2, power_cap_w=250.0))
         assert (await seen(cluster, "a")).power_cap_w == 250.0
         await cluster.set_power_cap("a", 180.0)
-        assert (await seen(cluster, "a")).power_cap_w == 180.0
+        job = await seen_as(cluster, "a", JobState.RUNNING)
+        assert job.power_cap_w == 180.0
+        assert (job.power_cap_in_force_w, job.power_cap_problem) == (None, "")  # nobody says
         await cluster.set_power_cap("a", None)
         assert (await seen(cluster, "a")).power_cap_w is None
         with pytest.raises(Rejected, match="-5"):

@@ -54,6 +54,8 @@ class LocalCluster:
         What every job gets beside its own; None passes on PATH, HOME, locale and the like.
     working_folder
         Where commands start; None gives each job a folder of its own.
+    power_cap_command
+        Sets caps on GPUs, as ``deploy/node/gridtide-power-cap`` does; empty: jobs read theirs.
     power_source
         Who measures the power of its GPUs; None models it.
     """
@@ -66,9 +68,11 @@ class LocalCluster:
         *,
         environment: Mapping[str, str] | None = None,
         working_folder: Path | None = None,
+        power_cap_command: Sequence[str] = (),
         power_source: PowerSource | None = None,
     ) -> None:
         self.name = name
+        self._power_cap_command = tuple(power_cap_command)
         self._power_source = power_source
         self._pools = tuple(pools)
         self._numbered = gpus.number_gpus(self._pools)
@@ -109,7 +113,7 @@ class LocalCluster:
         await self._call(lambda: self._cancel(key))
 
     async def set_power_cap(self, key: str, power_cap_w: float | None) -> None:
-        """Write the cap to the file the job may read, and count its GPUs with it."""
+        """Write the cap where the job and its supervisor read it, and count its GPUs with it."""
         await self._call(lambda: self._set_power_cap(key, power_cap_w))
 
     async def power(self) -> PowerReading:
@@ -145,7 +149,9 @@ class LocalCluster:
             if not folder.path.exists():
                 self._jobs.drop_unfinished()
                 indices = gpus.choose_gpus(order, self._numbered, self._jobs.standings())
-                assignment = Assignment(order, self._environment, self._working_folder)
+                assignment = Assignment(
+                    order, self._environment, self._working_folder, self._power_cap_command
+                )
                 folder.create(assignment, Wanted(1, Phase.RUN, indices))
         self._jobs.look_after(folder)
         return read_standing(folder).state
