@@ -75,7 +75,7 @@ def observe(session: Session, now: datetime) -> Observations:
         oldest_queued_s=_oldest_queued_s(session, now),
         last_plan=_last_plan(session),
         solves=_solves(session),
-        power=tuple(row for row in last_readings(session) if now - row.at <= LONGEST_GAP),
+        power=tuple(last_readings(session, now - LONGEST_GAP)),
     )
 
 

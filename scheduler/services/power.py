@@ -6,12 +6,13 @@ Over a longer gap nothing is known, and nothing is assumed: it is named instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from connectors.types import Window
@@ -19,6 +20,7 @@ from scheduler.db.models import ClusterPower
 
 LONGEST_GAP = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
+_ROWS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +51,21 @@ class Energy:
     gaps: tuple[Window, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """The part of a window between two readings that stand close enough."""
+class Reading(NamedTuple):
+    """What energy is reckoned from."""
 
-    start: datetime
-    end: datetime
-    kwh: float
+    at: datetime
+    kw: float
     is_measured: bool
-    planned_kwh: float | None
+    source: str
+    planned_kw: float | None
 
 
-def last_readings(session: Session) -> list[ClusterPower]:
-    """Return the last reading of every site, by site."""
+def last_readings(session: Session, since: datetime | None = None) -> list[ClusterPower]:
+    """Return the last reading of every site, by site; of those read ``since`` then."""
     newest = select(ClusterPower.site, func.max(ClusterPower.at).label("at"))
+    if since is not None:
+        newest = newest.where(ClusterPower.at >= since)
     last = newest.group_by(ClusterPower.site).subquery()
     return list(
         session.scalars(
@@ -75,69 +78,64 @@ def last_readings(session: Session) -> list[ClusterPower]:
 
 def readings(session: Session, site: str, window: Window) -> list[ClusterPower]:
     """Return the readings of a site in ``window``, in order of time."""
-    return list(
-        session.scalars(
-            select(ClusterPower)
-            .where(
-                ClusterPower.site == site,
-                ClusterPower.at >= window.start,
-                ClusterPower.at < window.end,
-            )
-            .order_by(ClusterPower.at)
-        )
-    )
+    of_site = select(ClusterPower).where(*_within(site, window))
+    return list(session.scalars(of_site.order_by(ClusterPower.at)))
 
 
 def energy(session: Session, site: str, window: Window) -> Energy:
     """Return what a site's cluster drew in ``window``."""
     around = Window(window.start - LONGEST_GAP, window.end + LONGEST_GAP)
-    return integrate(site, window, readings(session, site, around))
+    columns = [getattr(ClusterPower, name) for name in Reading._fields]
+    rows = session.execute(
+        select(*columns).where(*_within(site, around)).order_by(ClusterPower.at),
+        execution_options={"yield_per": _ROWS_AT_ONCE},
+    )
+    return integrate(site, window, (Reading(*row) for row in rows))
 
 
-def integrate(site: str, window: Window, rows: Sequence[ClusterPower]) -> Energy:
+def integrate(site: str, window: Window, rows: Iterable[Reading]) -> Energy:
     """Return the energy of ``rows``, which are in order and may reach beyond ``window``."""
-    pieces = list(_pieces(window, rows))
-    kwh = sum(piece.kwh for piece in pieces)
-    measured_kwh = sum(piece.kwh for piece in pieces if piece.is_measured)
-    covered = sum((piece.end - piece.start for piece in pieces), timedelta())
-    compared = [piece for piece in pieces if piece.planned_kwh is not None]
+    kwh = measured_kwh = compared_kwh = planned_kwh = 0.0
+    covered = timedelta()
+    known_to = window.start
+    sources: set[str] = set()
+    gaps: list[Window] = []
+    for first, second in pairwise(rows):
+        start, end = max(first.at, window.start), min(second.at, window.end)
+        if second.at - first.at > LONGEST_GAP or end <= start:
+            continue
+        if start > known_to:
+            gaps.append(Window(known_to, start))
+        known_to = end
+        covered += end - start
+        hours = (end - start) / _HOUR
+        drawn_kwh = (_kw_at(first, second, start) + _kw_at(first, second, end)) / 2 * hours
+        kwh += drawn_kwh
+        if first.is_measured and second.is_measured:
+            measured_kwh += drawn_kwh
+            sources |= {first.source, second.source}
+        if first.planned_kw is not None:
+            compared_kwh += drawn_kwh
+            planned_kwh += first.planned_kw * hours
+    if known_to < window.end:
+        gaps.append(Window(known_to, window.end))
     return Energy(
         site=site,
         window=window,
         kwh=kwh,
         covered_share=covered / (window.end - window.start),
         measured_share=measured_kwh / kwh if kwh > 0 else None,
-        compared_kwh=sum(piece.kwh for piece in compared),
-        planned_kwh=sum(piece.planned_kwh or 0.0 for piece in compared),
-        sources=tuple(sorted({row.source for row in rows if row.is_measured})),
-        gaps=tuple(_gaps(window, pieces)),
+        compared_kwh=compared_kwh,
+        planned_kwh=planned_kwh,
+        sources=tuple(sorted(sources)),
+        gaps=tuple(gaps),
     )
 
 
-def _pieces(window: Window, rows: Sequence[ClusterPower]) -> Iterator[_Piece]:
-    for first, second in pairwise(rows):
-        start, end = max(first.at, window.start), min(second.at, window.end)
-        if second.at - first.at > LONGEST_GAP or end <= start:
-            continue
-        hours = (end - start) / _HOUR
-        yield _Piece(
-            start=start,
-            end=end,
-            kwh=(_kw_at(first, second, start) + _kw_at(first, second, end)) / 2 * hours,
-            is_measured=first.is_measured and second.is_measured,
-            planned_kwh=None if first.planned_kw is None else first.planned_kw * hours,
-        )
+def _within(site: str, window: Window) -> tuple[ColumnElement[bool], ...]:
+    at = ClusterPower.at
+    return ClusterPower.site == site, at >= window.start, at < window.end
 
 
-def _kw_at(first: ClusterPower, second: ClusterPower, at: datetime) -> float:
+def _kw_at(first: Reading, second: Reading, at: datetime) -> float:
     return first.kw + (second.kw - first.kw) * ((at - first.at) / (second.at - first.at))
-
-
-def _gaps(window: Window, pieces: Sequence[_Piece]) -> Iterator[Window]:
-    known_to = window.start
-    for piece in pieces:
-        if piece.start > known_to:
-            yield Window(known_to, piece.start)
-        known_to = piece.end
-    if known_to < window.end:
-        yield Window(known_to, window.end)

@@ -10,6 +10,7 @@ import pytest
 
 from connectors.clusters.kubernetes.cluster import KubernetesCluster
 from connectors.clusters.local.cluster import LocalCluster
+from connectors.types import JobOrder
 from scheduler.db.upgrade import upgrade
 from scheduler.main import connect, open_sessions, outside_of
 from scheduler.services import fleet as fleets
@@ -17,6 +18,7 @@ from scheduler.services.errors import Invalid
 from scheduler.services.window import PlanWindow, slot_start_not_before
 from scheduler.settings import Settings
 from scheduler.timekeeping import accelerated_now, system_now
+from tests.contracts.waiting import end_everything
 from tests.peers.exporter import Exporter, served
 from tests.peers.kubernetes import Place
 from tests.peers.nvml import FakeNvml
@@ -155,6 +157,21 @@ async def test_the_driver_of_this_machine_measures(
     fleet = fleet_spec(site_spec(cluster=spec, pools=pools))
     cluster = connect(Settings(state_dir=tmp_path), fleet, lambda: START).clusters["DE"]
     assert (await cluster.power()).kw == pytest.approx(0.6)
+
+
+async def test_a_local_site_sets_caps_by_the_command_of_its_spec(tmp_path: Path) -> None:
+    """On the GPUs of the job."""
+    command = tmp_path / "set-cap"
+    command.write_text('#!/bin/sh\necho "200.00 was asked: $*"\n')
+    command.chmod(0o755)
+    spec = {"kind": "local", "power_cap_command": [str(command), "-n"]}
+    fleet = fleet_spec(site_spec(cluster=spec))
+    cluster = connect(Settings(state_dir=tmp_path), fleet, lambda: START).clusters["DE"]
+    await cluster.submit(JobOrder("a", ("sleep", "600"), "a100", 2, power_cap_w=250.0))
+    (job,) = await cluster.observe()
+    assert job.power_cap_in_force_w == 200.0
+    assert job.power_cap_problem == "this machine: was asked: -n set 250 0 1"
+    await end_everything(cluster)
 
 
 async def test_prometheus_and_slurm_are_asked_where_the_spec_says(

@@ -7,14 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.types import PowerReading, PowerScope, Window
+from connectors.types import PowerReading, Window
 from optimizer import Placement, Run
 from scheduler.db.models import ClusterIdentity, ClusterPower
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.power_watch import run_power_watch
 from scheduler.services import power
 from scheduler.services.outside import Outside
-from scheduler.services.power import integrate
+from scheduler.services.power import Reading, integrate
 from scheduler.services.power_watch import PowerWatch
 from tests.services.builders import START, fleet_spec, site_spec
 from tests.services.fakes import FakeCluster
@@ -135,18 +135,10 @@ def test_the_loop_looks_until_it_is_told_to_stop(watched: Watched) -> None:
 
 def row(
     minute: float, kw: float, *, measured: bool = True, planned: float | None = None
-) -> ClusterPower:
+) -> Reading:
     """A reading so many minutes after START."""
-    return ClusterPower(
-        site="DE",
-        at=START + timedelta(minutes=minute),
-        kw=kw,
-        is_measured=measured,
-        source="nvml" if measured else "",
-        scope=PowerScope.GPUS,
-        reason="",
-        planned_kw=planned,
-    )
+    at = START + timedelta(minutes=minute)
+    return Reading(at, kw, measured, "nvml" if measured else "", planned)
 
 
 def minutes(start: float, end: float) -> Window:

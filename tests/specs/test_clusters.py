@@ -76,6 +76,7 @@ def test_who_measures_power_is_said_with_the_cluster(kind: Any, power: Any) -> N
         (KUBERNETES | {"checkpoint_claim": "a", "checkpoint_path": "/b"}, "must be one of them"),
         (KUBERNETES | {"pools": {"a100": {"tolerations": [{"key": "x", "effect": "No"}]}}}, "No"),
         (SLURM | {"pools": {"a100": {"partition": "gpu", "cpus_per_gpu": 0}}}, "cpus_per_gpu"),
+        ({"kind": "local", "power_cap_command": [""]}, "power_cap_command"),
         (KUBERNETES | {"power": {"kind": "nvml"}}, "nvml"),
         (SLURM | {"power": {"kind": "nvml"}}, "nvml"),
         ({"kind": "local", "power": {"kind": "slurm"}}, "slurm"),
