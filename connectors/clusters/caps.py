@@ -6,10 +6,12 @@ cap that was asked for and the one in force [W per GPU], ``-`` for none, and wor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 _NONE = "-"
+_LONGEST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ NOBODY_SAYS = CapInForce()
 
 def read_report(node: str, line: str) -> CapReport:
     """Read the line of a node."""
-    fields = line.split(" ", 3)
+    # A job can write it as well: it is the folder of its user.
+    fields = "".join(filter(str.isprintable, line))[:_LONGEST].split(" ", 3)
     try:
         _, asked, in_force = fields[:3]
         return CapReport(node, _watts(asked), _watts(in_force), "".join(fields[3:]).strip())
@@ -69,4 +72,9 @@ def _words(power_cap_w: float | None) -> str:
 
 
 def _watts(text: str) -> float | None:
-    return None if text == _NONE else float(text)
+    if text == _NONE:
+        return None
+    watts = float(text)
+    if not 0 <= watts < math.inf:
+        raise ValueError(f"{text} W, must be >= 0 and finite")
+    return watts

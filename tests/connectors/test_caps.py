@@ -20,10 +20,19 @@ def test_a_line_of_a_node_is_read() -> None:
     assert said == CapReport("n1", 250.0, None, "GPU 1: away; GPU 2: away")
 
 
-@pytest.mark.parametrize("line", ["", "soon", "1790000000 much 250.00 "])
+@pytest.mark.parametrize(
+    "line", ["", "soon", "1790000000 much 250.00 ", "1790000000 250 nan", "1790000000 - -1"]
+)
 def test_a_line_that_is_none_is_a_problem(line: str) -> None:
     """Not a crash, and not a cap."""
     assert read_report("n1", line).problem.startswith("its report cannot be read")
+
+
+def test_what_no_database_would_take_is_left_out() -> None:
+    """A job can write such a line itself."""
+    said = read_report("n1", "1790000000 250 250.00 a\0b" + "c" * 5000)
+    assert said.problem.startswith("abc")
+    assert len(said.problem) < 1000
 
 
 def test_what_holds_for_a_job_holds_on_all_of_its_nodes() -> None:
