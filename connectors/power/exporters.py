@@ -54,7 +54,9 @@ class ExportersPower:
         Unavailable
             None of them answers.
         """
-        async with httpx.AsyncClient(timeout=_ANSWER_S) as client:
+        # Of many nodes some wait for a connection, and that is not their fault.
+        timeout = httpx.Timeout(_ANSWER_S, pool=None)
+        async with httpx.AsyncClient(timeout=timeout) as client:
             asked = [self._samples(client, url) for url in self._urls]
             answers = await asyncio.gather(*asked, return_exceptions=True)
         samples: list[Sample] = []

@@ -20,6 +20,8 @@ Amount = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 Argument = Annotated[Text, Field(min_length=1, max_length=1000)]
+# Without a user and password: the address stands in every reading that it does not give.
+PlainUrl = Annotated[Text, Field(pattern=r"^https?://[^/?@\s]+([/?]\S*)?$", max_length=2000)]
 Metric = Annotated[str, Field(pattern=r"^[A-Za-z_:][A-Za-z0-9_:]*$", max_length=200)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -33,7 +35,7 @@ class PrometheusPowerSpec(Spec):
     """
 
     kind: Literal["prometheus"]
-    url: Url
+    url: PlainUrl
     query: Annotated[Text, Field(min_length=1, max_length=2000)] = "DCGM_FI_DEV_POWER_USAGE"
     token_file: AbsolutePath | None = None
     stale_after_s: Seconds = 120.0
@@ -43,7 +45,7 @@ class ExportersPowerSpec(Spec):
     """The same asked of the exporters on the nodes; every node of the pools must be named."""
 
     kind: Literal["exporters"]
-    urls: Annotated[tuple[Url, ...], Field(min_length=1, max_length=2000)]
+    urls: Annotated[tuple[PlainUrl, ...], Field(min_length=1, max_length=2000)]
     metric: Metric = "DCGM_FI_DEV_POWER_USAGE"
     stale_after_s: Seconds = 120.0
 

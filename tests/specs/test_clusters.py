@@ -82,6 +82,7 @@ def test_who_measures_power_is_said_with_the_cluster(kind: Any, power: Any) -> N
         ({"kind": "local", "power": {"kind": "slurm"}}, "slurm"),
         (KUBERNETES | {"power": {"kind": "exporters", "urls": []}}, "urls"),
         (KUBERNETES | {"power": PROMETHEUS | {"url": "prometheus:9090"}}, "url"),
+        (KUBERNETES | {"power": PROMETHEUS | {"url": "http://me:secret@prometheus/"}}, "url"),
         (KUBERNETES | {"power": PROMETHEUS | {"stale_after_s": 0}}, "stale_after_s"),
     ],
 )
