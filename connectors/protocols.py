@@ -98,7 +98,10 @@ class Cluster(Protocol):
         ...
 
     async def set_power_cap(self, key: str, power_cap_w: float | None) -> None:
-        """Change the power cap of a job [W per GPU]; None lifts it."""
+        """Change the power cap of a job [W per GPU]; None lifts it.
+
+        It is asked for; what is in force on its GPUs an observation says, where anybody does.
+        """
         ...
 
     async def power(self) -> PowerReading:

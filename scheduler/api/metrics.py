@@ -99,6 +99,11 @@ class _Standing:
         yield _by_status("plans", "Plans by status.", seen.plans)
         yield _by_status("dispatch_commands", "Commands by outcome.", seen.commands, "outcome")
         yield GaugeMetricFamily(
+            "gridtide_jobs_cap_not_in_force",
+            "Jobs whose power cap their node says is not in force.",
+            value=seen.caps_not_in_force,
+        )
+        yield GaugeMetricFamily(
             "gridtide_planning_queue_age_seconds",
             "Age of the planning run that waits longest; 0: none waits.",
             value=seen.oldest_queued_s,

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from scheduler.db.models import (
+    OPEN_STATUSES,
     ClusterPower,
     CommandOutcome,
     DispatchCommand,
@@ -59,6 +60,7 @@ class Observations:
     jobs: Mapping[JobStatus, int]
     plans: Mapping[PlanStatus, int]
     commands: Mapping[CommandOutcome, int]
+    caps_not_in_force: int  # jobs whose power cap somebody says is not in force
     oldest_queued_s: float  # age of the planning run that waits longest [s]; 0: none waits
     last_plan: LastPlan | None
     solves: tuple[RunningSolve, ...]
@@ -72,6 +74,7 @@ def observe(session: Session, now: datetime) -> Observations:
         jobs=_count(session, Job.status, JobStatus),
         plans=_count(session, StoredPlan.status, PlanStatus),
         commands=_count(session, DispatchCommand.outcome, CommandOutcome),
+        caps_not_in_force=_caps_not_in_force(session),
         oldest_queued_s=_oldest_queued_s(session, now),
         last_plan=_last_plan(session),
         solves=_solves(session),
@@ -84,6 +87,11 @@ def _count(
 ) -> dict[Status, int]:
     rows = session.execute(select(column, func.count()).group_by(column))
     return dict.fromkeys(kind, 0) | dict(rows.all())
+
+
+def _caps_not_in_force(session: Session) -> int:
+    refused = select(func.count()).select_from(Job).where(Job.power_cap_problem != "")
+    return session.scalar(refused.where(Job.status.in_(OPEN_STATUSES))) or 0
 
 
 def _oldest_queued_s(session: Session, now: datetime) -> float:

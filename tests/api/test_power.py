@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.types import PowerScope
-from scheduler.db.models import ClusterPower
+from scheduler.db.models import ClusterPower, Job, JobStatus
 from scheduler.db.session import transaction
 from tests.api.world import NOW, World, problem_of
 
@@ -88,3 +88,18 @@ def test_power_is_a_number_to_watch(world: World) -> None:
     assert 'gridtide_cluster_planned_kw{site="DE"} 5.0' in page
     world.now = NOW + timedelta(minutes=6)
     assert "gridtide_cluster_power_kw{" not in world.submitter.get("/metrics").text
+
+
+def test_a_cap_that_is_refused_is_shown_with_its_job(world: World) -> None:
+    """To everybody who asks for the job, and counted while the job is not over."""
+    world.submit("train")
+    problem = "n1: GPU 0: cap = 50 W, must be within [100.00, 700.00] W"
+    job_id = world.set_job("train", JobStatus.RUNNING, "DE")
+    with transaction(world.sessions) as session:
+        row = session.get_one(Job, job_id)
+        row.power_cap_in_force_w, row.power_cap_problem = 700.0, problem
+    found = world.operator.get("/v1/jobs/train").json()
+    assert (found["power_cap_in_force_w"], found["power_cap_problem"]) == (700.0, problem)
+    assert "gridtide_jobs_cap_not_in_force 1.0" in world.operator.get("/metrics").text
+    world.set_job("train", JobStatus.SUCCEEDED, "DE")
+    assert "gridtide_jobs_cap_not_in_force 0.0" in world.operator.get("/metrics").text

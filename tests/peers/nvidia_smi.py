@@ -60,8 +60,8 @@ if ! awk "BEGIN {{ exit !($asked >= $least && $asked <= $most) }}"; then
 fi
 printf 'Power limit for GPU %s was set to %.2f W from %.2f W.\\n' \\
     "$bus" "$asked" "$(value power.limit)"
-sed "s/^\\(enforced\\.\\)\\?power\\.limit=.*/\\1power.limit=$asked/" "$file" >"$folder/.new" &&
-    mv "$folder/.new" "$file"
+sed "s/^\\(enforced\\.\\)\\?power\\.limit=.*/\\1power.limit=$asked/" "$file" >"$folder/.$gpu" &&
+    mv "$folder/.$gpu" "$file"
 echo "All done."
 """
 _LIMITS = {
