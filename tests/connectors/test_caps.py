@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from connectors.clusters.caps import CapInForce, CapReport, cap_in_force, read_report
 from connectors.clusters.modelled import pool_power_kw
-from connectors.types import JobObservation, JobState
+from connectors.clusters.slurm.folder import JobFolder
+from connectors.clusters.slurm.standing import observation
+from connectors.types import JobObservation, JobOrder, JobState
 
 N1 = CapReport("n1", 250.0, 250.0, "")
 N2 = CapReport("n2", 250.0, 250.0, "")
@@ -80,3 +84,17 @@ def test_power_is_modelled_with_the_cap_that_is_in_force() -> None:
     assert pool_power_kw("p", 2, 0.7, 0.1, [job(None)]) == pytest.approx(0.5)
     assert pool_power_kw("p", 2, 0.7, 0.1, [job(220.0)]) == pytest.approx(0.44)
     assert pool_power_kw("p", 2, 0.7, 0.1, [job(700.0)]) == pytest.approx(1.4)
+
+
+def test_only_the_slurm_job_that_runs_it_has_a_say(tmp_path: Path) -> None:
+    """What an earlier one left behind is of other GPUs; before its start nothing is told."""
+    folder = JobFolder(tmp_path / "job-a")
+    folder.create(JobOrder("a", ("true",), "p", 1, power_cap_w=250.0))
+    (folder.path / "claim-1").symlink_to("71")
+    for slurm_job, watts in ((7, 111), (70, 222), (71, 250), (710, 333)):
+        (folder.path / f"capped-{slurm_job}-gpu-n1").write_text(f"1790000000 250 {watts} \n")
+    assert folder.read().caps == ()
+    (folder.path / "start-1.0").write_text("1790000000 gpu-n1\n")
+    assert folder.read().caps == (CapReport("gpu-n1", 250.0, 250.0, ""),)
+    job = observation(folder.read(), None)
+    assert (job.power_cap_in_force_w, job.power_cap_problem) == (250.0, "")
