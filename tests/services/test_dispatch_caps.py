@@ -1,4 +1,4 @@
-"""Power caps that are really in force, or are not, as dispatch records them of each job."""
+"""Power caps: told as the plan says, and recorded as they are really in force, or are not."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from connectors.types import JobState
+from optimizer import Placement, Run
+from scheduler.db.models import CommandKind
 from scheduler.db.session import SessionFactory
 from tests.services.fakes import FakeCluster
 from tests.services.play import PAUSABLE, Play, runs
@@ -17,6 +19,24 @@ from tests.services.scene import Scene, put_in_force
 def play(sessions: SessionFactory) -> Play:
     """On each kind of database."""
     return Play(Scene(sessions).set_up(), FakeCluster())
+
+
+def test_a_power_cap_follows_the_plan(play: Play) -> None:
+    """Same GPUs, another cap: the job runs on and is told."""
+    points = [
+        {"pool": "a100", "gpus": 1, "kw": 1.0, "speed": 1.0},
+        {"pool": "a100", "gpus": 1, "kw": 0.5, "speed": 0.5, "power_cap_w": 200},
+    ]
+    job = play.scene.submit(operating_points=points, is_elastic=True)
+    placement = Placement("train", "DE", (Run("DE/a100x1", 0, 1), Run("DE/a100x1@200W", 1, 3)))
+    put_in_force(play.scene, placement)
+    play.at(0)
+    play.at(1)
+    assert play.cluster.jobs[str(job)].power_cap_w == 200
+    play.at(1.5)
+    row = play.scene.job(job)
+    assert (row.point, row.work_done_hours) == ("a100x1@200W", pytest.approx(1.0))
+    assert [kind for kind, _ in play.commands()] == [CommandKind.SUBMIT, CommandKind.POWER_CAP]
 
 
 def test_what_is_in_force_is_kept_with_the_job(play: Play) -> None:
