@@ -66,11 +66,11 @@ peer-kueue:  ## Build the Kueue that tests drive beside it, if it is not there (
 	deploy/peers/kueue/build.sh
 
 lock: $(UV)  ## Write the lock files anew from pyproject.toml, keeping pins that still fit
-	$(COMPILE) --group build --extra kubernetes pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group build --extra kubernetes --extra nvml pyproject.toml --output-file requirements.lock
 	$(COMPILE) --group build --extra dev --constraints requirements.lock pyproject.toml \
 	    --output-file requirements-dev.lock
-	$(COMPILE) --group build --extra kubernetes --extra bench --constraints requirements-dev.lock pyproject.toml \
-	    --output-file requirements-bench.lock
+	$(COMPILE) --group build --extra kubernetes --extra nvml --extra bench \
+	    --constraints requirements-dev.lock pyproject.toml --output-file requirements-bench.lock
 
 clean:  ## Remove everything that was made, .venv included
 	rm -rf $(VENV) $(OUT) .cache build dist .coverage .coverage.* htmlcov *.egg-info \

@@ -16,8 +16,10 @@ from connectors.types import (
     JobObservation,
     JobOrder,
     JobState,
+    MeasuredPower,
     PoolCapacity,
     PowerReading,
+    PowerScope,
     SignalKind,
     StorageTelemetry,
     Window,
@@ -96,15 +98,29 @@ class Cluster(Protocol):
         ...
 
     async def set_power_cap(self, key: str, power_cap_w: float | None) -> None:
-        """Change the power cap of a job [W per GPU]; None lifts it."""
+        """Change the power cap of a job [W per GPU]; None lifts it.
+
+        It is asked for; what is in force on its GPUs an observation says, where anybody does.
+        """
         ...
 
     async def power(self) -> PowerReading:
-        """Power the cluster's GPUs draw now."""
+        """Power the cluster's GPUs draw now: measured if all of it is, else modelled, with why."""
         ...
 
     def logs(self, key: str, *, follow: bool = False) -> AsyncIterator[str]:
         """Lines the job wrote, oldest first, without line ends; with ``follow``, until it ends."""
+        ...
+
+
+class PowerSource(Protocol):
+    """Somebody who measures the power of a cluster's GPUs."""
+
+    name: str
+    scope: PowerScope
+
+    async def read(self) -> MeasuredPower:
+        """Power now. Every GPU counts once; what is not told, or too old, is no zero."""
         ...
 
 

@@ -114,6 +114,9 @@ class JobObservation:
     starts: int  # times its command was started; 1 + restarts
     reason: str = ""  # why it is where it is, in the cluster's words
     nodes: tuple[str, ...] = ()  # that it runs on now
+    # Read back from its GPUs [W per GPU]; None: nobody says, or nothing is in force.
+    power_cap_in_force_w: float | None = None
+    power_cap_problem: str = ""  # why its cap is not in force on all of them, where somebody says
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +130,31 @@ class PoolCapacity:
     gpus_of_others: int = 0  # in use by jobs this connector was not given
 
 
+class PowerScope(StrEnum):
+    """What a power is the power of."""
+
+    GPUS = "gpus"
+    NODES = "nodes"  # whole servers: processors, memory and fans as well
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredPower:
+    """What somebody measures now, and of how much; what is ``silent`` is not in it."""
+
+    kw: float
+    gpus: int  # it is the power of, or of the nodes that have them
+    silent: tuple[str, ...] = ()  # who ought to have told and did not, in words
+
+
 @dataclass(frozen=True, slots=True)
 class PowerReading:
     """Power drawn by a cluster's GPUs and how it is known."""
 
     kw: float
     is_measured: bool  # False: modelled
+    source: str = ""  # who measured it
+    scope: PowerScope = PowerScope.GPUS
+    reason: str = ""  # why it is modelled
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,18 +19,25 @@ from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from connectors.clusters.slurm.cluster import SlurmCluster
 from connectors.clusters.slurm.commands import SlurmCommands
 from connectors.clusters.slurm.config import SlurmConfig, SlurmPool
+from connectors.clusters.slurm.energy import SlurmCounters
 from connectors.clusters.slurm.rest import SlurmRest, read_token
 from connectors.clusters.slurm.transport import SlurmTransport
 from connectors.errors import Rejected
-from connectors.protocols import Cluster
+from connectors.power.exporters import ExportersPower
+from connectors.power.prometheus import PrometheusPower
+from connectors.protocols import Cluster, PowerSource
 from scheduler.services.errors import Invalid, Refusal
 from scheduler.settings import Settings
 from scheduler.specs.clusters import (
+    ExportersPowerSpec,
     KubernetesClusterSpec,
     KubernetesPoolSpec,
     LocalClusterSpec,
+    NvmlPowerSpec,
+    PrometheusPowerSpec,
     SlurmClusterSpec,
     SlurmPoolSpec,
+    SlurmPowerSpec,
 )
 from scheduler.specs.fleet import PoolSpec, SiteSpec
 
@@ -44,15 +51,15 @@ def connect_cluster(settings: Settings, site: SiteSpec) -> Cluster:
         It cannot be spoken to from here, whoever is at the other end.
     """
     match site.cluster:
-        case LocalClusterSpec():
-            return _local(settings, site)
+        case LocalClusterSpec() as spec:
+            return _local(settings, site, spec)
         case SlurmClusterSpec() as spec:
             return _slurm(site, spec)
         case KubernetesClusterSpec() as spec:
             return _kubernetes(site, spec)
 
 
-def _local(settings: Settings, site: SiteSpec) -> LocalCluster:
+def _local(settings: Settings, site: SiteSpec, spec: LocalClusterSpec) -> LocalCluster:
     pools = [
         LocalPool(
             pool.name,
@@ -62,7 +69,15 @@ def _local(settings: Settings, site: SiteSpec) -> LocalCluster:
         )
         for pool in site.pools
     ]
-    return LocalCluster(site.name, settings.state_dir / "clusters" / site.name, pools)
+    folder = settings.state_dir / "clusters" / site.name
+    source = _nvml(site) if isinstance(spec.power, NvmlPowerSpec) else _asked_by_http(spec.power)
+    return LocalCluster(
+        site.name,
+        folder,
+        pools,
+        power_cap_command=spec.power_cap_command,
+        power_source=source,
+    )
 
 
 def _slurm(site: SiteSpec, spec: SlurmClusterSpec) -> SlurmCluster:
@@ -92,7 +107,13 @@ def _slurm(site: SiteSpec, spec: SlurmClusterSpec) -> SlurmCluster:
         spec.settle_seconds,
         spec.lost_after_seconds,
     )
-    return SlurmCluster(site.name, config, _slurm_transport(site, spec))
+    transport = _slurm_transport(site, spec)
+    source: PowerSource | None
+    if isinstance(spec.power, SlurmPowerSpec):
+        source = SlurmCounters(transport, pools, spec.power.scope, spec.power.stale_after_s)
+    else:
+        source = _asked_by_http(spec.power)
+    return SlurmCluster(site.name, config, transport, source)
 
 
 def _slurm_transport(site: SiteSpec, spec: SlurmClusterSpec) -> SlurmTransport:
@@ -129,7 +150,7 @@ def _kubernetes(site: SiteSpec, spec: KubernetesClusterSpec) -> Cluster:
         find_context(config)
     except Rejected as error:
         raise _unreachable(site, f"one there is a context for ({error})") from error
-    return KubernetesCluster(site.name, config)
+    return KubernetesCluster(site.name, config, _asked_by_http(spec.power))
 
 
 def _kubernetes_pool(pool: PoolSpec, spec: KubernetesClusterSpec) -> KubernetesPool:
@@ -156,6 +177,26 @@ def _checkpoints(spec: KubernetesClusterSpec) -> CheckpointVolume | None:
     if spec.checkpoint_claim is None and spec.checkpoint_path is None:
         return None
     return CheckpointVolume(spec.checkpoint_claim, spec.checkpoint_path)
+
+
+def _asked_by_http(spec: PrometheusPowerSpec | ExportersPowerSpec | None) -> PowerSource | None:
+    match spec:
+        case PrometheusPowerSpec():
+            token_file = None if spec.token_file is None else Path(spec.token_file)
+            return PrometheusPower(spec.url, spec.query, token_file, spec.stale_after_s)
+        case ExportersPowerSpec():
+            return ExportersPower(spec.urls, spec.metric, spec.stale_after_s)
+        case None:
+            return None
+
+
+def _nvml(site: SiteSpec) -> PowerSource:
+    try:  # its library is an extra
+        from connectors.power.nvml import NvmlPower  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        limit = f"spoken to with what the extra gridtide[nvml] installs ({error})"
+        raise Invalid(Refusal(f"site {site.name}", "cluster.power", "nvml", limit)) from error
+    return NvmlPower(sum(pool.gpus for pool in site.pools))
 
 
 def _kw_per_gpu(pool: PoolSpec) -> float:

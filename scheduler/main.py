@@ -5,6 +5,8 @@ With ``scheduler.clusters`` the only module that names concrete connectors.
 
 from __future__ import annotations
 
+import threading
+
 from fastapi import FastAPI
 
 from connectors.protocols import Battery, VirtualPowerPlant
@@ -59,13 +61,18 @@ def connect(settings: Settings, fleet: FleetSpec, now: Now) -> Outside:
 
 
 def outside_of(settings: Settings, now: Now) -> OutsideOf:
-    """Return a function that connects to a fleet, and again only when the fleet has changed."""
+    """Return a function that connects to a fleet, and again only when the fleet has changed.
+
+    Any thread may call it; all get the same connections.
+    """
     known: list[tuple[FleetSpec, Outside]] = []
+    lock = threading.Lock()
 
     def connected(fleet: FleetSpec) -> Outside:
-        if not known or known[0][0] != fleet:
-            known[:] = [(fleet, connect(settings, fleet, now))]
-        return known[0][1]
+        with lock:
+            if not known or known[0][0] != fleet:
+                known[:] = [(fleet, connect(settings, fleet, now))]
+            return known[0][1]
 
     return connected
 

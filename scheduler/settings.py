@@ -25,6 +25,8 @@ class Settings(BaseSettings):
         Whether browsers may send the login over https only; set it behind a proxy that ends https.
     dispatch_every_s
         Pause between two comparisons of plan and clusters [s].
+    power_history_days
+        How long readings of what clusters draw are kept, one a minute [d].
     simulated_vpp
         TOML file with the events of a simulated virtual power plant; without one there is none.
     grid_side_every_s
@@ -46,6 +48,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     secure_cookie: bool = False
+    power_history_days: Annotated[float, Field(ge=1, le=3660)] = 92.0
     dispatch_every_s: Annotated[float, Field(gt=0)] = 10.0
     simulated_vpp: Path | None = None
     grid_side_every_s: Annotated[float, Field(gt=0)] = 30.0

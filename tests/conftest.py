@@ -22,6 +22,7 @@ from tests.fixtures.kubernetes import (
     skip_what_is_not_built,
     volumes,
 )
+from tests.fixtures.prometheus import prometheus, scraping, skip_without_prometheus
 from tests.fixtures.slurm import current_slurm, skip_without_slurm, slurm
 
 __all__ = [
@@ -36,6 +37,8 @@ __all__ = [
     "place",
     "postgres_server",
     "postgres_url",
+    "prometheus",
+    "scraping",
     "sessions",
     "slurm",
     "sqlite_url",
@@ -50,6 +53,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what drives a server that is not built."""
     skip_what_is_not_built(item)
     skip_without_slurm(item)
+    skip_without_prometheus(item)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -70,6 +70,12 @@ class JobView(View):
     started_at: datetime | None
     ended_at: datetime | None
     exit_code: int | None
+    power_cap_in_force_w: float | None = Field(
+        description="Read back from its GPUs, per GPU, while it runs; None: nobody says."
+    )
+    power_cap_problem: str = Field(
+        description="Why its cap is not in force on all of its GPUs, where somebody says."
+    )
     work_done_hours: float
     transfers: list[DataTransferView] = Field(
         default=[], description="Of its data to where it runs or was to run, in order."

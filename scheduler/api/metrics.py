@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import NowDep, SessionDep
-from scheduler.db.models import JobStatus
+from scheduler.db.models import ClusterPower, JobStatus
 from scheduler.services import observations
 from scheduler.services.observations import LastPlan, Observations, RunningSolve
 from scheduler.services.transfers import LinkTotals
@@ -101,6 +101,11 @@ class _Standing:
         yield _by_status("plans", "Plans by status.", seen.plans)
         yield _by_status("dispatch_commands", "Commands by outcome.", seen.commands, "outcome")
         yield GaugeMetricFamily(
+            "gridtide_jobs_cap_not_in_force",
+            "Jobs whose power cap their node says is not in force.",
+            value=seen.caps_not_in_force,
+        )
+        yield GaugeMetricFamily(
             "gridtide_planning_queue_age_seconds",
             "Age of the planning run that waits longest; 0: none waits.",
             value=seen.oldest_queued_s,
@@ -111,6 +116,7 @@ class _Standing:
         transfers = {status: n for status, n in seen.transfers.items() if status in _OF_TRANSFERS}
         yield _by_status("data_transfers", "Transfers of input data by status.", transfers)
         yield from _of_links(seen.links)
+        yield from _of_power(seen.power)
 
 
 def _by_status(
@@ -154,6 +160,22 @@ def _of_links(links: Sequence[LinkTotals]) -> Iterable[GaugeMetricFamily]:
             if (value := value_of(link)) is not None:
                 family.add_metric((link.from_site, link.to_site), value)
         yield family
+
+
+def _of_power(power: Sequence[ClusterPower]) -> Iterable[GaugeMetricFamily]:
+    drawn = GaugeMetricFamily(
+        "gridtide_cluster_power_kw", "What a cluster draws.", labels=("site", "how", "source")
+    )
+    planned = GaugeMetricFamily(
+        "gridtide_cluster_planned_kw", "What the plan wants it to draw now.", labels=("site",)
+    )
+    for row in power:
+        how = "measured" if row.is_measured else "modelled"
+        drawn.add_metric((row.site, how, row.source), row.kw)
+        if row.planned_kw is not None:
+            planned.add_metric((row.site,), row.planned_kw)
+    yield drawn
+    yield planned
 
 
 def _of_solves(solves: Sequence[RunningSolve]) -> Iterable[GaugeMetricFamily]:

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -21,7 +22,9 @@ from scheduler.clock import run_clock
 from scheduler.dispatcher import run_dispatcher
 from scheduler.grid_side import run_grid_side
 from scheduler.main import make_app, outside_of, virtual_power_plant_of
+from scheduler.power_watch import run_power_watch
 from scheduler.services.grid_side import GridSide
+from scheduler.services.power_watch import PowerWatch
 from scheduler.settings import Settings
 from scheduler.side_by_side import SearchPlace
 from scheduler.timekeeping import system_now
@@ -110,12 +113,19 @@ def clock(parent: ParentOption = None) -> None:
 
 
 def dispatcher(parent: ParentOption = None) -> None:
-    """Carry out the plan in force on clusters and batteries."""
+    """Carry out the plan in force on clusters and batteries, and record what they draw."""
     settings = Settings()
     sessions = ready_sessions(settings)
     outside = outside_of(settings, system_now)
-    every_s = settings.dispatch_every_s
-    _run(lambda stop: run_dispatcher(sessions, outside, system_now, stop, every_s), parent)
+    history = timedelta(days=settings.power_history_days)
+    watch = PowerWatch(sessions, outside, system_now, history)
+
+    def work(stop: threading.Event) -> None:
+        # Beside dispatch, not in it: whoever measures may hang, and no command must wait for it.
+        threading.Thread(target=run_power_watch, args=(watch, stop), daemon=True).start()
+        run_dispatcher(sessions, outside, system_now, stop, settings.dispatch_every_s)
+
+    _run(work, parent)
 
 
 def _run(work: Callable[[threading.Event], None], parent: int | None) -> None:

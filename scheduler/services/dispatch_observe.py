@@ -70,14 +70,20 @@ class Observed:
 def observe(lines: Lines, outside: Outside, answer_s: float = ANSWER_S) -> Observed:
     """Ask everything at once; who does not answer is left out, and nothing is assumed of it."""
     until = time.monotonic() + answer_s
-    clusters = {
-        site: _begin(lines, site, partial(_report, cluster))
-        for site, cluster in outside.clusters.items()
-    }
+    calls = {site: partial(_report, cluster) for site, cluster in outside.clusters.items()}
+    clusters = {site: _begin(lines, site, call) for site, call in calls.items()}
     batteries = {
         name: _begin(lines, name, battery.telemetry) for name, battery in outside.batteries.items()
     }
     return Observed(_answers(clusters, until), _answers(batteries, until))
+
+
+def ask_all(
+    lines: Lines, calls: Mapping[K, Callable[[], Coroutine[Any, Any, T]]], answer_s: float
+) -> dict[K, T]:
+    """Make calls at once, each on a line of its own; return the answers that come in time."""
+    until = time.monotonic() + answer_s
+    return _answers({name: _begin(lines, name, call) for name, call in calls.items()}, until)
 
 
 def changes(row: Job, spec: JobSpec, seen: JobObservation | None, now: datetime) -> dict[str, Any]:
@@ -91,6 +97,19 @@ def changes(row: Job, spec: JobSpec, seen: JobObservation | None, now: datetime)
             return {}
         reason = f"cluster {row.site} does not know it any more"
         return _ended(row, spec, now) | {"status": JobStatus.FAILED, "reason": reason}
+    return _cap(row, seen) | _standing(row, spec, seen, now)
+
+
+def _cap(row: Job, seen: JobObservation) -> dict[str, Any]:
+    """Return what is new of the power cap that is in force."""
+    said = {
+        "power_cap_in_force_w": seen.power_cap_in_force_w,
+        "power_cap_problem": seen.power_cap_problem,
+    }
+    return {name: value for name, value in said.items() if value != getattr(row, name)}
+
+
+def _standing(row: Job, spec: JobSpec, seen: JobObservation, now: datetime) -> dict[str, Any]:
     status = JobStatus(seen.state.value)
     if (status, seen.starts) == (row.status, row.starts):
         is_other_reason = status is JobStatus.QUEUED and seen.reason != row.reason

@@ -12,6 +12,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from scheduler.db.models import (
+    OPEN_STATUSES,
+    ClusterPower,
     CommandOutcome,
     DataTransfer,
     DispatchCommand,
@@ -22,6 +24,7 @@ from scheduler.db.models import (
     RunStatus,
     StoredPlan,
 )
+from scheduler.services.power import LONGEST_GAP, last_readings
 from scheduler.services.transfers import LinkTotals, link_totals
 
 Status = TypeVar("Status", bound=StrEnum)
@@ -59,11 +62,13 @@ class Observations:
     jobs: Mapping[JobStatus, int]
     plans: Mapping[PlanStatus, int]
     commands: Mapping[CommandOutcome, int]
+    caps_not_in_force: int  # jobs whose power cap somebody says is not in force
     oldest_queued_s: float  # age of the planning run that waits longest [s]; 0: none waits
     last_plan: LastPlan | None
     solves: tuple[RunningSolve, ...]
     transfers: Mapping[JobStatus, int]
     links: tuple[LinkTotals, ...]
+    power: tuple[ClusterPower, ...]  # of the sites that were read a moment ago
 
 
 def observe(session: Session, now: datetime) -> Observations:
@@ -73,11 +78,13 @@ def observe(session: Session, now: datetime) -> Observations:
         jobs=_count(session, Job.status, JobStatus),
         plans=_count(session, StoredPlan.status, PlanStatus),
         commands=_count(session, DispatchCommand.outcome, CommandOutcome),
+        caps_not_in_force=_caps_not_in_force(session),
         oldest_queued_s=_oldest_queued_s(session, now),
         last_plan=_last_plan(session),
         solves=_solves(session),
         transfers=_count(session, DataTransfer.status, JobStatus),
         links=link_totals(session),
+        power=tuple(last_readings(session, now - LONGEST_GAP)),
     )
 
 
@@ -86,6 +93,11 @@ def _count(
 ) -> dict[Status, int]:
     rows = session.execute(select(column, func.count()).group_by(column))
     return dict.fromkeys(kind, 0) | dict(rows.all())
+
+
+def _caps_not_in_force(session: Session) -> int:
+    refused = select(func.count()).select_from(Job).where(Job.power_cap_problem != "")
+    return session.scalar(refused.where(Job.status.in_(OPEN_STATUSES))) or 0
 
 
 def _oldest_queued_s(session: Session, now: datetime) -> float:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from connectors.types import PowerScope
 from scheduler.specs.base import MONTH_MINUTES, YEAR_HOURS, Name, Spec, Text
 
 AbsolutePath = Annotated[Text, Field(pattern=r"^/", max_length=4000)]
@@ -18,10 +19,69 @@ Image = Annotated[Text, Field(min_length=1, max_length=1000)]
 Amount = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
+Argument = Annotated[Text, Field(min_length=1, max_length=1000)]
+# Without a user and password: the address stands in every reading that it does not give.
+PlainUrl = Annotated[Text, Field(pattern=r"^https?://[^/?@\s]+([/?]\S*)?$", max_length=2000)]
+Metric = Annotated[str, Field(pattern=r"^[A-Za-z_:][A-Za-z0-9_:]*$", max_length=200)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class PrometheusPowerSpec(Spec):
+    """Power of the site's GPUs as a Prometheus server knows it.
+
+    ``query`` selects one series for each of them [W], and none of other sites. ``token_file``
+    holds a bearer token and is read before every query. A value older than ``stale_after_s`` is
+    none.
+    """
+
+    kind: Literal["prometheus"]
+    url: PlainUrl
+    query: Annotated[Text, Field(min_length=1, max_length=2000)] = "DCGM_FI_DEV_POWER_USAGE"
+    token_file: AbsolutePath | None = None
+    stale_after_s: Seconds = 120.0
+
+
+class ExportersPowerSpec(Spec):
+    """The same asked of the exporters on the nodes; every node of the pools must be named."""
+
+    kind: Literal["exporters"]
+    urls: Annotated[tuple[PlainUrl, ...], Field(min_length=1, max_length=2000)]
+    metric: Metric = "DCGM_FI_DEV_POWER_USAGE"
+    stale_after_s: Seconds = 120.0
+
+
+class NvmlPowerSpec(Spec):
+    """The driver of the machine of the dispatcher; needs ``gridtide[nvml]``."""
+
+    kind: Literal["nvml"]
+
+
+class SlurmPowerSpec(Spec):
+    """Slurm's own counters; ``scope`` says of what its AcctGatherEnergyType is the power."""
+
+    kind: Literal["slurm"]
+    scope: PowerScope = PowerScope.NODES
+    stale_after_s: Seconds = 300.0
+
+
+_ByKind = Field(discriminator="kind")
+LocalPowerSpec = Annotated[PrometheusPowerSpec | ExportersPowerSpec | NvmlPowerSpec, _ByKind]
+SlurmOrOtherPowerSpec = Annotated[
+    PrometheusPowerSpec | ExportersPowerSpec | SlurmPowerSpec, _ByKind
+]
+RemotePowerSpec = Annotated[PrometheusPowerSpec | ExportersPowerSpec, _ByKind]
+
+
 class LocalClusterSpec(Spec):
-    """Processes on the machine of the dispatcher."""
+    """Processes on the machine of the dispatcher. Without ``power``, its power is modelled.
+
+    ``power_cap_command`` sets caps on GPUs (``gridtide-power-cap``, by sudo where the dispatcher is
+    not root); without it jobs read theirs. It holds for jobs that are started from then on.
+    """
 
     kind: Literal["local"] = "local"
+    power_cap_command: Annotated[tuple[Argument, ...], Field(max_length=20)] = ()
+    power: LocalPowerSpec | None = None
 
 
 class SlurmPoolSpec(Spec):
@@ -64,6 +124,7 @@ class SlurmClusterSpec(Spec):
     time_limit_minutes: Annotated[int, Field(ge=1, le=MONTH_MINUTES)] | None = None
     settle_seconds: Annotated[float, Field(ge=1, le=3600)] = 90.0
     lost_after_seconds: Annotated[float, Field(ge=10, le=3600)] = 120.0
+    power: SlurmOrOtherPowerSpec | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -126,6 +187,7 @@ class KubernetesClusterSpec(Spec):
     image_pull_secrets: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
     image: Image | None = None  # for jobs that name none
     keep_finished_hours: Annotated[float, Field(gt=0, le=YEAR_HOURS)] | None = 24.0 * 14
+    power: RemotePowerSpec | None = None
     pools: dict[Name, KubernetesPoolSpec] = Field(default_factory=dict)
 
     @model_validator(mode="after")

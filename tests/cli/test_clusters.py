@@ -1,4 +1,4 @@
-"""``gridtide clusters``: what the clusters of a server have, and what their links came to."""
+"""``gridtide clusters``: what the clusters of a server have and draw, what their links came to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from scheduler.db.models import PoolState, Role
 from scheduler.db.session import SessionFactory, transaction
+from tests.api.test_power import draw
 from tests.api.test_transfers import furnish, transfer
 from tests.api.world import World
 from tests.cli.server import gridtide, talk_to
@@ -45,3 +46,25 @@ def test_links_are_listed_beside_what_they_came_to(
     assert shown.split()[:4] == ["DE", "FR", "20.00", "succeeded"]
     world.cluster.lines[f"data-{job_id}-DE"] = ["sent 20 GB"]
     assert gridtide("jobs", "logs", "train", "--data-to", "DE").stdout == "sent 20 GB\n"
+
+
+def test_power_and_energy_are_told_with_how_they_are_known(
+    sqlite_sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measured by whom, or modelled and why; and what is not known."""
+    world = World(sqlite_sessions)
+    world.furnish()
+    talk_to(world.app, world.secrets[Role.SUBMITTER], monkeypatch)
+    away = {"is_measured": False, "source": "", "reason": "prometheus: away"}
+    draw(world, 60.0, 60.0)
+    draw(world, 1.0, site="FR", **away)
+    heading, german, french = gridtide("clusters", "power").stdout.splitlines()
+    assert heading.split()[:3] == ["SITE", "KW", "PLANNED"]
+    assert german.split()[:5] == ["DE", "60.00", "5.00", "measured", "(prometheus)"]
+    assert french.split()[3:] == ["modelled", "gpus", "2026-06-07T09:30:00Z", "prometheus:", "away"]
+    span = ("--start", "2026-06-07T09:29:00Z", "--end", "2026-06-07T09:31:00Z")
+    text = gridtide("clusters", "energy", "DE", *span).stdout
+    assert "Drawn      1.00 kWh\nMeasured   100.0% of it (prometheus)\nKnown      50.0% of" in text
+    assert "Not known  2026-06-07T09:30:00Z to 2026-06-07T09:31:00Z" in text
+    found = json.loads(gridtide("clusters", "energy", "DE", *span, "--json").stdout)
+    assert found["kwh"] == pytest.approx(1.0)

@@ -1,9 +1,9 @@
 """What every ``Cluster`` must do. A connector's test class inherits this and gives the fixtures.
 
 ``cluster`` has a pool ``POOL`` of ``GPUS`` GPUs and no jobs; ``same_cluster`` is a second client of
-it, as another scheduler or the same one after a restart would have; ``let_go(key)`` creates the
-file ``go`` in the checkpoint folder of a job, and ``kept(key, name)`` reads a file there. Commands
-are ``sh`` scripts.
+it, as another scheduler or the same one after a restart would have, whose power ``meter`` measures;
+``let_go(key)`` creates the file ``go`` in the checkpoint folder of a job, and ``kept(key, name)``
+reads a file there. Commands are ``sh`` scripts.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from connectors.errors import GpusBusy, Rejected
 from connectors.protocols import Cluster
 from connectors.types import JobObservation, JobOrder, JobState, SuspendBy
 from tests.contracts.cluster_data import DataContract
+from tests.contracts.cluster_power import PowerContract
 from tests.contracts.orders import ENDLESS, GPUS, POOL, endless, order
 from tests.contracts.waiting import seen, seen_as
 
 Kept = Callable[[str, str], str]
 
 
-class ClusterContract(DataContract):
+class ClusterContract(DataContract, PowerContract):
     """The contract. ``suspends_by`` are the ways to pause that the cluster has."""
 
     suspends_by: ClassVar[frozenset[SuspendBy]] = frozenset(SuspendBy)
@@ -321,27 +322,6 @@ class ClusterContract(DataContract):
             await cluster.set_power_cap("nobody", 100.0)
         with pytest.raises(Rejected, match="nobody"):
             await anext(cluster.logs("nobody"))
-
-    async def test_the_power_cap_is_kept_and_changed(self, cluster: Cluster) -> None:
-        """The cap of the order stands until another is set; None lifts it."""
-        await cluster.submit(endless("a", 2, power_cap_w=250.0))
-        assert (await seen(cluster, "a")).power_cap_w == 250.0
-        await cluster.set_power_cap("a", 180.0)
-        assert (await seen(cluster, "a")).power_cap_w == 180.0
-        await cluster.set_power_cap("a", None)
-        assert (await seen(cluster, "a")).power_cap_w is None
-        with pytest.raises(Rejected, match="-5"):
-            await cluster.set_power_cap("a", -5.0)
-
-    async def test_work_draws_power(self, cluster: Cluster) -> None:
-        """A running job draws more than none, and no less than under a lower cap."""
-        idle_kw = (await cluster.power()).kw
-        await cluster.submit(endless("a", GPUS, power_cap_w=300.0))
-        await seen_as(cluster, "a", JobState.RUNNING)
-        high_kw = (await cluster.power()).kw
-        await cluster.set_power_cap("a", 150.0)
-        low_kw = (await cluster.power()).kw
-        assert 0 <= idle_kw < low_kw <= high_kw
 
     async def test_the_cluster_says_which_gpus_and_which_job(self, cluster: Cluster) -> None:
         """What the cluster sets in the environment wins over what the order asks for."""

@@ -1,4 +1,4 @@
-"""Orders for the pool that every cluster of the contract has."""
+"""Orders that the tests of clusters give; commands are ``sh`` scripts."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from connectors.protocols import Cluster
 from connectors.types import SuspendBy
 from tests.contracts.cluster import ClusterContract, Kept
 from tests.contracts.orders import GPUS, POOL
+from tests.contracts.power_source import Says
 from tests.contracts.waiting import end_everything
 from tests.peers.kubernetes import Place
 from tests.peers.kubernetes_client import checkpoints, kubernetes_cluster
@@ -53,9 +54,9 @@ class TestLocalCluster(InFolders, ClusterContract):
         await end_everything(cluster)
 
     @pytest.fixture
-    def same_cluster(self, tmp_path: Path) -> Cluster:
+    def same_cluster(self, tmp_path: Path, meter: Says) -> Cluster:
         """A second client of its state folder."""
-        return LocalCluster("local", tmp_path, [LocalPool(POOL, GPUS)])
+        return LocalCluster("local", tmp_path, [LocalPool(POOL, GPUS)], power_source=meter)
 
 
 class TestSlurmCluster(InFolders, ClusterContract):
@@ -88,9 +89,9 @@ class TestSlurmCluster(InFolders, ClusterContract):
         slurm.wait_until_idle()
 
     @pytest.fixture
-    def same_cluster(self, config: SlurmConfig, transport: SlurmTransport) -> Cluster:
+    def same_cluster(self, config: SlurmConfig, transport: SlurmTransport, meter: Says) -> Cluster:
         """A second client of its folder."""
-        return SlurmCluster("slurm", config, transport)
+        return SlurmCluster("slurm", config, transport, meter)
 
 
 class TestCurrentSlurmCluster(TestSlurmCluster):
@@ -118,9 +119,9 @@ class TestKubernetesCluster(ClusterContract):
         await cluster.close()
 
     @pytest.fixture
-    async def same_cluster(self, place: Place) -> AsyncIterator[Cluster]:
+    async def same_cluster(self, place: Place, meter: Says) -> AsyncIterator[Cluster]:
         """A second client of its namespace."""
-        cluster = kubernetes_cluster(place, {"for": "everyone"})
+        cluster = kubernetes_cluster(place, {"for": "everyone"}, meter)
         yield cluster
         await cluster.close()
 

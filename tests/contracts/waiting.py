@@ -43,6 +43,20 @@ async def seen_for(cluster: Cluster, key: str, reason: str) -> JobObservation:
         await asyncio.sleep(LOOK_EVERY_S)
 
 
+async def seen_capped(
+    cluster: Cluster, key: str, watts: float | None, problem: str = ""
+) -> JobObservation:
+    """Return the observation of one job once this cap is in force, or known not to be."""
+    give_up_at = time.monotonic() + DEADLINE_S
+    while True:
+        job = await seen(cluster, key)
+        if job.power_cap_in_force_w == watts and problem in job.power_cap_problem:
+            return job
+        if time.monotonic() > give_up_at:
+            raise AssertionError(f"never {watts} W {problem!r} within {DEADLINE_S:g} s: {job}")
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
 async def until(condition: Callable[[], bool], what: str) -> None:
     """Wait for ``condition``, described by ``what``."""
     give_up_at = time.monotonic() + DEADLINE_S

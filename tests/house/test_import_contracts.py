@@ -36,7 +36,10 @@ OFFENCES = {
         ("connectors.types", "optimizer"),
         ("connectors.clusters.local", "scheduler.settings"),
     ],
-    "One kind of connector never imports another": [("connectors.vpp", "connectors.storage")],
+    "One kind of connector never imports another": [
+        ("connectors.vpp", "connectors.storage"),
+        ("connectors.clusters.slurm", "connectors.power"),
+    ],
     "One kind of cluster never imports another": [
         ("connectors.clusters.slurm", "connectors.clusters.local")
     ],

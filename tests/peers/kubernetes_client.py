@@ -13,12 +13,16 @@ from connectors.clusters.kubernetes.cluster import (
     KubernetesPool,
 )
 from connectors.clusters.kubernetes.names import folder_name, selector
+from connectors.protocols import PowerSource
 from tests.contracts.orders import POOL
 from tests.peers.kubernetes import CLAIM, Place
 
 
 def kubernetes_cluster(
-    place: Place, node_selector: Mapping[str, str], **more: Any
+    place: Place,
+    node_selector: Mapping[str, str],
+    power_source: PowerSource | None = None,
+    **more: Any,
 ) -> KubernetesCluster:
     """Return a client of ``place`` with one pool, of the nodes selected."""
     config = {
@@ -26,7 +30,7 @@ def kubernetes_cluster(
         "checkpoints": CheckpointVolume(claim=CLAIM),
         "kubeconfig": place.kubeconfig,
     }
-    return KubernetesCluster("kubernetes", KubernetesConfig(**config | more))
+    return KubernetesCluster("kubernetes", KubernetesConfig(**config | more), power_source)
 
 
 def pod_of(place: Place, key: str) -> str:

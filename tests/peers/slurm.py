@@ -247,11 +247,12 @@ def start(
     gpus_per_node: int = 4,
     root: Path | None = None,
     node_timeout_s: int = 60,
+    more_conf: str = "",
 ) -> Slurm:
     """Start all of it in a folder of its own; ``root`` is where it is installed, if apart.
 
     A node that is silent for ``node_timeout_s`` is down. What slurmctld forgot in a crash it learns
-    from a node within seven times as long.
+    from a node within seven times as long. ``more_conf`` is added to slurm.conf.
     """
     nodes = tuple(f"n{number}" for number in range(1, n_nodes + 1))
     folder = Path(tempfile.mkdtemp(prefix="gridtide-slurm-"))
@@ -276,6 +277,7 @@ def start(
             gpus=gpus_per_node,
             node_timeout_s=node_timeout_s,
         )
+        + more_conf
     )
     (folder / "gres.conf").write_text(
         _GRES.format(folder=folder, n_nodes=n_nodes, last=gpus_per_node - 1)

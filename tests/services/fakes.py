@@ -37,6 +37,7 @@ class FakeCluster:
         self.is_silent = False
         self.loses_answers = False
         self.is_queueing = False
+        self.reading = PowerReading(0.0, is_measured=False)
 
     def _answer(self) -> None:
         if self.is_silent or self.loses_answers:
@@ -133,8 +134,9 @@ class FakeCluster:
         self._answer()
 
     async def power(self) -> PowerReading:
-        """Nothing is modelled."""
-        return PowerReading(0.0, is_measured=False)
+        """What the test says."""
+        self._listen()
+        return self.reading
 
     async def logs(
         self,

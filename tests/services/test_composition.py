@@ -10,6 +10,7 @@ import pytest
 
 from connectors.clusters.kubernetes.cluster import KubernetesCluster
 from connectors.clusters.local.cluster import LocalCluster
+from connectors.types import JobOrder
 from scheduler.db.upgrade import upgrade
 from scheduler.main import connect, open_sessions, outside_of
 from scheduler.services import fleet as fleets
@@ -17,7 +18,10 @@ from scheduler.services.errors import Invalid
 from scheduler.services.window import PlanWindow, slot_start_not_before
 from scheduler.settings import Settings
 from scheduler.timekeeping import accelerated_now, system_now
+from tests.contracts.waiting import end_everything
+from tests.peers.exporter import Exporter, served
 from tests.peers.kubernetes import Place
+from tests.peers.nvml import FakeNvml
 from tests.peers.slurm import Slurm
 from tests.services.builders import START, fleet_spec, site_spec
 
@@ -129,6 +133,61 @@ async def test_a_kubernetes_site_is_spoken_to_as_its_spec_says(
     found = {pool.pool: pool.gpus_total for pool in await cluster.capacity()}
     await cluster.close()
     assert (found["a100"] >= 4, found["none"]) == (True, 0)
+
+
+async def test_power_is_measured_by_who_the_spec_names(tmp_path: Path) -> None:
+    """On every kind of machine; two pools are one machine to its driver."""
+    with served(Exporter("n1", {0: 300.0, 1: 310.0})) as node:
+        power = {"kind": "exporters", "urls": [node.url]}
+        pools = [{"name": "a", "gpus": 1}, {"name": "b", "gpus": 1}]
+        fleet = fleet_spec(site_spec(cluster={"kind": "local", "power": power}, pools=pools))
+        cluster = connect(Settings(state_dir=tmp_path), fleet, lambda: START).clusters["DE"]
+        reading = await cluster.power()
+    assert (reading.kw, reading.is_measured) == (pytest.approx(0.61), True)
+    assert reading.source == "exporters"
+
+
+async def test_the_driver_of_this_machine_measures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of as many GPUs as the pools have."""
+    FakeNvml({"here": dict.fromkeys(range(4), 200.0)}, monkeypatch)
+    pools = [{"name": "a", "gpus": 1}, {"name": "b", "gpus": 2}]
+    spec = {"kind": "local", "power": {"kind": "nvml"}}
+    fleet = fleet_spec(site_spec(cluster=spec, pools=pools))
+    cluster = connect(Settings(state_dir=tmp_path), fleet, lambda: START).clusters["DE"]
+    assert (await cluster.power()).kw == pytest.approx(0.6)
+
+
+async def test_a_local_site_sets_caps_by_the_command_of_its_spec(tmp_path: Path) -> None:
+    """On the GPUs of the job."""
+    command = tmp_path / "set-cap"
+    command.write_text('#!/bin/sh\necho "200.00 was asked: $*"\n')
+    command.chmod(0o755)
+    spec = {"kind": "local", "power_cap_command": [str(command), "-n"]}
+    fleet = fleet_spec(site_spec(cluster=spec))
+    cluster = connect(Settings(state_dir=tmp_path), fleet, lambda: START).clusters["DE"]
+    await cluster.submit(JobOrder("a", ("sleep", "600"), "a100", 2, power_cap_w=250.0))
+    (job,) = await cluster.observe()
+    assert job.power_cap_in_force_w == 200.0
+    assert job.power_cap_problem == "this machine: was asked: -n set 250 0 1"
+    await end_everything(cluster)
+
+
+async def test_prometheus_and_slurm_are_asked_where_the_spec_says(
+    slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody answers there, or nobody counts: the reason names who was asked."""
+    monkeypatch.setenv("SLURM_CONF", str(slurm.conf))
+    spec = {"kind": "slurm", "folder": str(tmp_path / "shared")}
+    pools = [{"name": "one", "gpus": 4}]
+    for power, reason in (
+        ({"kind": "prometheus", "url": "http://127.0.0.1:9"}, "prometheus: http://127.0.0.1:9/api"),
+        ({"kind": "slurm"}, "slurm: silent: node n1: its power is not known to Slurm"),
+    ):
+        fleet = fleet_spec(site_spec(cluster=spec | {"power": power}, pools=pools))
+        cluster = connect(Settings(state_dir=tmp_path), fleet, lambda: START).clusters["DE"]
+        assert (await cluster.power()).reason.startswith(reason)
 
 
 def test_the_system_clock_is_in_utc() -> None:

@@ -316,24 +316,6 @@ def test_a_successor_starts_only_after_success(play: Play) -> None:
     assert play.cluster.starts == [str(first), str(second)]
 
 
-def test_a_power_cap_follows_the_plan(play: Play) -> None:
-    """Same GPUs, another cap: the job runs on and is told."""
-    points = [
-        {"pool": "a100", "gpus": 1, "kw": 1.0, "speed": 1.0},
-        {"pool": "a100", "gpus": 1, "kw": 0.5, "speed": 0.5, "power_cap_w": 200},
-    ]
-    job = play.scene.submit(operating_points=points, is_elastic=True)
-    placement = Placement("train", "DE", (Run("DE/a100x1", 0, 1), Run("DE/a100x1@200W", 1, 3)))
-    put_in_force(play.scene, placement)
-    play.at(0)
-    play.at(1)
-    assert play.cluster.jobs[str(job)].power_cap_w == 200
-    play.at(1.5)
-    row = play.scene.job(job)
-    assert (row.point, row.work_done_hours) == ("a100x1@200W", pytest.approx(1.0))
-    assert [kind for kind, _ in play.commands()] == [CommandKind.SUBMIT, CommandKind.POWER_CAP]
-
-
 def test_gpus_and_batch_size_follow_the_plan(play: Play) -> None:
     """One GPU in hour 0, two from then on: paused, and at the next tick resumed on two."""
     points = [

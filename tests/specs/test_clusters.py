@@ -41,6 +41,26 @@ def test_a_kubernetes_cluster_needs_nothing_but_its_name() -> None:
     assert cluster_of("kubernetes") == KubernetesClusterSpec(kind="kubernetes")
 
 
+PROMETHEUS = {"kind": "prometheus", "url": "http://prometheus:9090"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "power"),
+    [
+        ({"kind": "local"}, {"kind": "nvml"}),
+        (SLURM, {"kind": "slurm", "scope": "gpus"}),
+        (KUBERNETES, PROMETHEUS | {"query": 'DCGM_FI_DEV_POWER_USAGE{cluster="oslo"}'}),
+        (KUBERNETES, {"kind": "exporters", "urls": ["http://n1:9400/metrics"]}),
+    ],
+)
+def test_who_measures_power_is_said_with_the_cluster(kind: Any, power: Any) -> None:
+    """And kept through the JSON that the database holds."""
+    fleet = fleet_spec(site_spec(cluster=kind | {"power": power}))
+    cluster = FleetSpec.model_validate(fleet.model_dump(mode="json")).sites[0].cluster
+    assert cluster.power is not None
+    assert cluster.power.kind == power["kind"]
+
+
 @pytest.mark.parametrize(
     ("cluster", "named"),
     [
@@ -56,6 +76,14 @@ def test_a_kubernetes_cluster_needs_nothing_but_its_name() -> None:
         (KUBERNETES | {"checkpoint_claim": "a", "checkpoint_path": "/b"}, "must be one of them"),
         (KUBERNETES | {"pools": {"a100": {"tolerations": [{"key": "x", "effect": "No"}]}}}, "No"),
         (SLURM | {"pools": {"a100": {"partition": "gpu", "cpus_per_gpu": 0}}}, "cpus_per_gpu"),
+        ({"kind": "local", "power_cap_command": [""]}, "power_cap_command"),
+        (KUBERNETES | {"power": {"kind": "nvml"}}, "nvml"),
+        (SLURM | {"power": {"kind": "nvml"}}, "nvml"),
+        ({"kind": "local", "power": {"kind": "slurm"}}, "slurm"),
+        (KUBERNETES | {"power": {"kind": "exporters", "urls": []}}, "urls"),
+        (KUBERNETES | {"power": PROMETHEUS | {"url": "prometheus:9090"}}, "url"),
+        (KUBERNETES | {"power": PROMETHEUS | {"url": "http://me:secret@prometheus/"}}, "url"),
+        (KUBERNETES | {"power": PROMETHEUS | {"stale_after_s": 0}}, "stale_after_s"),
     ],
 )
 def test_a_cluster_that_makes_no_sense_is_refused(cluster: Any, named: str) -> None:

@@ -21,6 +21,8 @@ from connectors.clusters.kubernetes.config import (
 from connectors.clusters.kubernetes.credentials import connect, find_context
 from connectors.clusters.kubernetes.own_loop import OwnLoop
 from connectors.clusters.kubernetes.session import Session
+from connectors.clusters.measured import GpusThere, read_power
+from connectors.protocols import PowerSource
 from connectors.types import JobObservation, JobOrder, JobState, PoolCapacity, PowerReading
 
 __all__ = [
@@ -38,10 +40,14 @@ class KubernetesCluster:
     """Implements ``Cluster``. Its methods may be called from any event loop.
 
     Jobs cannot be frozen: an order to do so is refused. ``close`` ends its thread; so does its end.
+    Its power is measured by ``power_source``; without one, modelled.
     """
 
-    def __init__(self, name: str, config: KubernetesConfig) -> None:
+    def __init__(
+        self, name: str, config: KubernetesConfig, power_source: PowerSource | None = None
+    ) -> None:
         self.name = name
+        self._power_source = power_source
         self._config = config
         self._loop = OwnLoop(f"cluster {name}")
         self._current: Session | None = None
@@ -102,15 +108,16 @@ class KubernetesCluster:
         await self._call(lambda session: commands.set_power_cap(session, key, power_cap_w))
 
     async def power(self) -> PowerReading:
-        """Power modelled from the GPUs at work and their caps."""
+        """Power measured, or modelled from the GPUs at work and their caps."""
 
-        async def model(session: Session) -> PowerReading:
+        async def model(session: Session) -> tuple[GpusThere, float]:
             known = await session.present()
             pools = list(session.pools(known).values())
             jobs = [standing.observation(set(), {}) for standing in known.values()]
-            return PowerReading(gpus.power_kw(pools, jobs), is_measured=False)
+            return gpus.gpus_there(pools), gpus.power_kw(pools, jobs)
 
-        return await self._call(model)
+        there, modelled_kw = await self._call(model)
+        return await read_power(self._power_source, there, modelled_kw)
 
     async def logs(self, key: str, *, follow: bool = False) -> AsyncIterator[str]:
         """Lines of all runs whose pods the cluster still has."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from connectors.clusters.kubernetes.config import KubernetesPool
 from connectors.clusters.kubernetes.standing import Standing
 from connectors.clusters.kubernetes.views import NodeView, PodView
+from connectors.clusters.measured import GpusThere
 from connectors.clusters.modelled import pool_power_kw
 from connectors.errors import GpusBusy
 from connectors.types import JobObservation, JobOrder, PoolCapacity
@@ -154,6 +155,12 @@ def _is_borne(pool: KubernetesPool, taint: tuple[str, str, str]) -> bool:
         one.key == key and one.value in {None, value} and one.effect in {None, effect}
         for one in pool.tolerations
     )
+
+
+def gpus_there(pools: Sequence[PoolGpus]) -> GpusThere:
+    """Return how many GPUs are there to draw power; those that would come are not."""
+    at_least = sum(max(0, one.available - one.to_come) for one in pools)
+    return GpusThere(at_least, sum(one.total for one in pools))
 
 
 def power_kw(pools: Sequence[PoolGpus], jobs: Sequence[JobObservation]) -> float:

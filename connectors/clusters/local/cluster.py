@@ -19,12 +19,14 @@ from connectors.clusters.local.pools import LocalPool
 from connectors.clusters.local.processes import plain_environment
 from connectors.clusters.local.standing import read_standing
 from connectors.clusters.logs import lines
+from connectors.clusters.measured import GpusThere, read_power
 from connectors.clusters.orders import (
     may_go_on,
     refuse_bad_order,
     refuse_bad_power_cap,
     refuse_to_change_frozen,
 )
+from connectors.protocols import PowerSource
 from connectors.types import (
     JobObservation,
     JobOrder,
@@ -52,6 +54,10 @@ class LocalCluster:
         What every job gets beside its own; None passes on PATH, HOME, locale and the like.
     working_folder
         Where commands start; None gives each job a folder of its own.
+    power_cap_command
+        Sets caps on GPUs, as ``deploy/node/gridtide-power-cap`` does; empty: jobs read theirs.
+    power_source
+        Who measures the power of its GPUs; None models it.
     """
 
     def __init__(
@@ -62,8 +68,12 @@ class LocalCluster:
         *,
         environment: Mapping[str, str] | None = None,
         working_folder: Path | None = None,
+        power_cap_command: Sequence[str] = (),
+        power_source: PowerSource | None = None,
     ) -> None:
         self.name = name
+        self._power_cap_command = tuple(power_cap_command)
+        self._power_source = power_source
         self._pools = tuple(pools)
         self._numbered = gpus.number_gpus(self._pools)
         self._gpus_total = {pool.name: pool.gpus for pool in self._pools}
@@ -103,13 +113,15 @@ class LocalCluster:
         await self._call(lambda: self._cancel(key))
 
     async def set_power_cap(self, key: str, power_cap_w: float | None) -> None:
-        """Write the cap to the file the job may read, and count its GPUs with it."""
+        """Write the cap where the job and its supervisor read it, and count its GPUs with it."""
         await self._call(lambda: self._set_power_cap(key, power_cap_w))
 
     async def power(self) -> PowerReading:
-        """Power modelled from the GPUs at work and their caps."""
+        """Power measured, or modelled from the GPUs at work and their caps."""
         standings = await self._call(self._jobs.standings)
-        return PowerReading(gpus.power_kw(self._pools, standings), is_measured=False)
+        total = sum(self._gpus_total.values())
+        modelled_kw = gpus.power_kw(self._pools, standings)
+        return await read_power(self._power_source, GpusThere(total, total), modelled_kw)
 
     async def logs(self, key: str, *, follow: bool = False) -> AsyncIterator[str]:
         """Lines of stdout and stderr together, through all runs."""
@@ -137,7 +149,9 @@ class LocalCluster:
             if not folder.path.exists():
                 self._jobs.drop_unfinished()
                 indices = gpus.choose_gpus(order, self._numbered, self._jobs.standings())
-                assignment = Assignment(order, self._environment, self._working_folder)
+                assignment = Assignment(
+                    order, self._environment, self._working_folder, self._power_cap_command
+                )
                 folder.create(assignment, Wanted(1, Phase.RUN, indices))
         self._jobs.look_after(folder)
         return read_standing(folder).state

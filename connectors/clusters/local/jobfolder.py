@@ -10,6 +10,7 @@ order-N.json              resume, before run N is       what to run from run N o
 wanted.json               the cluster, under its lock   which run is wanted, on which GPUs, and
                                                         whether to pause or cancel it
 power_cap_w               the cluster, under its lock   the cap now [W per GPU], or nothing
+capped-N                  the supervisor                which cap is in force, as read back
 lock                      supervisor or starting job    held while somebody looks after the job
 supervisor.json           the supervisor                who to wake when ``wanted`` changes
 start-N.json              the job, before its command   run N was started, as this process
@@ -34,9 +35,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from connectors.clusters import durable
+from connectors.clusters.caps import CapReport, read_report
 from connectors.clusters.folders import folder_name
 from connectors.clusters.local.processes import ProcessIdentity
 from connectors.types import JobOrder, JobState, SuspendBy
+
+_HERE = "this machine"
 
 
 class Phase(StrEnum):
@@ -81,6 +85,7 @@ class Assignment:
     order: JobOrder
     environment: dict[str, str]  # complete, apart from what changes between runs
     working_folder: str | None  # None: the job's own
+    power_cap_command: tuple[str, ...] = ()  # sets caps on GPUs; empty: nobody does
 
 
 class JobFolder:
@@ -136,7 +141,12 @@ class JobFolder:
         order = record["order"]
         order["command"] = tuple(order["command"])
         order["suspend_by"] = SuspendBy(order["suspend_by"])
-        return Assignment(JobOrder(**order), record["environment"], record["working_folder"])
+        return Assignment(
+            JobOrder(**order),
+            record["environment"],
+            record["working_folder"],
+            tuple(record.get("power_cap_command", ())),
+        )
 
     def write_order(self, run: int, order: JobOrder) -> None:
         """Say what is to run in ``run``, before it is wanted; what was added to it stays."""
@@ -164,13 +174,26 @@ class JobFolder:
 
     def power_cap_w(self) -> float | None:
         """Read the cap in force [W per GPU]."""
-        text = (durable.read_text(self.power_cap_file) or "").strip()
+        text = self.power_cap_text()
         return float(text) if text else None
 
     def write_power_cap(self, power_cap_w: float | None) -> None:
         """Change the cap [W per GPU]; None lifts it."""
         text = "" if power_cap_w is None else f"{power_cap_w!r}\n"
         durable.write_text(self.power_cap_file, text)
+
+    def power_cap_text(self) -> str:
+        """Read the cap as it is written; nothing where there is none."""
+        return (durable.read_text(self.power_cap_file) or "").strip()
+
+    def capped(self, run: int) -> CapReport | None:
+        """Read which cap is in force for ``run``, or None where nobody says."""
+        line = durable.read_text(self.path / f"capped-{run}")
+        return None if line is None else read_report(_HERE, line)
+
+    def write_capped(self, run: int, line: str) -> None:
+        """Say which cap is in force for ``run``."""
+        durable.write_text(self.path / f"capped-{run}", line)
 
     def supervisor(self) -> ProcessIdentity | None:
         """Read who last looked after the job; it need not live."""
@@ -247,4 +270,5 @@ def _assignment_record(assignment: Assignment) -> dict[str, object]:
         "order": asdict(assignment.order),
         "environment": assignment.environment,
         "working_folder": assignment.working_folder,
+        "power_cap_command": assignment.power_cap_command,
     }

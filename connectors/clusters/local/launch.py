@@ -44,6 +44,8 @@ def run_environment(
     if order.data is not None:
         environment["GRIDTIDE_DATA_DIR"] = str(folder.data(order.data))
     return environment | {
+        # CUDA by itself puts the fastest first; caps and power go by the order of the bus.
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "CUDA_VISIBLE_DEVICES": ",".join(str(index) for index in wanted.gpu_indices),
         "GRIDTIDE_JOB_KEY": order.key,
         "GRIDTIDE_RESTARTS": str(restarts),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from connectors.clusters.caps import CapReport, cap_in_force
 from connectors.clusters.local.jobfolder import Final, JobFolder, Phase, Start, Wanted
 from connectors.clusters.local.processes import is_held
 from connectors.types import JobObservation, JobOrder, JobState, SuspendBy
@@ -22,6 +23,7 @@ class Standing:
     pause_reason: str | None
     final: Final | None
     is_frozen: bool
+    capped: CapReport | None = None
 
     @property
     def held(self) -> tuple[int, ...]:
@@ -46,6 +48,8 @@ class Standing:
 
     def observation(self) -> JobObservation:
         """Return what the cluster reports of it."""
+        reports = [self.capped] if self.capped is not None and self.held else []
+        cap = cap_in_force(self.power_cap_w, reports, ())
         return JobObservation(
             key=self.order.key,
             state=self.state,
@@ -57,6 +61,8 @@ class Standing:
             exit_code=None if self.final is None else self.final.exit_code,
             starts=self.starts,
             reason=self._reason(),
+            power_cap_in_force_w=cap.watts,
+            power_cap_problem=cap.problem,
         )
 
     def _reason(self) -> str:
@@ -91,4 +97,5 @@ def read_standing(folder: JobFolder) -> Standing:
         pause_reason=pause_reason,
         final=folder.final_of(wanted.run),
         is_frozen=is_to_freeze and start is not None and is_held(start.leader),
+        capped=folder.capped(wanted.run),
     )

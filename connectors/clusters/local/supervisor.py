@@ -29,6 +29,7 @@ from pathlib import Path
 
 from connectors.clusters.local.jobfolder import JobFolder, Phase
 from connectors.clusters.local.launch import start_job
+from connectors.clusters.local.power_caps import PowerCap
 from connectors.clusters.local.processes import (
     ProcessIdentity,
     become_subreaper,
@@ -131,6 +132,7 @@ def _take_over(folder: JobFolder) -> Run | None:
         return None
     if is_paused:
         return None
+    PowerCap(folder, wanted).keep()
     leader = start_job(folder, folder.assignment(wanted.run), wanted)
     return Run(wanted.run, leader, is_child=True)
 
@@ -144,6 +146,7 @@ def _adopt(folder: JobFolder, run: Run) -> Run | None:
 
 def _record_end(folder: JobFolder, run: Run, code: int | None) -> None:
     """Say how a run ended that was not, or not by us, brought to its end."""
+    PowerCap(folder, folder.wanted()).lift()
     is_cancelled = folder.wanted().phase is Phase.CANCEL
     was_told_to_leave = folder.was_told_to_leave(run.number)
     if is_cancelled and (was_told_to_leave or code is None):
@@ -162,7 +165,9 @@ def _record_end(folder: JobFolder, run: Run, code: int | None) -> None:
 
 def watch(folder: JobFolder, order: JobOrder, run: Run) -> None:
     """Do what is wanted until the run is over; then say how it ended."""
+    cap = PowerCap(folder, folder.wanted())
     while not run.has_ended:
+        cap.keep()
         phase = folder.wanted().phase
         if phase is Phase.CANCEL or (
             phase is Phase.PAUSE and order.suspend_by is SuspendBy.CHECKPOINT
@@ -212,6 +217,7 @@ def _end(folder: JobFolder, order: JobOrder, run: Run) -> None:
             break
     was_killed = _kill(run)
     code = run.collect()
+    PowerCap(folder, folder.wanted()).lift()
     how = (
         f"killed after {order.checkpoint_grace_s:g} s of grace"
         if was_killed

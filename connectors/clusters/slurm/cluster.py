@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from connectors.clusters.folders import in_thread, on_files
 from connectors.clusters.logs import lines
+from connectors.clusters.measured import GpusThere, read_power
 from connectors.clusters.modelled import pool_power_kw
 from connectors.clusters.orders import (
     may_go_on,
@@ -37,6 +38,7 @@ from connectors.clusters.slurm.transport import (
     Submission,
 )
 from connectors.errors import GpusBusy, Rejected
+from connectors.protocols import PowerSource
 from connectors.types import (
     JobObservation,
     JobOrder,
@@ -56,10 +58,17 @@ class Look:
 
 
 class SlurmCluster:
-    """Implements ``Cluster``."""
+    """Implements ``Cluster``. Its power is measured by ``power_source``; without one, modelled."""
 
-    def __init__(self, name: str, config: SlurmConfig, transport: SlurmTransport) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: SlurmConfig,
+        transport: SlurmTransport,
+        power_source: PowerSource | None = None,
+    ) -> None:
         self.name = name
+        self._power_source = power_source
         self._config = config
         self._transport = transport
         self._memory = Memory(config.folder)
@@ -157,14 +166,20 @@ class SlurmCluster:
                 folder.write_power_cap(power_cap_w)
 
     async def power(self) -> PowerReading:
-        """Power modelled from the GPUs at work and their caps."""
-        jobs = await self.observe()
-        total = {one.pool: one.gpus_total for one in await self.capacity()}
+        """Power measured, or modelled from the GPUs at work and their caps."""
+        rows, nodes = await look(self._transport, await self._same_identity())
+        jobs = known(await in_thread(self.name, self._open_records), rows)
+        seen = [observation(job.records, job.row) for job in jobs]
+        pools = self._config.pools
+        gpus = [capacity_of(pool, nodes, jobs) for pool in pools]
         kw = sum(
-            pool_power_kw(pool.name, total[pool.name], pool.kw_per_gpu, pool.idle_kw_per_gpu, jobs)
-            for pool in self._config.pools
+            pool_power_kw(pool.name, one.gpus_total, pool.kw_per_gpu, pool.idle_kw_per_gpu, seen)
+            for pool, one in zip(pools, gpus, strict=True)
         )
-        return PowerReading(kw, is_measured=False)
+        there = GpusThere(
+            sum(one.gpus_available for one in gpus), sum(one.gpus_total for one in gpus)
+        )
+        return await read_power(self._power_source, there, kw)
 
     async def logs(self, key: str, *, follow: bool = False) -> AsyncIterator[str]:
         """Lines of stdout and stderr together, through all runs."""

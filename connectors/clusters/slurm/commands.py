@@ -10,9 +10,14 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from connectors.clusters.slurm.dialect import read_jobs, read_nodes
+from connectors.clusters.slurm.dialect import (
+    read_jobs,
+    read_node_power,
+    read_node_power_lines,
+    read_nodes,
+)
 from connectors.clusters.slurm.speech import sbatch_options
-from connectors.clusters.slurm.transport import SlurmJob, SlurmNode, Submission
+from connectors.clusters.slurm.transport import NodePower, SlurmJob, SlurmNode, Submission
 from connectors.errors import ContractBroken, GpusBusy, Rejected, Unavailable
 
 _PASSED_ON = ("HOME", "LANG", "PATH", "SLURM_CONF", "SSH_AUTH_SOCK", "USER")
@@ -52,6 +57,12 @@ class SlurmCommands:
         if await self._slurm_version() >= _NODES_BY_SCONTROL_SINCE:
             return read_nodes(await self._listed("scontrol", "show", "nodes", "--json"))
         return read_nodes(await self._listed("sinfo", "--json"))
+
+    async def node_power(self) -> dict[str, NodePower]:
+        """By ``scontrol``, as JSON where it can."""
+        if await self._slurm_version() >= _NODES_BY_SCONTROL_SINCE:
+            return read_node_power(await self._listed("scontrol", "show", "nodes", "--json"))
+        return read_node_power_lines(await self._run("scontrol", "show", "node", "--oneliner"))
 
     async def submit_held(self, submission: Submission) -> int:
         """By ``sbatch``."""

@@ -10,10 +10,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from connectors.clusters.slurm.transport import RunRef, SlurmJob, SlurmNode
+from connectors.clusters.slurm.transport import NodePower, RunRef, SlurmJob, SlurmNode
 from connectors.errors import ContractBroken
 
 _BRACKETS = re.compile(r"\([^)]*\)")
+_NAME = re.compile(r"\bNodeName=(\S+)")
+_WATTS = re.compile(r"\bCurrentWatts=(\d+)")
+_NO_VALUE = 0xFFFFFFFE  # NO_VAL
 _THOUSANDS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 
 
@@ -25,6 +28,25 @@ def read_jobs(answer: Mapping[str, Any]) -> tuple[SlurmJob, ...]:
 def read_nodes(answer: Mapping[str, Any]) -> tuple[SlurmNode, ...]:
     """Read the answer that lists nodes."""
     return tuple(_each(answer, "nodes", _node))
+
+
+def read_node_power(answer: Mapping[str, Any]) -> dict[str, NodePower]:
+    """Read what the answer that lists nodes says of their power; dialects before 23.02 nothing.
+
+    Without a plugin that measures Slurm says 0 W, collected never.
+    """
+    found = _each(answer, "nodes", lambda node: (node["name"], _power(node.get("energy") or {})))
+    return {name: power for name, power in found if power is not None}
+
+
+def read_node_power_lines(text: str) -> dict[str, NodePower]:
+    """Read the same of ``scontrol show node --oneliner``, which does not say how old it is."""
+    found: dict[str, NodePower] = {}
+    for line in text.splitlines():
+        name, watts = _NAME.search(line), _WATTS.search(line)
+        if name is not None and watts is not None and 0 < int(watts[1]) < _NO_VALUE:
+            found[name[1]] = NodePower(float(watts[1]), None)
+    return found
 
 
 def read_gpus(gres: str) -> dict[str, int]:
@@ -67,6 +89,18 @@ def _node(record: Mapping[str, Any]) -> SlurmNode:
         gpus=read_gpus(record.get("gres") or ""),
         gpus_used=read_gpus(record.get("gres_used") or ""),
     )
+
+
+def _power(energy: Mapping[str, Any]) -> NodePower | None:
+    watts = _number(energy.get("current_watts"))
+    at = _number(energy.get("last_collected"))
+    return NodePower(watts, at) if watts and at else None
+
+
+def _number(found: Any) -> float | None:
+    if isinstance(found, Mapping):
+        found = found["number"] if found["set"] and not found["infinite"] else None
+    return None if found is None or found == _NO_VALUE else float(found)
 
 
 def _states(found: str | list[str]) -> frozenset[str]:

@@ -18,6 +18,8 @@ beat-N.M              job.sh                  touched while it lives
 frozen-N.M            job.sh                  it is held in memory
 end-N.M               job.sh                  how it ended, by itself or told to
 concluded-N           the cluster             how it ended, in Slurm's words, where it left no word
+capped-J-NODE         the node's agent        which cap is in force there for Slurm job J, or what
+                                              keeps it from being; where there is such an agent
 output.log            the job                 what it printed, all runs
 checkpoint/ work/     the job                 its own
 ====================  ======================  ====================================================
@@ -31,6 +33,7 @@ import os
 import re
 import shlex
 import shutil
+from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -38,6 +41,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from connectors.clusters import durable
+from connectors.clusters.caps import CapReport, read_report
 from connectors.clusters.folders import folder_name
 from connectors.types import JobOrder, JobState, SuspendBy
 
@@ -115,6 +119,7 @@ class Records:
     end: End | None
     conclusion: Conclusion | None
     beat_at: float | None  # by the file server's clock
+    caps: tuple[CapReport, ...] = ()  # of the Slurm job that has the claim, by node
 
     @property
     def is_withdrawn(self) -> bool:
@@ -250,6 +255,7 @@ class JobFolder:
             end=_end(line(f"end-{this}")),
             conclusion=_conclusion(line(f"concluded-{wanted.run}")),
             beat_at=self._beat_at(f"beat-{this}") if f"beat-{this}" in names else None,
+            caps=self._caps(wanted.run, names) if is_started else (),
         )
 
     def _data(self, name: str) -> Path:
@@ -257,6 +263,12 @@ class JobFolder:
         folder = self.path.parent.parent / "data" / folder_name(name)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
+
+    def _caps(self, run: int, names: Collection[str]) -> tuple[CapReport, ...]:
+        of_job = f"capped-{self._claim(run)}-"
+        nodes = sorted(name.removeprefix(of_job) for name in names if name.startswith(of_job))
+        lines = ((node, self._line(f"{of_job}{node}")) for node in nodes)
+        return tuple(read_report(node, line) for node, line in lines if line is not None)
 
     def _write_wanted(self, wanted: Wanted) -> None:
         durable.write_text(self.path / "wanted", f"{wanted.run} {wanted.phase.value}\n")

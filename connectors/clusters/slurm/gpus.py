@@ -45,6 +45,11 @@ class NodeGpus:
         return max(0, self.offered - self.used)
 
 
+def is_away(node: SlurmNode) -> bool:
+    """Whether a node is down, off or not heard of."""
+    return bool(node.states & _AWAY)
+
+
 def gpus_of(pool: SlurmPool, nodes: Iterable[SlurmNode]) -> list[NodeGpus]:
     """Return the GPUs of ``pool`` by node.
 

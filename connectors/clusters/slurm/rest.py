@@ -15,9 +15,9 @@ from typing import Any
 
 import httpx
 
-from connectors.clusters.slurm.dialect import read_jobs, read_nodes
+from connectors.clusters.slurm.dialect import read_jobs, read_node_power, read_nodes
 from connectors.clusters.slurm.speech import rest_job
-from connectors.clusters.slurm.transport import SlurmJob, SlurmNode, Submission
+from connectors.clusters.slurm.transport import NodePower, SlurmJob, SlurmNode, Submission
 from connectors.errors import ConnectorError, ContractBroken, GpusBusy, Rejected, Unavailable
 
 _OLDEST, _NEWEST = 36, 45
@@ -64,6 +64,10 @@ class SlurmRest:
     async def nodes(self) -> tuple[SlurmNode, ...]:
         """By ``GET nodes``."""
         return read_nodes(await self._ask("GET", "nodes"))
+
+    async def node_power(self) -> dict[str, NodePower]:
+        """By ``GET nodes``; dialects before v0.0.40 do not tell."""
+        return read_node_power(await self._ask("GET", "nodes"))
 
     async def submit_held(self, submission: Submission) -> int:
         """By ``POST job/submit``."""

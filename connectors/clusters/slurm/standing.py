@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from connectors.clusters.caps import cap_in_force
 from connectors.clusters.slurm.folder import End, How, Phase, Records
 from connectors.clusters.slurm.transport import SlurmJob
 from connectors.types import JobObservation, JobState
@@ -81,6 +82,8 @@ def observation(records: Records, row: SlurmJob | None) -> JobObservation:
     """Return what the cluster reports of a job; ``row`` is its job in Slurm, if it knows one."""
     state = state_of(records, row)
     is_held = holds_gpus(records, row)
+    nodes = host_names(records.nodes) if is_held else ()
+    cap = cap_in_force(records.power_cap_w, records.caps if is_held else (), nodes)
     return JobObservation(
         key=records.order.key,
         state=state,
@@ -92,7 +95,9 @@ def observation(records: Records, row: SlurmJob | None) -> JobObservation:
         exit_code=records.end.exit_code if state.is_final and records.end is not None else None,
         starts=records.n_starts,
         reason=_reason(records, row, state),
-        nodes=host_names(records.nodes) if is_held else (),
+        nodes=nodes,
+        power_cap_in_force_w=cap.watts,
+        power_cap_problem=cap.problem,
     )
 
 

@@ -101,6 +101,14 @@ class SlurmNode:
 
 
 @dataclass(frozen=True, slots=True)
+class NodePower:
+    """What a node last told its controller that it draws; ``at`` [s since 1970] where known."""
+
+    watts: float
+    at: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """A job to be submitted."""
 
@@ -131,6 +139,10 @@ class SlurmTransport(Protocol):
 
     async def nodes(self) -> tuple[SlurmNode, ...]:
         """Every node."""
+        ...
+
+    async def node_power(self) -> dict[str, NodePower]:
+        """Power of the nodes of which Slurm knows any, by name."""
         ...
 
     async def submit_held(self, submission: Submission) -> int:

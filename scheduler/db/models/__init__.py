@@ -3,6 +3,7 @@
 from scheduler.db.models.api_key import ApiKey, Role
 from scheduler.db.models.base import Base
 from scheduler.db.models.cluster_identity import ClusterIdentity
+from scheduler.db.models.cluster_power import ClusterPower
 from scheduler.db.models.data_transfer import DataTransfer
 from scheduler.db.models.dispatch_command import CommandKind, CommandOutcome, DispatchCommand
 from scheduler.db.models.fleet import FleetVersion
@@ -18,6 +19,7 @@ __all__ = [
     "ApiKey",
     "Base",
     "ClusterIdentity",
+    "ClusterPower",
     "CommandKind",
     "CommandOutcome",
     "DataTransfer",

@@ -69,5 +69,7 @@ class Job(Base):
     ended_at: Mapped[datetime | None]
     exit_code: Mapped[int | None]
     reason: Mapped[str] = mapped_column(default="")
+    power_cap_in_force_w: Mapped[float | None]  # read back from its GPUs; None: nobody says
+    power_cap_problem: Mapped[str] = mapped_column(default="")  # why its cap is not in force
     work_done_hours: Mapped[float] = mapped_column(default=0.0)  # up to work_seen_at
     work_seen_at: Mapped[datetime | None]

@@ -1,0 +1,1 @@
+"""Where measured power comes from, whichever cluster it is of."""

@@ -1,0 +1,96 @@
+"""A local cluster that sets its caps: on the job's GPUs, while it runs, and not after."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from connectors.clusters.local.cluster import LocalCluster, LocalPool
+from connectors.types import JobState
+from tests.connectors.test_node_power_cap import SCRIPT
+from tests.contracts.orders import POOL, endless, order
+from tests.contracts.waiting import end_everything, seen_as, seen_capped
+from tests.peers.nvidia_smi import FakeGpus
+
+
+@pytest.fixture
+def gpus(tmp_path: Path) -> FakeGpus:
+    """Those of this machine."""
+    return FakeGpus(tmp_path / "driver")
+
+
+@pytest.fixture
+async def cluster(
+    tmp_path: Path, gpus: FakeGpus, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[LocalCluster]:
+    """Four GPUs, and a command that may set them."""
+    monkeypatch.setenv("PATH", f"{gpus.bin}:{os.environ['PATH']}")
+    cluster = LocalCluster(
+        "local", tmp_path / "state", [LocalPool(POOL, 4)], power_cap_command=[str(SCRIPT)]
+    )
+    yield cluster
+    await end_everything(cluster)
+
+
+async def test_a_cap_is_in_force_while_its_job_runs(cluster: LocalCluster, gpus: FakeGpus) -> None:
+    """From before its command on, through every change, and given back before it has ended."""
+    script = "nvidia-smi -i 1 --query-gpu=power.limit --format=csv,noheader,nounits; exec sleep 600"
+    await cluster.submit(endless("other"))
+    await cluster.submit(order("a", script, 2, power_cap_w=250.0))
+    assert (await seen_capped(cluster, "a", 250.0)).power_cap_problem == ""
+    assert gpus.limits() == [700.0, 250.0, 250.0, 700.0]
+    assert await anext(cluster.logs("a", follow=True)) == "250.00"
+    await cluster.set_power_cap("a", 180.5)
+    await seen_capped(cluster, "a", 180.5)
+    assert gpus.limits() == [700.0, 180.5, 180.5, 700.0]
+    await cluster.set_power_cap("a", None)
+    await seen_capped(cluster, "a", 700.0)
+    await cluster.set_power_cap("a", 180.0)
+    await seen_capped(cluster, "a", 180.0)
+    await cluster.cancel("a")
+    assert (await seen_as(cluster, "a", JobState.CANCELLED)).power_cap_in_force_w is None
+    assert gpus.limits() == [700.0] * 4
+
+
+async def test_a_refusal_is_seen_where_the_job_is(cluster: LocalCluster, gpus: FakeGpus) -> None:
+    """In the words of the node, with what is in force instead."""
+    await cluster.submit(endless("a", 1, power_cap_w=50.0))
+    job = await seen_capped(cluster, "a", 700.0)
+    assert job.power_cap_w == 50.0
+    refused = "GPU 0: cap = 50 W, must be within [100.00, 700.00] W"
+    assert job.power_cap_problem == f"this machine: {refused}"
+    gpus.refuse("permission")
+    await cluster.set_power_cap("a", 250.0)
+    job = await seen_capped(cluster, "a", 700.0, "Insufficient Permissions")
+    assert "700.00 W is read back" in job.power_cap_problem
+
+
+async def test_gpus_are_given_back_when_a_job_pauses_or_ends_by_itself(
+    cluster: LocalCluster, gpus: FakeGpus
+) -> None:
+    """And capped again when it goes on."""
+    again = endless("a", 1, power_cap_w=250.0)
+    await cluster.submit(again)
+    await seen_capped(cluster, "a", 250.0)
+    await cluster.suspend("a")
+    job = await seen_as(cluster, "a", JobState.SUSPENDED)
+    assert (job.power_cap_in_force_w, gpus.limit(0)) == (None, 700.0)
+    await cluster.resume(replace(again, command=("true",), power_cap_w=180.0))
+    await seen_as(cluster, "a", JobState.SUCCEEDED)
+    assert gpus.limit(0) == 700.0
+    assert "-i 0 -pl 180" in gpus.calls()
+
+
+async def test_a_command_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """The job runs all the same."""
+    pools = [LocalPool(POOL, 4)]
+    cluster = LocalCluster("local", tmp_path / "state", pools, power_cap_command=["/no/such"])
+    await cluster.submit(endless("a", 1, power_cap_w=250.0))
+    job = await seen_as(cluster, "a", JobState.RUNNING)
+    assert "/no/such" in job.power_cap_problem
+    assert job.power_cap_in_force_w is None
+    await end_everything(cluster)
