@@ -88,6 +88,8 @@ def run(asked: Asked, folder: Path, show: Callable[[str], None]) -> Outcome:
     evidence = folder / "evidence"
     evidence.mkdir()
     with ExitStack() as stack:
+        # First in, last out: what a thread started may die with it.
+        pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE))
         started = {name: stack.enter_context(CLUSTERS[name](folder)) for name in asked.clusters}
         specs = {LOCAL: {"kind": "local"}} | {name: one.spec for name, one in started.items()}
         fleet = fleet_of(specs, GPUS)
@@ -115,7 +117,7 @@ def run(asked: Asked, folder: Path, show: Callable[[str], None]) -> Outcome:
         _plan(sessions, now, 0)
         dispatcher.start()
         with _planning(sessions, now, asked.plan_every_s), _operating(started.values()):
-            _let_happen(drawn, troubles, began_s, show)
+            _let_happen(drawn, troubles, pool, began_s, show)
             _wait_until_over(sessions, now, show)
         took_s = time.monotonic() - began_s
         dispatcher.kill()
@@ -127,7 +129,11 @@ def run(asked: Asked, folder: Path, show: Callable[[str], None]) -> Outcome:
 
 
 def _let_happen(
-    faults: Sequence[Fault], troubles: Troubles, began_s: float, show: Callable[[str], None]
+    faults: Sequence[Fault],
+    troubles: Troubles,
+    pool: ThreadPoolExecutor,
+    began_s: float,
+    show: Callable[[str], None],
 ) -> None:
     """Return once all faults are over. One that cannot be made to happen is an error."""
 
@@ -137,9 +143,8 @@ def _let_happen(
         _sleep_until(began_s + fault.at_s + fault.lasts_s)
         troubles.end(fault)
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for number, _ in enumerate(pool.map(happen, faults), start=1):
-            show(f"{number} of {len(faults)} faults are over")
+    for number, _ in enumerate(pool.map(happen, faults), start=1):
+        show(f"{number} of {len(faults)} faults are over")
 
 
 def _sleep_until(at_s: float) -> None:
