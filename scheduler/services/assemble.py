@@ -121,6 +121,7 @@ def _outlook(
     return Outlook(
         n_slots=window.n_slots,
         slot_hours=window.slot_hours,
+        gpus={(site.name, pool.name): pool.gpus for site in sites for pool in site.pools},
         eur_per_it_kwh={site.name: mean_eur_per_it_kwh(site, weights) for site in sites},
         links={(link.from_site, link.to_site): link for link in links},
         weights=weights,

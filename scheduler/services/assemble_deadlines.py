@@ -14,7 +14,7 @@ A running job never waits; a contiguous one is cut at W.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,16 +43,20 @@ class FittedJob:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The window's length, and what work after it is expected to cost: as on average within it.
+    """The window's length, what is there in it, and what work after it is expected to cost.
 
     Attributes
     ----------
+    gpus
+        GPUs that are there, by site and pool, in each slot.
     eur_per_it_kwh
-        Mean weighted price of IT energy by site, PUE and carbon price included [EUR/kWh].
+        Mean weighted price of IT energy by site, PUE and carbon price included [EUR/kWh]; after
+        the window it is expected to be what it is on average within it.
     """
 
     n_slots: int
     slot_hours: float
+    gpus: Mapping[tuple[str, str], Sequence[float]]
     eur_per_it_kwh: Mapping[str, float]
     links: Mapping[tuple[str, str], Link]
     weights: Weights

@@ -297,7 +297,7 @@ def _pin_running(job: Job, point: OperatingPoint, standing: JobToPlan, window: P
 
 
 def _announce(job: Job, standing: JobToPlan, around: Surroundings) -> Job:
-    """Note what was promised; a start within the freeze is pinned to it."""
+    """Note what was promised; a start within the freeze is pinned to it while it can be kept."""
     promise = standing.announced
     if promise is None or job.had_started:
         return job
@@ -307,8 +307,11 @@ def _announce(job: Job, standing: JobToPlan, around: Surroundings) -> Job:
     announced = replace(job, announced=Announced(promise.site, slot))
     frozen_until = around.now + timedelta(minutes=around.fleet.planning.freeze_minutes)
     name = f"{promise.site}/{promise.point}"
-    if promise.start_at >= frozen_until or name not in {point.name for point in job.points}:
+    point = next((point for point in job.points if point.name == name), None)
+    if promise.start_at >= frozen_until or point is None:
         return announced
+    if point.gpus > around.outlook.gpus[point.site, point.pool][slot]:
+        return announced  # they were lost since
     pinned = replace(announced, pin=Pin(name, slot, 1))
     if _can_be_moved_by(slot, job, promise.site, around):
         return pinned

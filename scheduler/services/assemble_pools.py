@@ -75,7 +75,7 @@ def with_room_for_pinned(
 ) -> tuple[tuple[Site, ...], list[str]]:
     """Give every pool the GPUs that jobs already committed to it need; a mark where it had fewer.
 
-    What runs, runs, although its node may be on its way out.
+    What runs, runs, although its node may be on its way out; and starts that are frozen stand.
     """
     needed: dict[tuple[str, str], Values] = {}
     for job in jobs:
@@ -92,8 +92,8 @@ def with_room_for_pinned(
         if n_short == 0:
             return pool
         marks.append(
-            f"{site.name} pool {pool.name}: {n_short} slots with fewer GPUs than its running jobs"
-            " hold, taken as enough for them"
+            f"{site.name} pool {pool.name}: {n_short} slots with fewer GPUs than jobs that run or"
+            " whose starts are frozen hold, taken as enough for them"
         )
         return replace(pool, gpus=tuple(np.maximum(pool.gpus, least).tolist()))
 

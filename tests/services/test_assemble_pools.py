@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import select
 
 from connectors.types import JobState, PoolCapacity, SignalKind
+from optimizer import Pin
 from scheduler.db.models import PlanningRun, PoolState
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services.assemble import Assembled, FleetState, JobToPlan, assemble
+from scheduler.services.assemble_jobs import AnnouncedStart
 from scheduler.services.assemble_pools import PoolSeen
 from scheduler.services.planning_inputs import read_inputs
 from tests.services.builders import (
@@ -137,7 +139,19 @@ def test_what_runs_has_room_whatever_the_cluster_says() -> None:
     job = JobToPlan(spec, 2.0, "DE", "a100x4", is_running=True, had_started=True)
     made = assembled((1, 0), jobs=(job,))
     assert gpus(made) == (4, 4, 1, 1)
-    assert "2 slots with fewer GPUs than its running jobs hold" in made.marks[-1]
+    assert "2 slots with fewer GPUs than jobs that run" in made.marks[-1]
+
+
+def test_a_frozen_start_does_not_hold_where_its_gpus_are_gone() -> None:
+    """Four are promised in an hour, and one is left: another plan may be made of it."""
+    spec = job_spec(work_hours=2, operating_points=[{"pool": "a100", "gpus": 4, "kw": 2.0}])
+    promise = AnnouncedStart("DE", START + HOUR, "a100x4")
+    job = JobToPlan(spec, 2.0, announced=promise)
+    kept = assembled((4, 0), jobs=(job,), freeze_minutes=90)
+    assert kept.problem.jobs[0].pin == Pin("DE/a100x4", 1, 1)
+    lost = assembled((1, 0), jobs=(job,), freeze_minutes=90)
+    assert lost.problem.jobs[0].pin is None
+    assert gpus(lost) == (1, 1, 1, 1)
 
 
 @pytest.fixture
