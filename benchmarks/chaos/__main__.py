@@ -35,8 +35,8 @@ def main() -> None:
         "--clusters", nargs="+", choices=(SLURM, KUBERNETES), default=(SLURM, KUBERNETES)
     )
     parser.add_argument("--seconds-per-hour", type=float, default=20.0)
-    parser.add_argument("--faults-within-hours", type=float, default=30.0)
-    parser.add_argument("--released-within-hours", type=float, default=14.0)
+    parser.add_argument("--faults-within-hours", type=float, default=26.0)
+    parser.add_argument("--released-within-hours", type=float, default=20.0)
     parser.add_argument("--keep", type=Path, help="folder to run in, which must be new")
     said = parser.parse_args()
     if KUBERNETES in said.clusters and programs() is None:

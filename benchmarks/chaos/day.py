@@ -21,10 +21,11 @@ from scheduler.services.signals import SignalPoint, insert_values
 from scheduler.specs import FleetSpec, JobSpec
 
 START = datetime(2021, 7, 5, tzinfo=UTC)
-HOURS = 36
+HOURS = 42
 """Planned ahead, and allowed in all."""
 POOL = "gpu"
 STEP_S = 0.5
+DUE_AFTER_HOURS = 3.0
 OVERHEAD = 0.93
 """Share of the planned time that jobs work: the rest is what starting a process takes here."""
 ACTOR = "chaos"
@@ -117,6 +118,9 @@ def _job(
         "work_hours": hours,
         "operating_points": [{"pool": POOL, "gpus": gpus, "kw": 0.7 * gpus}],
         "release_at": release,
+        # What waits for a cheap hour just before its deadline loses it to the first outage.
+        "due_at": release + timedelta(hours=hours + DUE_AFTER_HOURS),
+        "lateness_eur_per_hour": 1.0,
         "deadline_at": release + timedelta(hours=random_of.uniform(16, 20)),
         "sites": [random_of.choice(sites)] if is_bound else None,
         "command": ["bash", str(_SCRIPT), str(steps)],

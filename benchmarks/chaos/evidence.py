@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,11 +64,6 @@ def _faults(row: Job, kind: Kind, seen: Seen, deadline: datetime) -> list[str]:
         "late": is_done and seen.done_at is not None and seen.done_at > deadline,
     }
     return [what for what, is_so in found.items() if is_so]
-
-
-def lost_with_its_machine(judged: Sequence[Judged]) -> list[Judged]:
-    """Jobs that may be started once, and were cut short by a fault."""
-    return [one for one in judged if not one.faults and one.seen.done_at is None]
 
 
 def restarts(seen: Seen) -> int:

@@ -225,6 +225,18 @@ async def test_the_death_of_a_supervisor_changes_nothing(
     assert (job.state, job.exit_code, job.starts) == (JobState.SUCCEEDED, 0, 1)
 
 
+async def test_what_a_job_leaves_behind_is_collected(
+    tmp_path: Path, runs: Path, cluster: LocalCluster
+) -> None:
+    """Who stands behind its supervisor is the parent of its orphans, and lets none of them stay."""
+    script = f"for i in 1 2 3; do (sh -c 'exit 0' & ); done; echo ran >> {runs}/a; exec sleep 600"
+    await cluster.submit(JobOrder("a", ("sh", "-c", script), creator.POOL, 1))
+    await until(lambda: times_run(runs, "a") == 1, "the job runs")
+    ((stands_by, supervisor),) = supervisors(tmp_path / "state")
+    children = Path(f"/proc/{stands_by}/task/{stands_by}/children")
+    await until(lambda: children.read_text().split() == [str(supervisor)], "none is left")
+
+
 async def test_an_orphan_is_adopted(tmp_path: Path, runs: Path, cluster: LocalCluster) -> None:
     """A job whose supervisor was killed goes on, holds its GPUs, and obeys a new supervisor."""
     command = ("sh", "-c", f"echo ran >> {runs}/a; exec sleep 600")

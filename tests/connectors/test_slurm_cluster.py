@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
-import subprocess
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from connectors.clusters.slurm.transport import Submission
 from connectors.errors import GpusBusy, Rejected, Unavailable
 from connectors.types import JobOrder, JobState
 from tests.contracts.waiting import end_everything, seen, seen_as, until
+from tests.peers.processes import lives, pids_where
 from tests.peers.slurm import Slurm
 
 ONE = SlurmPool("one", "one")
@@ -333,6 +335,22 @@ async def test_a_job_slurm_knows_nothing_of_counts_as_lost(
     assert "Slurm knows it no more" in job.reason
 
 
+async def test_a_node_that_is_cut_off_ends_what_srun_started(
+    cluster: SlurmCluster, config: SlurmConfig
+) -> None:
+    """It is no child of the script, which may hang on a file system that is away."""
+    step = "sh -c 'echo $$ > \"$GRIDTIDE_CHECKPOINT_DIR/step\"; exec sleep 600'"
+    await cluster.submit(order("a", f"exec srun {step}"))
+    file = folder_of(config, "a").path / "checkpoint" / "step"
+    await until(lambda: file.exists() and file.read_text() != "", "the step runs")
+    mark = b"\0" + os.fsencode(folder_of(config, "a").path) + b"\0"
+    script = pids_where("cmdline", lambda said: b"/job-" in said and mark in said)[0]
+    os.kill(script, signal.SIGSTOP)
+    await until(lambda: not lives(int(file.read_text())), "the step is ended")
+    os.kill(script, signal.SIGCONT)
+    assert "could not reach" in (await seen_as(cluster, "a", JobState.SUSPENDED)).reason
+
+
 async def test_without_a_controller_nothing_is_assumed(
     slurm: Slurm, cluster: SlurmCluster, config: SlurmConfig
 ) -> None:
@@ -377,12 +395,5 @@ async def test_the_scripts_of_jobs_see_nothing_of_the_schedulers_environment(
     monkeypatch.setenv("GRIDTIDE_DATABASE_URL", "postgresql://secret")
     await cluster.submit(order("a", "env"))
     await seen_as(cluster, "a", JobState.SUCCEEDED)
-    lines = [line async for line in cluster.logs("a")]
-    assert any(line.startswith("PATH=") for line in lines)
-    assert not any("secret" in line for line in lines)
-
-
-def test_the_script_for_the_nodes_is_sound_shell() -> None:
-    """As far as the shell itself can tell."""
-    script = Path(__file__).parents[2] / "connectors" / "clusters" / "slurm" / "job.sh"
-    assert subprocess.run(["bash", "-n", str(script)], check=True).returncode == 0
+    lines = "\n".join([line async for line in cluster.logs("a")])
+    assert ("PATH=" in lines, "secret" in lines) == (True, False)

@@ -177,3 +177,8 @@ def test_a_frozen_job_is_held_and_goes_on(tmp_path: Path, start: Start) -> None:
     folder.want(Phase.CANCEL)
     until(lambda: folder.read().end is not None)
     assert folder.read().n_starts == 1
+
+
+def test_the_script_is_sound_shell() -> None:
+    """As far as the shell itself can tell."""
+    assert subprocess.run(["bash", "-n", str(SCRIPT)], check=True).returncode == 0

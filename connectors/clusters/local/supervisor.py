@@ -98,9 +98,29 @@ def _stand_by(folder: JobFolder, until_settled: int) -> None:
         _supervise(folder, until_settled)
         return
     os.close(until_settled)
-    ended = os.waitid(os.P_PID, supervisor, os.WEXITED)
-    if ended is not None and ended.si_code != os.CLD_EXITED:
+    if not _ends_by_itself(supervisor, folder):
         _supervise(folder, None)
+
+
+def _ends_by_itself(supervisor: int, folder: JobFolder) -> bool:
+    """Wait for the end of a supervisor; False where it was not done with its job.
+
+    What processes of the job leave behind in the meantime is ours as well, and is collected; the
+    job itself is ours only when its supervisor is on its way out.
+    """
+    while True:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        if ended is not None and ended.si_pid != supervisor and not _leads(folder, ended.si_pid):
+            os.waitid(os.P_PID, ended.si_pid, os.WEXITED)
+            continue
+        ended = os.waitid(os.P_PID, supervisor, os.WEXITED)
+        return ended is None or (ended.si_code, ended.si_status) == (os.CLD_EXITED, 0)
+
+
+def _leads(folder: JobFolder, pid: int) -> bool:
+    """Whether this is the process that the job was started as."""
+    start = folder.start(folder.wanted().run)
+    return start is not None and start.leader.pid == pid
 
 
 def _supervise(folder: JobFolder, until_settled: int | None) -> None:

@@ -51,9 +51,13 @@ from connectors.types import (
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The folder of a job, and what it says; or what was seen of a job that is over."""
+    """The folder of a job, and what it says; or what was seen of a job that is over.
+
+    ``wanted_at`` was read before: what another client wants meanwhile has another.
+    """
 
     folder: JobFolder
+    wanted_at: int
     records: Records | JobObservation
 
 
@@ -203,7 +207,7 @@ class SlurmCluster:
         row = owner(records, own_rows)
         seen = observation(records, row)
         if seen.state.is_final and all(one.is_over for one in own_rows):
-            self._over.keep(folder, seen)
+            self._over.keep(folder, look.wanted_at, seen)
         return seen
 
     def _look_at_all(self) -> list[Look]:
@@ -215,7 +219,8 @@ class SlurmCluster:
         return looks
 
     def _look_at(self, folder: JobFolder) -> Look:
-        return Look(folder, self._over.get(folder) or folder.read())
+        wanted_at = folder.wanted_at()
+        return Look(folder, wanted_at, self._over.get(folder, wanted_at) or folder.read())
 
     async def _tend(self, folder: JobFolder, rows: dict[str, list[SlurmJob]]) -> None:
         async def submission(records: Records) -> Submission:

@@ -132,6 +132,10 @@ end_when_beats_fail() {
         esac
     done
     kill -KILL -- "-$child"
+    # Steps that it started by srun are others' children: slurmd knows those of this node.
+    scontrol listpids "$SLURM_JOB_ID" 2>/dev/null | awk -v us="$$" '
+        NR > 1 && $3 != "batch" && $3 != "extern" && $1 > 1 && $1 != us { print $1 }' |
+        xargs -r kill -KILL 2>/dev/null
     return "$fenced"
 }
 fenced=99

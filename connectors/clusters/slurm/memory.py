@@ -22,14 +22,14 @@ class Finished:
     def __init__(self) -> None:
         self._kept: dict[str, tuple[int, JobObservation]] = {}
 
-    def get(self, folder: JobFolder) -> JobObservation | None:
+    def get(self, folder: JobFolder, wanted_at: int) -> JobObservation | None:
         """Return what was kept of a job, while nothing else is wanted of it."""
         kept = self._kept.get(folder.path.name)
-        return None if kept is None or kept[0] != folder.wanted_at() else kept[1]
+        return None if kept is None or kept[0] != wanted_at else kept[1]
 
-    def keep(self, folder: JobFolder, seen: JobObservation) -> None:
-        """Keep what was seen of a job that is over."""
-        self._kept[folder.path.name] = folder.wanted_at(), seen
+    def keep(self, folder: JobFolder, wanted_at: int, seen: JobObservation) -> None:
+        """Keep what was seen of a job that is over; ``wanted_at`` was read before it was seen."""
+        self._kept[folder.path.name] = wanted_at, seen
 
 
 class Memory:
