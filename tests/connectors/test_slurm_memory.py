@@ -1,4 +1,4 @@
-"""The folders of a Slurm cluster's jobs: what is kept of those that are over, what is cleared away."""
+"""The folders of a Slurm cluster's jobs: what is kept of them, and what is cleared away."""
 
 from __future__ import annotations
 
@@ -67,5 +67,5 @@ async def test_files_that_are_away_make_a_cluster_unavailable(tmp_path: Path) ->
         async def look(self, folder: JobFolder) -> int:
             return folder.wanted_at()
 
-    with pytest.raises(Unavailable, match="cluster slurm: .*No such file"):
+    with pytest.raises(Unavailable, match=r"cluster slurm: .*No such file"):
         await Cluster().look(JobFolder(tmp_path / "jobs" / "job-a"))
