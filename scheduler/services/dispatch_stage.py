@@ -7,6 +7,7 @@ command it comes:
   the start of the job was missed, as long as the job can still make its deadline;
 - without a plan it goes to the site that the fastest link leads to, in time for the latest safe
   start there, unless a site where the job may run has the data;
+- a job that was handed to a cluster has it brought there, whatever the plan says of other sites;
 - the job is started once the transfer has succeeded, and only there;
 - a transfer that failed is tried again, a little later each time, while it has retries left; after
   that the job has failed;
@@ -42,10 +43,12 @@ RETRY_AFTER = timedelta(minutes=1)
 def stage(job: JobSnapshot, want: Want | None, situation: Situation) -> Decision:
     """Decide about the transfers of a job that waits to be started."""
     data = job.spec.data
-    if data is None or not data.command or job.site is not None:
+    if data is None or not data.command:
         return NOTHING
     site = _destination(job, data, want, situation)
-    paused = () if want is None else tuple(_pause_elsewhere(job, want.site, situation))
+    paused: tuple[Command, ...] = ()
+    if want is not None:
+        paused = tuple(_pause_elsewhere(job, job.site or want.site, situation))
     if site is None or job.has_data_at(site):
         return Decision(paused)
     transfer = job.transfers.get(site)
@@ -107,16 +110,13 @@ def _destination(
     if want.aim is Aim.WAIT:
         return None
     is_missed = want.aim in {Aim.PAUSE, Aim.OVER} and now > latest_safe_start(job)
-    return None if is_missed else want.site
+    return None if is_missed else job.site or want.site
 
 
 def _refuge(job: JobSnapshot, data: DataSpec, situation: Situation) -> str | None:
     """Where to bring the data without a plan; ``None`` where it need not or cannot be brought."""
-    sites = [
-        site
-        for site in job.spec.sites or situation.sites
-        if _pool_at(job, site, situation) is not None
-    ]
+    allowed = job.spec.sites or situation.sites if job.site is None else (job.site,)
+    sites = [site for site in allowed if _pool_at(job, site, situation) is not None]
     if any(job.has_data_at(site) for site in sites):
         return None
     linked = [site for site in sites if (data.site, site) in situation.links]

@@ -44,7 +44,7 @@ def order_transfer(
         select(Job.id).where(
             Job.id == job_id,
             Job.status == JobStatus.WAITING,
-            Job.site.is_(None),
+            or_(Job.site.is_(None), Job.site == site),
             Job.cancel_requested_at.is_(None),
         )
     )

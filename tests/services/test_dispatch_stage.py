@@ -229,6 +229,18 @@ def test_a_job_that_was_handed_over_moves_no_data() -> None:
     assert told(decide(handed, want(Aim.RUN, "NO"), None, situation(1))) == [(SUBMIT, "FR")]
 
 
+def test_a_job_that_was_handed_over_has_lost_data_brought_there_again() -> None:
+    """Nowhere else, with a plan or without: it can be started there alone."""
+    handed = waiting({"FR": moved(JobStatus.WAITING, starts=0, is_known=False)}, site="FR")
+    for planned in (want(Aim.RUN), want(Aim.STAGE, "NO"), want(Aim.OVER, "NO")):
+        assert told(decide(handed, planned, None, situation(1))) == [(STAGE, "FR")]
+    assert decide(handed, want(Aim.WAIT), None, situation(1)) == NOTHING
+    assert told(decide(handed, None, None, situation(19.75))) == [(STAGE, "FR")]
+    moving = waiting({"NO": moved(JobStatus.RUNNING)}, site="FR")
+    told_both = told(decide(moving, want(Aim.STAGE, "NO"), None, situation(1)))
+    assert told_both == [(PAUSE, "NO"), (STAGE, "FR")]
+
+
 def test_no_data_is_moved_for_a_job_that_is_called_off() -> None:
     """At its deadline it expires."""
     ending = decide(waiting(), want(Aim.STAGE), None, situation(24)).ending

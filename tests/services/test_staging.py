@@ -192,6 +192,28 @@ def test_a_cluster_with_another_memory_is_not_believed_to_have_the_data(play: St
     assert list(play.fr.jobs) == [key(job)]
 
 
+def test_a_job_whose_order_was_lost_with_its_cluster_has_its_data_brought_anew(
+    play: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits and has a site: it is started there, once its data is there again."""
+    job = play.scene.submit(data=DATA)
+    put_in_force(play.scene, at("FR", 5))
+    play.at(3)
+    play.fr.end(key(job))
+    with monkeypatch.context() as patched:
+        patched.setattr(play.fr, "submit", _be_lost)
+        play.at(5)
+    assert (play.status(job), play.scene.job(job).site) == (JobStatus.WAITING, "FR")
+    play.fr.memory, play.fr.jobs = "another", {}
+    with transaction(play.scene.sessions) as session:
+        forget(session, "FR")
+    play.at(5.5)
+    assert list(play.fr.jobs) == [key(job)]
+    play.fr.end(key(job))
+    play.at(6)
+    assert play.status(job) is JobStatus.RUNNING
+
+
 def test_a_job_moved_by_a_new_plan_has_its_data_brought_there(play: Staging) -> None:
     """The first transfer is paused; once the job has begun elsewhere it is over for good."""
     job = play.scene.submit(data=DATA)
