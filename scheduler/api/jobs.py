@@ -43,9 +43,7 @@ class DataTransferView(View):
     ordered_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
-    gb_per_hour: float | None = Field(
-        description="Mean from its first start to its end, once done."
-    )
+    gb_per_hour: float | None = Field(description="Mean while it moved, once it is done.")
     link_gb_per_hour: float = Field(description="What the fleet said of its link.")
     eur: float | None = Field(description="Paid by the price of its link, once it is done.")
 

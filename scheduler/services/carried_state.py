@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from scheduler.db.models import CommandKind, DispatchCommand, JobStatus
+from scheduler.db.models import CommandKind, DataTransfer, DispatchCommand, JobStatus
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.transfers import open_transfers
 from scheduler.services.window import PlanWindow
@@ -76,8 +76,9 @@ def data_left_gb(
 ) -> dict[UUID, dict[str, float]]:
     """Return what of the data of open jobs will be left to move at ``begin``, by job and site [GB].
 
-    Nothing where it has arrived. What is moving goes on at the rate of its link; where it ought to
-    have arrived by ``now`` and has not, a little is left, so that its job waits for another slot.
+    Nothing where it has arrived. What moves, and moved before it was paused or failed, does so at
+    the rate of its link; where it ought to have arrived and has not, a little is left, so that its
+    job waits for another slot.
     """
     rates = {(link.from_site, link.to_site): link.gb_per_hour for link in fleet.links}
     left: dict[UUID, dict[str, float]] = {}
@@ -85,13 +86,21 @@ def data_left_gb(
         row = transfer.row
         if row.status is JobStatus.SUCCEEDED:
             left.setdefault(row.job_id, {})[row.site] = 0.0
-        elif row.status is JobStatus.RUNNING and row.started_at is not None:
+        elif row.starts > 0:
             rate = rates.get((row.from_site, row.site), row.link_gb_per_hour)
-            end = row.started_at + timedelta(hours=row.size_gb / rate)
-            late = _TICKS if now > end + _TICKS else timedelta(0)
-            hours_left = max(late, end - _TICKS - begin) / timedelta(hours=1)
+            hours_left = _left_at(begin, row, rate, now) / timedelta(hours=1)
             left.setdefault(row.job_id, {})[row.site] = min(row.size_gb, rate * hours_left)
     return left
+
+
+def _left_at(begin: datetime, row: DataTransfer, gb_per_hour: float, now: datetime) -> timedelta:
+    """Return how long a transfer that has begun will take from ``begin`` on."""
+    takes = timedelta(hours=row.size_gb / gb_per_hour - row.hours)
+    if row.moving_since is None:
+        return max(_TICKS, takes - _TICKS)
+    end = row.moving_since + takes
+    late = _TICKS if now > end + _TICKS else timedelta(0)
+    return max(late, end - _TICKS - begin)
 
 
 def peak_so_far(

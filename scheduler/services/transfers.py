@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from connectors.types import JobObservation, JobState
@@ -80,12 +80,8 @@ def transfers_of(session: Session, jobs: Collection[UUID]) -> dict[UUID, list[Da
 def forget_transfers(session: Session, site: str) -> None:
     """Forget what was brought to a site for jobs that are not over: it is to be brought anew."""
     session.execute(
-        update(DataTransfer)
-        .where(
-            DataTransfer.site == site,
-            DataTransfer.job_id.in_(_OPEN_JOBS),
-        )
-        .values(status=JobStatus.WAITING, starts=0, started_at=None, ended_at=None)
+        delete(DataTransfer)
+        .where(DataTransfer.site == site, DataTransfer.job_id.in_(_OPEN_JOBS))
         .execution_options(synchronize_session=False)
     )
 
@@ -112,26 +108,59 @@ def transfer_changes(
         "exit_code": seen.exit_code,
         "reason": seen.reason,
         "ended_at": (seen.ended_at or now) if seen.state.is_final else None,
-    }
+    } | _moving(row, seen, now)
     if row.started_at is None and seen.starts > 0:
         found["started_at"] = seen.started_at or now
     if seen.state is JobState.SUCCEEDED:
-        took = found["ended_at"] - found.get("started_at", row.started_at or found["ended_at"])
-        found["hours"] = max(0.0, took / timedelta(hours=1))
         found["eur"] = row.size_gb * row.link_eur_per_gb
     if seen.state is JobState.FAILED:
         found["failures"] = row.failures + 1
     return found
 
 
+def _moving(row: DataTransfer, seen: JobObservation, now: datetime) -> dict[str, Any]:
+    """Return for how long it has moved in attempts that are over, and since when it moves now."""
+    hours, since = row.hours, row.moving_since
+    if seen.starts > row.starts:
+        hours += _hours(since, now)
+        is_first = seen.starts == 1
+        since = (seen.started_at if is_first else None) or now
+    elif since is None:
+        since = now
+    if seen.state is JobState.RUNNING:
+        return {"hours": hours, "moving_since": since}
+    end = seen.ended_at if seen.state.is_final else None
+    return {"hours": hours + _hours(since, end or now), "moving_since": None}
+
+
+def _hours(start: datetime | None, end: datetime) -> float:
+    return 0.0 if start is None else max(0.0, (end - start) / timedelta(hours=1))
+
+
 def _unknown(row: DataTransfer, now: datetime, *, is_job_over: bool) -> dict[str, Any]:
     if is_job_over:
-        return {"status": JobStatus.CANCELLED, "seen_at": now, "ended_at": now}
+        return {
+            "status": JobStatus.CANCELLED,
+            "seen_at": now,
+            "ended_at": now,
+            "moving_since": None,
+        }
     was_refused = row.status is JobStatus.FAILED and row.starts == 0
     if row.status is JobStatus.WAITING or was_refused:
         return {}
     reason = f"cluster {row.site} does not know it any more: it is begun anew"
-    return {"status": JobStatus.WAITING, "starts": 0, "seen_at": now, "reason": reason}
+    return {
+        "status": JobStatus.WAITING,
+        "starts": 0,
+        "times_forgotten": row.times_forgotten + 1,
+        "seen_at": now,
+        "started_at": None,
+        "moving_since": None,
+        "ended_at": None,
+        "exit_code": None,
+        "reason": reason,
+        "hours": 0.0,
+    }
 
 
 def record_transfer(session: Session, row: DataTransfer, changed: Mapping[str, Any]) -> None:
@@ -161,8 +190,9 @@ def _change(
 class LinkTotals:
     """What was moved over one link and paid for it, of transfers that are done.
 
-    ``gb_per_hour`` is the mean rate of those that came without a retry, ``expected_gb_per_hour``
-    what the fleet said of the link when they were ordered; ``None`` where there is none.
+    ``gb_per_hour`` is the mean rate of those that came without a retry and were not begun anew,
+    ``expected_gb_per_hour`` what the fleet said of the link when they were ordered; ``None`` where
+    there is none.
     """
 
     from_site: str
@@ -176,7 +206,8 @@ class LinkTotals:
 
 def link_totals(session: Session) -> tuple[LinkTotals, ...]:
     """Add up what is done, by link."""
-    is_timed = (DataTransfer.starts == 1) & (DataTransfer.hours > 0)
+    is_at_once = (DataTransfer.starts == 1) & (DataTransfer.times_forgotten == 0)
+    is_timed = is_at_once & (DataTransfer.hours > 0)
     timed_gb = func.sum(case((is_timed, DataTransfer.size_gb), else_=0.0))
     hours = func.sum(case((is_timed, DataTransfer.hours), else_=0.0))
     expected = DataTransfer.size_gb / DataTransfer.link_gb_per_hour

@@ -7,12 +7,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from connectors.errors import GpusBusy, Rejected, Unavailable
 from connectors.types import JobOrder, JobState
 from optimizer import Placement, Run
-from scheduler.db.models import CommandKind, CommandOutcome, DataTransfer, JobStatus
+from scheduler.db.models import CommandKind, CommandOutcome, DataTransfer, Job, JobStatus
 from scheduler.db.session import SessionFactory, transaction
+from scheduler.services.carried_state import data_left_gb
 from scheduler.services.dispatch_identity import forget
 from scheduler.services.outside import Outside
 from scheduler.services.schedule import schedule_in_force
@@ -43,6 +45,13 @@ class Staging(Play):
         super().__init__(scene, FakeCluster())
         self.fr, self.no = FakeCluster("FR"), FakeCluster("NO")
         self.outside = Outside({"DE": self.cluster, "FR": self.fr, "NO": self.no})
+
+    def left_gb(self, hours: float, job: str = "train") -> dict[str, float]:
+        """What a plan made now, for a window from so many hours from START, counts as left."""
+        with transaction(self.scene.sessions) as session:
+            left = data_left_gb(session, self.scene.fleet, START + hours * HOUR, self.scene.at)
+            row = session.scalars(select(Job).where(Job.name == job)).one()
+            return left.get(row.id, {})
 
     def transfer(self, job: UUID, site: str = "FR") -> DataTransfer:
         """What is on record of a transfer."""
@@ -252,6 +261,73 @@ def test_a_transfer_goes_on_where_the_job_comes_back(play: Staging) -> None:
     assert play.fr.starts == [key(job)]
 
 
+def test_a_plan_counts_only_the_time_in_which_data_moved(play: Staging) -> None:
+    """An hour, two hours' pause, and the other hour, for which a plan leaves no more room."""
+    job = play.scene.submit(data=DATA)
+    put_in_force(play.scene, at("FR", 5))
+    play.at(3)
+    play.at(3.01)
+    put_in_force(play.scene, at("NO", 9), key="moved")
+    play.at(4)
+    play.at(4.01)
+    assert play.left_gb(6) == {"FR": pytest.approx(10.0, abs=0.2)}
+    put_in_force(play.scene, at("FR", 7), key="back")
+    play.at(5)
+    assert play.fr.jobs[key(job)].state is JobState.SUSPENDED
+    play.at(6)
+    play.at(6.01)
+    assert play.transfer(job).moving_since == START + 6.01 * HOUR
+    assert play.left_gb(6.5) == {"FR": pytest.approx(5.0, abs=0.2)}
+    play.fr.end(key(job))
+    play.at(7.01)
+    row = play.transfer(job)
+    assert (row.hours, row.moving_since) == (pytest.approx(2.0), None)
+    assert row.gb_per_hour == pytest.approx(10.0)
+    assert (row.started_at, row.ended_at) == (START + 3.01 * HOUR, START + 7.01 * HOUR)
+
+
+def test_a_plan_counts_what_moved_before_a_failure(play: Staging) -> None:
+    """The retry goes on where it stopped; the wait for it moved nothing."""
+    job = play.scene.submit(data=DATA)
+    put_in_force(play.scene, at("FR", 5))
+    play.at(3)
+    play.at(3.01)
+    play.fr.end(key(job), JobState.FAILED, 23)
+    play.at(3.51)
+    assert play.left_gb(4) == {"FR": pytest.approx(15.0, abs=0.2)}
+    play.at(4.51)
+    play.at(4.52)
+    assert play.left_gb(5.02) == {"FR": pytest.approx(10.0, abs=0.2)}
+
+
+def test_what_is_paused_overdue_has_a_little_left(play: Staging) -> None:
+    """It moved for longer than it should take, and has not arrived."""
+    play.scene.submit(data=DATA)
+    put_in_force(play.scene, at("FR", 5))
+    play.at(3)
+    play.at(3.01)
+    put_in_force(play.scene, at("NO", 11), key="moved")
+    play.at(7)
+    play.at(7.01)
+    (left,) = play.left_gb(8).values()
+    assert 0.0 < left < 1.0
+
+
+def test_an_attempt_its_cluster_began_by_itself_adds_to_the_one_before(play: Staging) -> None:
+    """Its node was lost and it was started again: an hour and then a half moved."""
+    job = play.scene.submit(data=DATA)
+    put_in_force(play.scene, at("FR", 5))
+    play.at(3)
+    play.at(3.01)
+    play.fr.start(key(job))
+    play.at(4.01)
+    row = play.transfer(job)
+    assert (row.hours, row.moving_since) == (pytest.approx(1.0), START + 4.01 * HOUR)
+    play.fr.end(key(job))
+    play.at(4.51)
+    assert play.transfer(job).hours == pytest.approx(1.5)
+
+
 def test_a_job_that_finds_no_gpus_elsewhere_may_come_back_to_its_data(
     play: Staging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,6 +337,7 @@ def test_a_job_that_finds_no_gpus_elsewhere_may_come_back_to_its_data(
     play.at(3)
     put_in_force(play.scene, at("NO", 7), key="moved")
     play.at(5)
+    play.at(5.01)
     play.no.end(key(job, "NO"))
     with monkeypatch.context() as patched:
         patched.setattr(play.no, "submit", _be_lost)
@@ -319,8 +396,11 @@ def test_a_transfer_its_cluster_forgot_is_begun_anew(play: Staging) -> None:
     play.at(3.1)
     play.fr.jobs.clear()
     play.at(3.2)
+    assert (play.left_gb(4), play.left_gb(4, "done")) == ({}, {"FR": 0.0})
     play.at(3.3)
-    assert play.transfer(job).status is JobStatus.RUNNING
+    row = play.transfer(job)
+    assert (row.status, row.starts, row.times_forgotten) == (JobStatus.RUNNING, 1, 1)
+    assert (row.started_at, row.moving_since) == (START + 3.3 * HOUR, START + 3.3 * HOUR)
     assert play.fr.starts.count(key(job)) == 2
     assert play.fr.starts.count(key(done)) == 1
 

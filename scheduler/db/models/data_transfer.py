@@ -36,15 +36,18 @@ class DataTransfer(Base):
     status: Mapped[JobStatus] = mapped_column(enum_by_value(JobStatus), default=JobStatus.WAITING)
     starts: Mapped[int] = mapped_column(default=0)
     failures: Mapped[int] = mapped_column(default=0)
+    times_forgotten: Mapped[int] = mapped_column(default=0)  # by its cluster; then begun anew
     seen_at: Mapped[datetime | None]  # since when it stands so
     started_at: Mapped[datetime | None]  # first
+    moving_since: Mapped[datetime | None]  # in its present attempt; None: it does not move
     ended_at: Mapped[datetime | None]  # last
     exit_code: Mapped[int | None]
     reason: Mapped[str] = mapped_column(default="")
-    hours: Mapped[float | None]  # from its first start to its end, once it is done
+    hours: Mapped[float] = mapped_column(default=0.0)  # that it moved, in attempts that are over
     eur: Mapped[float | None]  # paid, once it is done
 
     @property
     def gb_per_hour(self) -> float | None:
-        """Mean rate it came at, once it is done [GB/h]."""
-        return self.size_gb / self.hours if self.hours else None
+        """Mean rate it came at while it moved, once it is done [GB/h]."""
+        is_timed = self.status is JobStatus.SUCCEEDED and self.hours > 0.0
+        return self.size_gb / self.hours if is_timed else None
