@@ -33,9 +33,9 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("hours", sa.Double(), nullable=False),
         sa.Column("eur", sa.Double(), nullable=True),
-        sa.CheckConstraint("failures >= 0", name="ck_data_transfer_failures_nonnegative"),
-        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name="fk_data_transfer_job_id_job"),
-        sa.PrimaryKeyConstraint("job_id", "site", name="pk_data_transfer"),
+        sa.CheckConstraint("failures >= 0", name=op.f("ck_data_transfer_failures_nonnegative")),
+        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_data_transfer_job_id_job")),
+        sa.PrimaryKeyConstraint("job_id", "site", name=op.f("pk_data_transfer")),
     )
     op.create_index("ix_data_transfer_status", "data_transfer", ["status"])
 
