@@ -167,7 +167,7 @@ class Dispatcher:
         with transaction(self._sessions) as session:
             record_pools(session, observed, known.fleet, now)
             recent = read_recent(session, [job.row.id for job in known.jobs], now)
-            transfers = follow_transfers(session, known.transfers, observed, now)
+            transfers = follow_transfers(session, known.transfers, observed, situation)
             around = Surroundings(
                 observed, situation, recent, known.succeeded, known.wants, transfers
             )

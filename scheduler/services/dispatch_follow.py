@@ -33,7 +33,7 @@ from scheduler.services.dispatch_types import (
     TransferSnapshot,
 )
 from scheduler.services.dispatch_wants import Want
-from scheduler.services.transfers import OpenTransfer, record_transfer, transfer_changes
+from scheduler.services.transfers import OpenTransfer, closed, record_transfer, transfer_changes
 
 log = logging.getLogger(__name__)
 
@@ -83,9 +83,13 @@ def record_followed(session: Session, job: OpenJob, followed: Followed, now: dat
 
 
 def follow_transfers(
-    session: Session, transfers: Sequence[OpenTransfer], observed: Observed, now: datetime
+    session: Session,
+    transfers: Sequence[OpenTransfer],
+    observed: Observed,
+    situation: Situation,
 ) -> dict[UUID, dict[str, TransferSnapshot]]:
     """Write down what was seen of transfers; return where they stand, by job and site."""
+    now = situation.now
     standing: dict[UUID, dict[str, TransferSnapshot]] = {}
     for transfer in transfers:
         row = transfer.row
@@ -94,7 +98,9 @@ def follow_transfers(
         changed: Mapping[str, Any] = {}
         if report is not None:  # nothing is assumed of a cluster that does not answer
             changed = transfer_changes(row, seen, now, is_job_over=transfer.is_job_over)
-            record_transfer(session, row, changed)
+        elif transfer.is_job_over and row.site not in situation.sites:
+            changed = closed(now)  # nobody will ever answer for it
+        record_transfer(session, row, changed)
         standing.setdefault(row.job_id, {})[row.site] = TransferSnapshot(
             status=changed.get("status", row.status),
             is_known=seen is not None,

@@ -9,10 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from scheduler.db.models import OPEN_STATUSES, FleetVersion, Job
+from scheduler.db.models import OPEN_STATUSES, DataTransfer, FleetVersion, Job, JobStatus
 from scheduler.services.errors import Conflict, Invalid, NotFound, Refusal
 from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import SiteSpec
+
+_MOVING = (JobStatus.WAITING, JobStatus.QUEUED, JobStatus.RUNNING)
 
 
 class NoFleet(Conflict):
@@ -62,7 +64,8 @@ def replace_fleet(session: Session, spec: FleetSpec, by: str, now: datetime) -> 
     Raises
     ------
     Conflict
-        A site that is running jobs would vanish, or somebody else changed the fleet meanwhile.
+        A site that is running jobs, or that data of jobs is moving to, would vanish; or somebody
+        else changed the fleet meanwhile.
     """
     return _replace(session, find_current(session), spec, by, now)
 
@@ -114,3 +117,21 @@ def _require_no_orphans(session: Session, spec: FleetSpec) -> None:
     )
     if orphan is not None:
         raise Conflict(f"site {orphan.site} still has job {orphan.name} ({orphan.status.value})")
+    _require_no_moving_data(session, known)
+
+
+def _require_no_moving_data(session: Session, known: list[str]) -> None:
+    # One that waits was ordered, and its cluster may be starting it; one that is paused may stay.
+    moving = session.execute(
+        select(DataTransfer.site, DataTransfer.status, Job.name)
+        .join(Job, Job.id == DataTransfer.job_id)
+        .where(
+            DataTransfer.status.in_(_MOVING),
+            DataTransfer.site.not_in(known),
+            Job.status.in_(OPEN_STATUSES),
+        )
+        .limit(1)
+    ).first()
+    if moving is not None:
+        site, status, name = moving
+        raise Conflict(f"site {site} is still being brought data of job {name} ({status.value})")

@@ -137,14 +137,19 @@ def _hours(start: datetime | None, end: datetime) -> float:
     return 0.0 if start is None else max(0.0, (end - start) / timedelta(hours=1))
 
 
+def closed(now: datetime) -> dict[str, Any]:
+    """Return the columns of a transfer that is over without its cluster having said so."""
+    return {
+        "status": JobStatus.CANCELLED,
+        "seen_at": now,
+        "moving_since": None,
+        "ended_at": now,
+    }
+
+
 def _unknown(row: DataTransfer, now: datetime, *, is_job_over: bool) -> dict[str, Any]:
     if is_job_over:
-        return {
-            "status": JobStatus.CANCELLED,
-            "seen_at": now,
-            "ended_at": now,
-            "moving_since": None,
-        }
+        return closed(now)
     was_refused = row.status is JobStatus.FAILED and row.starts == 0
     if row.status is JobStatus.WAITING or was_refused:
         return {}

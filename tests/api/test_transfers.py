@@ -77,7 +77,7 @@ def test_variables_of_a_transfer_are_shown_to_its_owner_and_to_operators(world: 
 
 
 def test_links_show_what_they_came_to(world: World) -> None:
-    """Beside what the fleet says of them, so that it can be mended; what came at once counts there."""
+    """Beside what the fleet says of them, to mend it by; only what came at once counts there."""
     furnish(world)
     link = {"from_site": "FR", "to_site": "DE", "gb_per_hour": 10.0, "eur_per_gb": 0.1}
     none = {"transfers": 0, "moved_gb": 0.0, "paid_eur": 0.0, "mean_gb_per_hour": None}

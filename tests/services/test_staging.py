@@ -14,11 +14,13 @@ from connectors.types import JobOrder, JobState
 from optimizer import Placement, Run
 from scheduler.db.models import CommandKind, CommandOutcome, DataTransfer, Job, JobStatus
 from scheduler.db.session import SessionFactory, transaction
+from scheduler.services import fleet as fleets
 from scheduler.services.carried_state import data_left_gb
 from scheduler.services.dispatch_identity import forget
+from scheduler.services.errors import Conflict
 from scheduler.services.outside import Outside
 from scheduler.services.schedule import schedule_in_force
-from scheduler.services.transfers import transfers_of
+from scheduler.services.transfers import open_transfers, transfers_of
 from tests.services.builders import START, fleet_spec, site_spec
 from tests.services.fakes import FakeCluster
 from tests.services.play import HOUR, Play
@@ -259,6 +261,48 @@ def test_a_transfer_goes_on_where_the_job_comes_back(play: Staging) -> None:
     row = play.transfer(job)
     assert (row.status, row.starts, row.failures) == (JobStatus.RUNNING, 2, 0)
     assert play.fr.starts == [key(job)]
+
+
+def without_fr(play: Staging) -> None:
+    """Take the site out of the fleet."""
+    fleet = fleet_spec(site_spec("DE"), site_spec("NO"), links=links()[1:])
+    with transaction(play.scene.sessions) as session:
+        fleets.replace_fleet(session, fleet, "test", play.scene.at)
+    play.outside = Outside({"DE": play.cluster, "NO": play.no})
+
+
+def test_a_site_cannot_leave_the_fleet_while_data_moves_to_it(play: Staging) -> None:
+    """Ordered or moving; once the data is there, the site may go, and it is brought elsewhere."""
+    job = play.scene.submit(data=DATA)
+    put_in_force(play.scene, at("FR", 5))
+    for hour, status in ((3, "waiting"), (3.1, "running")):
+        play.at(hour)
+        told = rf"site FR is still being brought data of job train \({status}\)"
+        with pytest.raises(Conflict, match=told):
+            without_fr(play)
+    play.fr.end(key(job))
+    play.at(4)
+    without_fr(play)
+
+
+def test_a_transfer_left_at_a_site_that_is_no_more_is_closed_with_its_job(play: Staging) -> None:
+    """It was paused; while the job is open it stays on record as it was."""
+    job = play.scene.submit(data=DATA)
+    put_in_force(play.scene, at("FR", 5))
+    play.at(3)
+    put_in_force(play.scene, at("NO", 9), key="moved")
+    play.at(4)
+    play.at(4.1)
+    without_fr(play)
+    play.at(5)
+    assert play.transfer(job).status is JobStatus.SUSPENDED
+    play.cancel()
+    play.at(6)
+    play.at(7)
+    row = play.transfer(job)
+    assert (row.status, row.ended_at) == (JobStatus.CANCELLED, START + 6 * HOUR)
+    with transaction(play.scene.sessions) as session:
+        assert open_transfers(session) == ()
 
 
 def test_a_plan_counts_only_the_time_in_which_data_moved(play: Staging) -> None:
