@@ -3,72 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
-from uuid import UUID
 
 import pytest
-from sqlalchemy import select
 
 from connectors.errors import GpusBusy, Rejected, Unavailable
 from connectors.types import JobOrder, JobState
-from optimizer import Placement, Run
-from scheduler.db.models import CommandKind, CommandOutcome, DataTransfer, Job, JobStatus
+from scheduler.db.models import CommandKind, CommandOutcome, JobStatus
 from scheduler.db.session import SessionFactory, transaction
-from scheduler.services import fleet as fleets
-from scheduler.services.carried_state import data_left_gb
-from scheduler.services.dispatch_identity import forget
-from scheduler.services.errors import Conflict
-from scheduler.services.outside import Outside
 from scheduler.services.schedule import schedule_in_force
-from scheduler.services.transfers import open_transfers, transfers_of
-from tests.services.builders import START, fleet_spec, site_spec
-from tests.services.fakes import FakeCluster
-from tests.services.play import HOUR, Play
-from tests.services.scene import Scene, propose, put_in_force
-
-DATA: dict[str, Any] = {"site": "DE", "size_gb": 20.0, "command": ["rsync", "-a"], "retries": 1}
-STAGE, SUBMIT = CommandKind.STAGE, CommandKind.SUBMIT
-
-
-def links() -> list[dict[str, Any]]:
-    """From DE to both others at 10 GB/h and 0.10 EUR/GB."""
-    return [
-        {"from_site": "DE", "to_site": to, "gb_per_hour": 10.0, "eur_per_gb": 0.1}
-        for to in ("FR", "NO")
-    ]
-
-
-class Staging(Play):
-    """Three sites; the data of ``train`` lies at DE, and it is 20 GB."""
-
-    def __init__(self, sessions: SessionFactory) -> None:
-        sites = [site_spec(name) for name in ("DE", "FR", "NO")]
-        scene = Scene(sessions).set_up(fleet_spec(*sites, links=links()))
-        super().__init__(scene, FakeCluster())
-        self.fr, self.no = FakeCluster("FR"), FakeCluster("NO")
-        self.outside = Outside({"DE": self.cluster, "FR": self.fr, "NO": self.no})
-
-    def left_gb(self, hours: float, job: str = "train") -> dict[str, float]:
-        """What a plan made now, for a window from so many hours from START, counts as left."""
-        with transaction(self.scene.sessions) as session:
-            left = data_left_gb(session, self.scene.fleet, START + hours * HOUR, self.scene.at)
-            row = session.scalars(select(Job).where(Job.name == job)).one()
-            return left.get(row.id, {})
-
-    def transfer(self, job: UUID, site: str = "FR") -> DataTransfer:
-        """What is on record of a transfer."""
-        with transaction(self.scene.sessions) as session:
-            return next(one for one in transfers_of(session, [job])[job] if one.site == site)
-
-
-def at(site: str, start: int, job: str = "train") -> Placement:
-    """Two hours at a site."""
-    return Placement(job, site, (Run(f"{site}/a100x1", start, start + 2),))
-
-
-def key(job: UUID, site: str = "FR") -> str:
-    """Key of the order that brings the data of a job."""
-    return f"data-{job}-{site}"
+from tests.services.builders import START
+from tests.services.play import HOUR
+from tests.services.scene import put_in_force
+from tests.services.staging import DATA, STAGE, SUBMIT, Staging, at, key
 
 
 @pytest.fixture
@@ -187,44 +133,6 @@ def test_nothing_is_assumed_of_a_transfer_whose_cluster_is_silent(play: Staging)
     assert play.status(job) is JobStatus.RUNNING
 
 
-def test_a_cluster_with_another_memory_is_not_believed_to_have_the_data(play: Staging) -> None:
-    """Until somebody says that the old one is lost; then the data is brought anew."""
-    job = play.scene.submit(data=DATA)
-    put_in_force(play.scene, at("FR", 5))
-    play.at(3)
-    play.fr.end(key(job))
-    play.at(4)
-    play.fr.memory, play.fr.jobs = "another", {}
-    play.at(5)
-    assert (play.status(job), play.fr.jobs) == (JobStatus.WAITING, {})
-    with transaction(play.scene.sessions) as session:
-        forget(session, "FR")
-    play.at(5.5)
-    assert list(play.fr.jobs) == [key(job)]
-
-
-def test_a_job_whose_order_was_lost_with_its_cluster_has_its_data_brought_anew(
-    play: Staging, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It waits and has a site: it is started there, once its data is there again."""
-    job = play.scene.submit(data=DATA)
-    put_in_force(play.scene, at("FR", 5))
-    play.at(3)
-    play.fr.end(key(job))
-    with monkeypatch.context() as patched:
-        patched.setattr(play.fr, "submit", _be_lost)
-        play.at(5)
-    assert (play.status(job), play.scene.job(job).site) == (JobStatus.WAITING, "FR")
-    play.fr.memory, play.fr.jobs = "another", {}
-    with transaction(play.scene.sessions) as session:
-        forget(session, "FR")
-    play.at(5.5)
-    assert list(play.fr.jobs) == [key(job)]
-    play.fr.end(key(job))
-    play.at(6)
-    assert play.status(job) is JobStatus.RUNNING
-
-
 def test_a_job_moved_by_a_new_plan_has_its_data_brought_there(play: Staging) -> None:
     """The first transfer is paused; once the job has begun elsewhere it is over for good."""
     job = play.scene.submit(data=DATA)
@@ -261,115 +169,6 @@ def test_a_transfer_goes_on_where_the_job_comes_back(play: Staging) -> None:
     row = play.transfer(job)
     assert (row.status, row.starts, row.failures) == (JobStatus.RUNNING, 2, 0)
     assert play.fr.starts == [key(job)]
-
-
-def without_fr(play: Staging) -> None:
-    """Take the site out of the fleet."""
-    fleet = fleet_spec(site_spec("DE"), site_spec("NO"), links=links()[1:])
-    with transaction(play.scene.sessions) as session:
-        fleets.replace_fleet(session, fleet, "test", play.scene.at)
-    play.outside = Outside({"DE": play.cluster, "NO": play.no})
-
-
-def test_a_site_cannot_leave_the_fleet_while_data_moves_to_it(play: Staging) -> None:
-    """Ordered or moving; once the data is there, the site may go, and it is brought elsewhere."""
-    job = play.scene.submit(data=DATA)
-    put_in_force(play.scene, at("FR", 5))
-    for hour, status in ((3, "waiting"), (3.1, "running")):
-        play.at(hour)
-        told = rf"site FR is still being brought data of job train \({status}\)"
-        with pytest.raises(Conflict, match=told):
-            without_fr(play)
-    play.fr.end(key(job))
-    play.at(4)
-    without_fr(play)
-
-
-def test_a_transfer_left_at_a_site_that_is_no_more_is_closed_with_its_job(play: Staging) -> None:
-    """It was paused; while the job is open it stays on record as it was."""
-    job = play.scene.submit(data=DATA)
-    put_in_force(play.scene, at("FR", 5))
-    play.at(3)
-    put_in_force(play.scene, at("NO", 9), key="moved")
-    play.at(4)
-    play.at(4.1)
-    without_fr(play)
-    play.at(5)
-    assert play.transfer(job).status is JobStatus.SUSPENDED
-    play.cancel()
-    play.at(6)
-    play.at(7)
-    row = play.transfer(job)
-    assert (row.status, row.ended_at) == (JobStatus.CANCELLED, START + 6 * HOUR)
-    with transaction(play.scene.sessions) as session:
-        assert open_transfers(session) == ()
-
-
-def test_a_plan_counts_only_the_time_in_which_data_moved(play: Staging) -> None:
-    """An hour, two hours' pause, and the other hour, for which a plan leaves no more room."""
-    job = play.scene.submit(data=DATA)
-    put_in_force(play.scene, at("FR", 5))
-    play.at(3)
-    play.at(3.01)
-    put_in_force(play.scene, at("NO", 9), key="moved")
-    play.at(4)
-    play.at(4.01)
-    assert play.left_gb(6) == {"FR": pytest.approx(10.0, abs=0.2)}
-    put_in_force(play.scene, at("FR", 7), key="back")
-    play.at(5)
-    assert play.fr.jobs[key(job)].state is JobState.SUSPENDED
-    play.at(6)
-    play.at(6.01)
-    assert play.transfer(job).moving_since == START + 6.01 * HOUR
-    assert play.left_gb(6.5) == {"FR": pytest.approx(5.0, abs=0.2)}
-    play.fr.end(key(job))
-    play.at(7.01)
-    row = play.transfer(job)
-    assert (row.hours, row.moving_since) == (pytest.approx(2.0), None)
-    assert row.gb_per_hour == pytest.approx(10.0)
-    assert (row.started_at, row.ended_at) == (START + 3.01 * HOUR, START + 7.01 * HOUR)
-
-
-def test_a_plan_counts_what_moved_before_a_failure(play: Staging) -> None:
-    """The retry goes on where it stopped; the wait for it moved nothing."""
-    job = play.scene.submit(data=DATA)
-    put_in_force(play.scene, at("FR", 5))
-    play.at(3)
-    play.at(3.01)
-    play.fr.end(key(job), JobState.FAILED, 23)
-    play.at(3.51)
-    assert play.left_gb(4) == {"FR": pytest.approx(15.0, abs=0.2)}
-    play.at(4.51)
-    play.at(4.52)
-    assert play.left_gb(5.02) == {"FR": pytest.approx(10.0, abs=0.2)}
-
-
-def test_what_is_paused_overdue_has_a_little_left(play: Staging) -> None:
-    """It moved for longer than it should take, and has not arrived."""
-    play.scene.submit(data=DATA)
-    put_in_force(play.scene, at("FR", 5))
-    play.at(3)
-    play.at(3.01)
-    put_in_force(play.scene, at("NO", 11), key="moved")
-    play.at(7)
-    play.at(7.01)
-    (left,) = play.left_gb(8).values()
-    assert 0.0 < left < 1.0
-
-
-def test_an_attempt_its_cluster_began_by_itself_adds_to_the_one_before(play: Staging) -> None:
-    """Its node was lost and it was started again: an hour and then a half moved."""
-    job = play.scene.submit(data=DATA)
-    put_in_force(play.scene, at("FR", 5))
-    play.at(3)
-    play.at(3.01)
-    play.fr.start(key(job))
-    play.at(4.01)
-    row = play.transfer(job)
-    assert (row.hours, row.moving_since) == (pytest.approx(1.0), START + 4.01 * HOUR)
-    play.fr.end(key(job))
-    play.at(4.51)
-    assert play.transfer(job).hours == pytest.approx(1.5)
 
 
 def test_a_job_that_finds_no_gpus_elsewhere_may_come_back_to_its_data(
@@ -428,52 +227,6 @@ def test_an_order_that_arrives_after_the_job_was_cancelled_is_ended(play: Stagin
     play.fr.orders[key(job)], play.fr.jobs[key(job)] = order, seen
     play.at(3.2)
     assert play.fr.jobs[key(job)].state is JobState.CANCELLED
-
-
-def test_a_transfer_its_cluster_forgot_is_begun_anew(play: Staging) -> None:
-    """Somebody deleted it there. One that was done stays done."""
-    job = play.scene.submit(data=DATA)
-    done = play.scene.submit("done", data=DATA)
-    put_in_force(play.scene, at("FR", 5), at("FR", 5, "done"))
-    play.at(3)
-    play.fr.end(key(done))
-    play.at(3.1)
-    play.fr.jobs.clear()
-    play.at(3.2)
-    assert (play.left_gb(4), play.left_gb(4, "done")) == ({}, {"FR": 0.0})
-    play.at(3.3)
-    row = play.transfer(job)
-    assert (row.status, row.starts, row.times_forgotten) == (JobStatus.RUNNING, 1, 1)
-    assert (row.started_at, row.moving_since) == (START + 3.3 * HOUR, START + 3.3 * HOUR)
-    assert play.fr.starts.count(key(job)) == 2
-    assert play.fr.starts.count(key(done)) == 1
-
-
-def test_a_plan_proposed_while_data_moves_counts_what_is_left(play: Staging) -> None:
-    """Half way after an hour; nothing once it is there, and nothing is paid a second time."""
-    job = play.scene.submit(data=DATA)
-    put_in_force(play.scene, at("FR", 5))
-    play.at(3)
-    play.scene.wait(seconds=10)
-    play.dispatcher.tick()
-
-    def left_gb(start_h: int) -> tuple[tuple[str, float], ...]:
-        planned = propose(play.scene, start_h=start_h, key=f"at {play.scene.at}")
-        (found,) = play.scene.document(planned).problem.jobs
-        assert found.data is not None
-        return found.data.left_gb
-
-    (half,) = left_gb(4)
-    assert half == ("FR", pytest.approx(10.0, abs=0.2))
-    play.scene.at = START + 4.9 * HOUR
-    assert left_gb(5) == (("FR", 0.0),)
-    play.scene.at = START + 5.5 * HOUR
-    (overdue,) = left_gb(6)
-    assert 0.0 < overdue[1] < 1.0
-    play.fr.end(key(job))
-    play.at(5.6)
-    planned = propose(play.scene, at("FR", 0), start_h=6, key="done")
-    assert play.scene.document(planned).plan.terms.data_transfer_eur == 0.0
 
 
 def test_a_dispatcher_that_dies_between_order_and_outcome_makes_no_second_transfer(
