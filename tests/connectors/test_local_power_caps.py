@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from connectors.clusters.local import power_caps
 from connectors.clusters.local.cluster import LocalCluster, LocalPool
-from connectors.types import JobState
+from connectors.clusters.local.jobfolder import Assignment, JobFolder, Phase, Wanted
+from connectors.clusters.local.power_caps import PowerCap
+from connectors.types import JobOrder, JobState
 from tests.connectors.test_node_power_cap import SCRIPT
+from tests.connectors.test_supervisor import SUPERVISOR
 from tests.contracts.orders import POOL, endless, order
 from tests.contracts.waiting import end_everything, seen_as, seen_capped
 from tests.peers.nvidia_smi import FakeGpus
+from tests.peers.processes import wait_until
 
 
 @pytest.fixture
@@ -94,3 +102,70 @@ async def test_a_command_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert "/no/such" in job.power_cap_problem
     assert job.power_cap_in_force_w is None
     await end_everything(cluster)
+
+
+RUN = Wanted(1, Phase.RUN, (0,))
+
+
+def folder_of(path: Path, script: str, command: str) -> JobFolder:
+    """Return the folder of a job whose caps are set by a shell that runs ``command``."""
+    folder = JobFolder(path / "job-a")
+    order = JobOrder("a", ("/bin/sh", "-c", script), POOL, 1, power_cap_w=250.0)
+    setting = ("/bin/sh", "-c", command)
+    folder.create(Assignment(order, dict(os.environ), None, setting), RUN)
+    return folder
+
+
+def test_a_report_that_cannot_be_written_ends_no_supervisor(tmp_path: Path) -> None:
+    """The job runs, its exit code is known, and the log says what is missing."""
+    folder = folder_of(tmp_path, "exit 7", "echo 250.00")
+    in_its_place = folder.path / "capped-1"
+    in_its_place.mkdir()
+    log = tmp_path / "supervisor.log"
+    with log.open("w") as file:
+        subprocess.run([*SUPERVISOR, str(folder.path)], check=True, timeout=30, stderr=file)
+    wait_until(lambda: folder.final() is not None, "the job has ended")
+    final = folder.final()
+    assert final is not None
+    assert (final.state, final.exit_code) == (JobState.FAILED, 7)
+    assert "which cap is in force cannot be written" in log.read_text()
+    assert not list(folder.path.glob(".capped-1.*"))
+
+
+@pytest.fixture
+def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A command that never answers, and that nobody but its user may kill, as with sudo."""
+
+    def refuse(_process: subprocess.Popen[str]) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    pids = tmp_path / "pids"
+    monkeypatch.setattr(power_caps, "_ANSWER_S", 0.5)
+    monkeypatch.setattr(subprocess.Popen, "kill", refuse)
+    yield f"echo $$ >>{pids}; exec sleep 600"
+    for pid in map(int, pids.read_text().split()):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_command_that_hangs_holds_up_nobody(
+    tmp_path: Path, hanging: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is left alone after its time, told at the job, and not started beside itself."""
+    folder = folder_of(tmp_path, "true", hanging)
+    began = time.monotonic()
+    cap = PowerCap(folder, RUN)
+    cap.keep()
+    report = folder.capped(1)
+    assert report is not None
+    assert (report.in_force_w, report.problem) == (None, "/bin/sh: no answer within 0.5 s")
+    folder.write_power_cap(180.0)
+    cap.keep()
+    report = folder.capped(1)
+    assert report is not None
+    assert report.problem == "/bin/sh: still does not answer"
+    PowerCap(folder, RUN).lift()
+    assert time.monotonic() - began < 10
+    assert "GPUs 0 may have kept their cap: - /bin/sh: no answer" in capfd.readouterr().err
