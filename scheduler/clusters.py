@@ -24,6 +24,7 @@ from connectors.clusters.slurm.rest import SlurmRest, read_token
 from connectors.clusters.slurm.transport import SlurmTransport
 from connectors.errors import Rejected
 from connectors.power.exporters import ExportersPower
+from connectors.power.missing import MissingPower
 from connectors.power.prometheus import PrometheusPower
 from connectors.protocols import Cluster, PowerSource
 from scheduler.services.errors import Invalid, Refusal
@@ -57,6 +58,18 @@ def connect_cluster(settings: Settings, site: SiteSpec) -> Cluster:
             return _slurm(site, spec)
         case KubernetesClusterSpec() as spec:
             return _kubernetes(site, spec)
+
+
+def refuse_power(site: SiteSpec) -> Refusal | None:
+    """Say why nobody here can ask who is to measure ``site``, which runs jobs all the same."""
+    if not isinstance(site.cluster.power, NvmlPowerSpec):
+        return None
+    try:  # its library is an extra
+        import connectors.power.nvml  # noqa: F401, PLC0415
+    except ModuleNotFoundError as error:
+        limit = f"spoken to with what the extra gridtide[nvml] installs ({error})"
+        return Refusal(f"site {site.name}", "cluster.power", "nvml", limit)
+    return None
 
 
 def _local(settings: Settings, site: SiteSpec, spec: LocalClusterSpec) -> LocalCluster:
@@ -191,11 +204,11 @@ def _asked_by_http(spec: PrometheusPowerSpec | ExportersPowerSpec | None) -> Pow
 
 
 def _nvml(site: SiteSpec) -> PowerSource:
-    try:  # its library is an extra
-        from connectors.power.nvml import NvmlPower  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        limit = f"spoken to with what the extra gridtide[nvml] installs ({error})"
-        raise Invalid(Refusal(f"site {site.name}", "cluster.power", "nvml", limit)) from error
+    refusal = refuse_power(site)
+    if refusal is not None:
+        return MissingPower("nvml", f"to be {refusal.limit}")
+    from connectors.power.nvml import NvmlPower  # noqa: PLC0415
+
     return NvmlPower(sum(pool.gpus for pool in site.pools))
 
 

@@ -12,7 +12,7 @@ from scheduler.api.context import ApiContext, ContextDep, NowDep, SessionDep
 from scheduler.api.views import View
 from scheduler.db.models import FleetVersion
 from scheduler.services import fleet
-from scheduler.services.errors import NotFound
+from scheduler.services.errors import Invalid, NotFound
 from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import SiteSpec
 
@@ -93,7 +93,9 @@ def put_site(
 
 
 def _connected(context: ApiContext, version: FleetVersion) -> FleetView:
-    """Show ``version`` if its clusters and batteries can be connected to; else it is undone."""
+    """Show ``version`` if all of it can be connected to from here; else it is undone."""
     view = _view(version)
-    context.outside_of(view.spec)
+    refusals = context.outside_of(view.spec).refusals
+    if refusals:
+        raise Invalid(*refusals)
     return view

@@ -6,15 +6,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from connectors.protocols import Battery, Cluster
+from scheduler.services.errors import Refusal
 from scheduler.specs import FleetSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Clusters by site; batteries by site and name."""
+    """Clusters by site; batteries by site and name.
+
+    What is refused here, such as who is to measure, is no reason to stop dispatch, but keeps a
+    new fleet out of force.
+    """
 
     clusters: Mapping[str, Cluster]
     batteries: Mapping[tuple[str, str], Battery] = field(default_factory=dict)
+    refusals: tuple[Refusal, ...] = ()
 
 
 OutsideOf = Callable[[FleetSpec], Outside]

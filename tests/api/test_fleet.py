@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,23 @@ def test_fleet_that_cannot_be_connected_to_is_not_put_in_force(
         "value": "slurm",
         "limit": "reached by url, or from where sbatch is installed",
     }
+    assert world.admin.get("/v1/fleet").json() == before
+
+
+def test_fleet_that_nobody_here_can_measure_is_not_put_in_force(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the library that asks the driver is not installed; one in force goes on without it."""
+    monkeypatch.delitem(sys.modules, "connectors.power.nvml", raising=False)
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    connect = outside_of(Settings(state_dir=tmp_path), lambda: world.now)
+    world.app = create_app(replace(world.app.state.context, outside_of=connect))
+    before = world.admin.get("/v1/fleet").json()
+    body = SITE | {"cluster": {"kind": "local", "power": {"kind": "nvml"}}}
+    reply = world.admin.put("/v1/fleet", json=FLEET | {"sites": [body]})
+    (error,) = problem_of(reply, 422, "invalid")["errors"]
+    assert (error["object"], error["field"], error["value"]) == ("site DE", "cluster.power", "nvml")
+    assert "gridtide[nvml]" in error["limit"]
     assert world.admin.get("/v1/fleet").json() == before
 
 

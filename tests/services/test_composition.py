@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -157,6 +158,21 @@ async def test_the_driver_of_this_machine_measures(
     fleet = fleet_spec(site_spec(cluster=spec, pools=pools))
     cluster = connect(Settings(state_dir=tmp_path), fleet, lambda: START).clusters["DE"]
     assert (await cluster.power()).kw == pytest.approx(0.6)
+
+
+async def test_who_cannot_be_asked_stops_no_other_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the extra a reading is modelled, with that reason; every site is connected to."""
+    monkeypatch.delitem(sys.modules, "connectors.power.nvml", raising=False)
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    spec = {"kind": "local", "power": {"kind": "nvml"}}
+    fleet = fleet_spec(site_spec(cluster=spec), site_spec("FR"))
+    clusters = connect(Settings(state_dir=tmp_path), fleet, lambda: START).clusters
+    reading = await clusters["DE"].power()
+    assert not reading.is_measured
+    assert reading.reason.startswith("nvml: to be spoken to with what the extra gridtide[nvml]")
+    assert [pool.pool for pool in await clusters["FR"].capacity()] == ["a100"]
 
 
 async def test_a_local_site_sets_caps_by_the_command_of_its_spec(tmp_path: Path) -> None:
