@@ -16,11 +16,11 @@ async def get(client: httpx.AsyncClient, url: str, **query: str) -> httpx.Respon
     Raises
     ------
     Unavailable, Rejected
-        It cannot be reached now, or says no.
+        It cannot be reached or understood now, or says no.
     """
     try:
         reply = await client.get(url, params=query or None)
-    except httpx.TransportError as error:
+    except (httpx.RequestError, httpx.InvalidURL) as error:
         raise Unavailable(f"{url}: {type(error).__name__}: {error}") from error
     if not reply.is_success:
         is_later = reply.is_server_error or reply.status_code == _TOO_MANY

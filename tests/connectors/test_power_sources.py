@@ -45,6 +45,19 @@ async def test_an_exporter_that_is_away_is_named(node: Exporter) -> None:
     assert gone in silent
 
 
+async def test_an_exporter_that_cannot_be_understood_is_named(node: Exporter) -> None:
+    """Its page is not packed as it says, or its address is none; the others are heard."""
+    no_address = "http://[::1/metrics"
+    with served(Exporter("n2", {0: 80.0}, packed_as="gzip")) as garbled:
+        found = await ExportersPower([node.url, garbled.url, no_address]).read()
+    assert (found.gpus, found.kw) == (2, pytest.approx(0.61))
+    errors = zip((garbled.url, no_address), ("DecodingError", "InvalidURL"), strict=True)
+    assert all(
+        one.startswith(f"{url}: {error}: ")
+        for one, (url, error) in zip(found.silent, errors, strict=True)
+    )
+
+
 async def test_an_exporter_without_the_metric_is_silent(node: Exporter) -> None:
     """It answers, and still says nothing of power."""
     with pytest.raises(Unavailable, match="prints no nvidia_smi_power_draw_watts"):

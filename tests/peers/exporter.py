@@ -30,6 +30,7 @@ class Exporter:
     watts: dict[int, float]
     pods: dict[int, tuple[str, ...]] = field(default_factory=dict)
     is_silent: bool = False
+    packed_as: str = ""  # what it says of its page, which it never packs
     url: str = ""
 
     def page(self) -> str:
@@ -71,6 +72,8 @@ def served(exporter: Exporter) -> Iterator[Exporter]:
             body = exporter.page().encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            if exporter.packed_as:
+                self.send_header("Content-Encoding", exporter.packed_as)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             with suppress(ConnectionError):  # who scraped has given up waiting
