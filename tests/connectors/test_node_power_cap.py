@@ -68,6 +68,19 @@ def test_a_cap_beyond_what_the_gpu_takes_is_refused(gpus: FakeGpus, run: Run, ca
     assert [call for call in gpus.calls() if "-pl" in call] == []
 
 
+def test_no_cap_is_above_the_default_limit_unless_the_service_says_so(
+    gpus: FakeGpus, run: Run
+) -> None:
+    """Who submits a job says its cap; more than the default is for who runs the node."""
+    gpus.set_default(0, 600.0)
+    gpus.set_limit(0, 250.0)
+    refused = "GPU 0: cap = 650 W, must be at most its default limit, 600.00 W"
+    assert run("set", "650", "0") == f"600.00 {refused}"
+    assert gpus.limit(0) == 600.0
+    assert run("set", "650", "0", MORE_THAN_DEFAULT="yes") == "650.00"
+    assert run("set", "default", "0") == "600.00"
+
+
 def test_a_cap_that_is_no_number_reaches_no_gpu(gpus: FakeGpus, run: Run) -> None:
     """It comes from a file of the job's user."""
     assert run("set", "$(reboot)", "0") == "- cap = $(reboot), must be a number of watts"
@@ -194,13 +207,35 @@ def test_gpus_are_found_by_their_device_files(
 def test_a_job_whose_epilog_never_ran_does_not_keep_its_gpus(
     gpus: FakeGpus, run: Run, node: Node, tmp_path: Path
 ) -> None:
-    """The next one on them has its own cap."""
+    """The next one on any of them has its own cap, and the others are given back."""
     run("prolog", **node.told)
     other = Node(tmp_path / "other", job="8", gpus="2-3")
     other.set_cap("400\n")
     run("prolog", **other.told)
+    assert gpus.limits() == [700.0, 700.0, 400.0, 400.0]
     run("epilog", **node.told)
-    assert gpus.limits() == [700.0, 250.0, 400.0, 400.0]
+    assert gpus.limits() == [700.0, 700.0, 400.0, 400.0]
+
+
+def test_a_job_of_others_finds_no_cap_of_one_whose_epilog_never_ran(
+    gpus: FakeGpus, run: Run, node: Node, tmp_path: Path
+) -> None:
+    """Nobody else would take it away."""
+    run("prolog", **node.told)
+    other = Node(tmp_path / "other", job="8", gpus="2")
+    (other.folder / "wanted").unlink()
+    run("prolog", **other.told)
+    assert gpus.limits() == [700.0] * 4
+    assert other.report("8") is None
+
+
+def test_a_job_that_is_queued_again_gives_back_what_it_had(
+    gpus: FakeGpus, run: Run, node: Node
+) -> None:
+    """It keeps its number, and has other GPUs."""
+    run("prolog", **node.told)
+    run("prolog", **node.told | {"SLURM_JOB_GPUS": "3"})
+    assert gpus.limits() == [700.0, 700.0, 700.0, 250.0]
 
 
 def test_the_cap_is_read_and_told_as_the_user_of_the_job(

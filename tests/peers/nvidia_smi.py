@@ -102,6 +102,10 @@ class FakeGpus:
         also = limit if enforced is None else enforced
         self._write(gpu, self._read(gpu) | {"power.limit": limit, "enforced.power.limit": also})
 
+    def set_default(self, gpu: int, watts: float) -> None:
+        """Let the limit that the maker gave a GPU be below the most it takes."""
+        self._write(gpu, self._read(gpu) | {"power.default_limit": watts})
+
     def refuse(self, why: str, gpus: Iterable[int] = range(4)) -> None:
         """Let changes be refused for want of ``permission`` or ``support``; ``""``: no more."""
         for gpu in gpus:
