@@ -28,7 +28,7 @@ from tests.peers import kubernetes, slurm
 from tests.peers.gate import Gate, Trouble
 from tests.peers.kubelet import FakeKubelet
 from tests.peers.kubernetes_rights import grant
-from tests.peers.processes import pids_where
+from tests.peers.processes import parent_of, pids_where
 
 LOCAL = "local"
 GPUS = 8
@@ -138,14 +138,18 @@ def _dispatch(settings: Settings, factor: float, began_s: float) -> None:
 
 
 def local_parts(state: Path) -> Parts:
-    """Supervisors of local jobs: the newest there is when one is to be killed."""
+    """Supervisors of local jobs: the newest that has another behind it is killed.
+
+    Where both are killed the end of the job is not known, which is no fault to recover from.
+    """
     folder = os.fsencode(state)
 
     def kill() -> None:
         mark = b"connectors.clusters.local.supervisor"
         pids = pids_where("cmdline", lambda said: mark in said and folder in said)
-        for pid in pids[-1:]:  # the newest
-            with suppress(ProcessLookupError):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            supervisors = [pid for pid in pids if parent_of(pid) in pids]
+            for pid in supervisors[-1:]:
                 os.kill(pid, signal.SIGKILL)
 
     return {Kill.SUPERVISOR: (Part("supervisor", kill, lambda: None),)}
