@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import Counter
@@ -138,10 +139,15 @@ def _let_happen(
     """Return once all faults are over. One that cannot be made to happen is an error."""
 
     def happen(fault: Fault) -> None:
-        _sleep_until(began_s + fault.at_s)
-        troubles.begin(fault)
-        _sleep_until(began_s + fault.at_s + fault.lasts_s)
-        troubles.end(fault)
+        try:
+            _sleep_until(began_s + fault.at_s)
+            troubles.begin(fault)
+            _sleep_until(began_s + fault.at_s + fault.lasts_s)
+            troubles.end(fault)
+        except Exception as error:
+            # Said at once: what is ended after it may fail as well, and hide it.
+            print(f"{fault}: {error!r}", file=sys.stderr)
+            raise
 
     for number, _ in enumerate(pool.map(happen, faults), start=1):
         show(f"{number} of {len(faults)} faults are over")

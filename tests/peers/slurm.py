@@ -176,10 +176,11 @@ class Slurm:
         wait_until(lambda: listens(port), "slurmrestd listens")
 
     def kill(self, daemon: str) -> None:
-        """End a daemon as a crash would."""
+        """End a daemon as a crash would, unless it has crashed by itself."""
         pid = self.pid_of(daemon)
         assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not lives(pid), f"{daemon} is gone")
 
     def lose_node(self, node: str) -> None:
