@@ -35,6 +35,7 @@ from scheduler.cli.database import upgraded_sessions
 from scheduler.db.models import OPEN_STATUSES, CommandOutcome, DispatchCommand, Job, StoredPlan
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.main import connect
+from scheduler.services.outside import Outside
 from scheduler.services.runs import RunRequest, queue_run
 from scheduler.settings import Settings
 from scheduler.specs import FleetSpec, JobSpec
@@ -114,6 +115,8 @@ def run(asked: Asked, folder: Path, show: Callable[[str], None]) -> Outcome:
         within_s = asked.faults_within_hours * asked.seconds_per_hour
         drawn = draw_faults(asked.seed, asked.n_faults, within_s, troubles.can_be)
         stack.callback(_end_jobs, settings, fleet, now)
+        for cluster in started.values():
+            stack.callback(cluster.gate.be_calm)
         stack.callback(dispatcher.kill)
         _plan(sessions, now, 0)
         dispatcher.start()
@@ -229,4 +232,7 @@ def _judge(
 
 
 def _end_jobs(settings: Settings, fleet: FleetSpec, now: Now) -> None:
-    end_all_jobs(connect(settings, fleet, now))
+    """End what runs: here first, where it would outlive us."""
+    outside = connect(settings, fleet, now)
+    for site in sorted(outside.clusters, key=lambda site: site != LOCAL):
+        end_all_jobs(Outside({site: outside.clusters[site]}))

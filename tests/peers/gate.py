@@ -67,6 +67,10 @@ class Gate:
         """Have it no more."""
         self._now(lambda: self._troubles.subtract([trouble]))
 
+    def be_calm(self) -> None:
+        """Have no trouble any more."""
+        self._now(self._troubles.clear)
+
     def _now(self, what: Callable[[], None]) -> None:
         self._loop.call_soon_threadsafe(what)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,6 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+_PORTS_GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_LEAST_PORT = 10_000
+_TRIES = 100
 _LOOK_EVERY_S = 0.05
 _ENDS_WITHIN_S = 10.0
 
@@ -22,15 +26,25 @@ def peers() -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback interface that nobody listens on, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Return ports of the loopback interface that nobody listens on, all different.
+
+    They are of those that the kernel gives to nobody who asks for any, so that a daemon that is
+    started again finds its own free.
+    """
+    first = int(_PORTS_GIVEN.read_text().split()[0])
+    candidates = random.sample(range(_LEAST_PORT, first), k=_TRIES + count)
+    free = [port for port in candidates if _is_free(port)]
+    return free[:count]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def wait_until(is_so: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
