@@ -9,7 +9,8 @@ The rules, for a job that is not over:
   predecessors' success, never after its deadline, never at another site than it was handed to, and
   only where its data is (``dispatch_stage``).
 - queued: left to its cluster, which starts it once it can. Taken out of the queue when the plan no
-  longer wants it to run, or wants it at other GPUs; and for good when its deadline passes.
+  longer wants it to run, or wants it at other GPUs, if it may pause: it may be started at that very
+  moment; and for good when its deadline passes.
 - running: paused as planned if it may be. One that cannot pause is never stopped, and one that
   ought to be done but is not is left running. Another cap is told it; for other GPUs or another
   batch size, as an elastic job may be planned to have, it is paused, once they are free.
@@ -153,6 +154,8 @@ def _queue(job: JobSnapshot, want: Want | None, seen: JobObservation | None) -> 
     points = {point.name: point for point in job.spec.operating_points}
     wanted, present = points.get(want.point), points.get(job.point or "")
     if want.aim is not Aim.RUN or (wanted and present and wanted.setup != present.setup):
+        if job.spec.pausing is None:
+            return NOTHING
         return Decision((Command(CommandKind.SUSPEND, job.site, job.id, job.point),))
     return Decision(() if wanted is None else _power_cap(job, wanted, seen))
 

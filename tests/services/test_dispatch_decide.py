@@ -83,10 +83,12 @@ def test_nothing_is_started_before_its_release_or_its_predecessors() -> None:
 
 @pytest.mark.parametrize("aim", [Aim.WAIT, Aim.PAUSE])
 def test_a_queued_job_leaves_the_queue_when_the_plan_wants_it_later(aim: Aim) -> None:
-    """Whether it may be paused or not: nothing of it was done."""
-    queued = snapshot(JobStatus.QUEUED, "DE")
+    """If it may be paused. Else it is left there: it may be started at that very moment."""
+    queued = snapshot(JobStatus.QUEUED, "DE", **PAUSABLE)
     decision = decide(queued, want(aim), seen(JobState.QUEUED), situation(1))
     assert kinds(decision) == [(CommandKind.SUSPEND, "DE")]
+    contiguous = snapshot(JobStatus.QUEUED, "DE")
+    assert decide(contiguous, want(aim), seen(JobState.QUEUED), situation(1)) == NOTHING
 
 
 def test_a_queued_job_is_left_to_its_cluster_while_it_may_run() -> None:
@@ -103,7 +105,7 @@ def test_a_queued_job_that_is_wanted_otherwise_leaves_the_queue() -> None:
         {"pool": "a100", "gpus": 2, "kw": 2.0},
         {"pool": "a100", "gpus": 1, "kw": 0.5, "power_cap_w": 200.0},
     ]
-    queued = snapshot(JobStatus.QUEUED, "DE", operating_points=points)
+    queued = snapshot(JobStatus.QUEUED, "DE", operating_points=points, **PAUSABLE)
     larger = decide(queued, want(Aim.RUN, point="a100x2"), seen(JobState.QUEUED), situation(1))
     capped = decide(queued, want(Aim.RUN, point="a100x1@200W"), seen(JobState.QUEUED), situation(1))
     assert kinds(larger) == [(CommandKind.SUSPEND, "DE")]
