@@ -22,7 +22,7 @@ from connectors.types import JobObservation, JobOrder, JobState, SuspendBy
 from tests.contracts.cluster_data import DataContract
 from tests.contracts.cluster_power import PowerContract
 from tests.contracts.orders import ENDLESS, GPUS, POOL, endless, order
-from tests.contracts.waiting import seen, seen_as
+from tests.contracts.waiting import gpus_in_use, seen, seen_as
 
 Kept = Callable[[str, str], str]
 
@@ -187,15 +187,15 @@ class ClusterContract(DataContract, PowerContract):
             return order("a", script, gpus, environment={"BATCH": batch}, power_cap_w=cap_w)
 
         await self._running(cluster, ordered(1, "8", 300.0))
+        await self._printed(cluster, "a", "batch 8 cap 300 continuation 0")
         for restarts, (gpus, batch, cap_w) in enumerate([(4, "32", 200.0), (2, "16", 250.0)], 1):
             await cluster.suspend("a")
             await seen_as(cluster, "a", JobState.SUSPENDED)
             await cluster.resume(ordered(gpus, batch, cap_w))
             job = await seen_as(cluster, "a", JobState.RUNNING)
             assert (job.gpus, job.power_cap_w, job.starts) == (gpus, cap_w, 1 + restarts)
-            (pool,) = await cluster.capacity()
-            assert pool.gpus_in_use == gpus
-        await self._printed(cluster, "a", "batch 16 cap 250 continuation 1")
+            await gpus_in_use(cluster, gpus)
+            await self._printed(cluster, "a", f"batch {batch} cap {cap_w:g} continuation 1")
         assert kept("a", "runs").splitlines() == [
             "batch 8 cap 300 continuation 0",
             "batch 32 cap 200 continuation 1",

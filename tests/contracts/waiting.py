@@ -57,6 +57,15 @@ async def seen_capped(
         await asyncio.sleep(LOOK_EVERY_S)
 
 
+async def gpus_in_use(cluster: Cluster, gpus: int) -> None:
+    """Wait until so many GPUs of the only pool are in use: nodes may say so a little late."""
+    give_up_at = time.monotonic() + DEADLINE_S
+    while (pools := await cluster.capacity())[0].gpus_in_use != gpus:
+        if time.monotonic() > give_up_at:
+            raise AssertionError(f"not within {DEADLINE_S:g} s: {gpus} GPUs in use, but {pools}")
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
 async def until(condition: Callable[[], bool], what: str) -> None:
     """Wait for ``condition``, described by ``what``."""
     give_up_at = time.monotonic() + DEADLINE_S
