@@ -51,7 +51,7 @@ bench: $(VENV)/.bench $(VENV)/.project  ## Measure plans, bounds and rivals; wri
 bench-72h: $(VENV)/.project  ## Plan 72 h of real data (11 minutes; needs GRIDTIDE_DATA)
 	$(BIN)/python benchmarks/philly_72h.py --out $(OUT)/philly_72h
 
-bench-clusters: $(VENV)/.dev $(VENV)/.project  ## Real clusters: a day, a day of faults, a timed pass (40 minutes)
+bench-clusters: $(VENV)/.dev $(VENV)/.project  ## Real clusters: a day, a day of faults, a timed pass (25 minutes)
 	$(BIN)/python -m benchmarks.clusters_day --out $(OUT)/clusters_day --seconds-per-hour 20
 	$(BIN)/python -m benchmarks.chaos
 	$(BIN)/python -m benchmarks.dispatch_pass
