@@ -28,6 +28,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from benchmarks.real_clusters import running_kubernetes, running_slurm
 from benchmarks.wording import table
 from connectors.protocols import Cluster
 from connectors.types import JobObservation, PoolCapacity
@@ -45,14 +46,10 @@ from scheduler.services.runs import RunRequest, get_run, queue_run
 from scheduler.specs import FleetSpec
 from scheduler.timekeeping import accelerated_now
 from scheduler.worker import Worker
-from tests.peers import kubernetes, slurm
-from tests.peers.kubelet import FakeKubelet
-from tests.peers.kubernetes_rights import grant
 
 EXAMPLE = Path(__file__).parents[1] / "examples"
 SLURM_SITE = "fresno"
 KUBERNETES_SITE = "buffalo"
-NAMESPACE = "gridtide"
 GPUS = 48
 WORKED = 0.93
 ACTOR = "benchmark"
@@ -123,48 +120,12 @@ def main() -> None:
 def _clusters(out: Path) -> Iterator[dict[str, dict[str, Any]]]:
     """Start the clusters; give what the fleet says of each, by site."""
     out.mkdir(parents=True, exist_ok=True)
-    with _slurm() as on_slurm, _kubernetes() as on_kubernetes:
-        yield {SLURM_SITE: on_slurm, KUBERNETES_SITE: on_kubernetes}
-
-
-@contextmanager
-def _slurm() -> Iterator[dict[str, Any]]:
-    running = slurm.start(n_nodes=1, gpus_per_node=GPUS)
-    try:
-        token = running.folder / "token"
-        token.write_text(running.token(24 * 3600))
-        yield {
-            "kind": "slurm",
-            "folder": str(running.folder / "shared"),
-            "url": running.rest_url,
-            "user": "root",
-            "token_file": str(token),
-            "pools": {"h100": {"partition": "gpu"}},
-        }
-    finally:
-        running.stop()
-
-
-@contextmanager
-def _kubernetes() -> Iterator[dict[str, Any]]:
-    if kubernetes.programs() is None:
-        raise SystemExit(kubernetes.HOW_TO_GET_IT)
-    with TemporaryDirectory() as name, kubernetes.running(Path(name)) as plane:
-        folder = Path(name)
-        plane.make_namespace(NAMESPACE)
-        plane.make_claim(NAMESPACE, kubernetes.CLAIM)
-        node = FakeKubelet(plane, "node-0", GPUS, folder)
-        node.start()
-        try:
-            token = grant(plane, NAMESPACE)
-            yield {
-                "kind": "kubernetes",
-                "kubeconfig": str(plane.kubeconfig(folder / "account", token, NAMESPACE)),
-                "checkpoint_claim": kubernetes.CLAIM,
-                "image": "none",
-            }
-        finally:
-            node.stop()
+    with (
+        TemporaryDirectory() as name,
+        running_slurm(Path(name), "h100", n_nodes=1, gpus_per_node=GPUS) as (_, on_slurm),
+        running_kubernetes(Path(name), GPUS) as on_kubernetes,
+    ):
+        yield {SLURM_SITE: on_slurm, KUBERNETES_SITE: on_kubernetes.spec()}
 
 
 def _on(fleet: FleetSpec, clusters: dict[str, dict[str, Any]]) -> FleetSpec:

@@ -1,17 +1,14 @@
-"""The dispatcher's loop: one tick after the other, whatever happens to the database meanwhile."""
+"""The dispatcher's loop: one tick after the other."""
 
 from __future__ import annotations
 
-import logging
 import threading
 
-from scheduler.db.outage import DATABASE_AWAY
 from scheduler.db.session import SessionFactory
+from scheduler.loops import again_and_again
 from scheduler.services.dispatch import Dispatcher
 from scheduler.services.outside import OutsideOf
 from scheduler.timekeeping import Now
-
-log = logging.getLogger(__name__)
 
 
 def run_dispatcher(
@@ -23,11 +20,4 @@ def run_dispatcher(
 ) -> None:
     """Carry out the plan in force until ``stop`` is set, with ``every_s`` of real time between."""
     dispatcher = Dispatcher(sessions, outside_of, now)
-    while not stop.is_set():
-        try:
-            dispatcher.tick()
-        except DATABASE_AWAY as error:
-            log.warning("database unavailable, trying again: %s", error.orig)
-        except Exception:  # one bad tick must not be the last
-            log.exception("a tick failed")
-        stop.wait(every_s)
+    again_and_again(dispatcher.tick, "a tick", stop, lambda: every_s)

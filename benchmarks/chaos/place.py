@@ -19,22 +19,21 @@ from typing import Any
 
 from benchmarks.chaos.day import POOL, START
 from benchmarks.chaos.faults import KUBERNETES, SLURM, Fault, Kill
+from benchmarks.real_clusters import running_kubernetes, running_slurm
 from scheduler.db.session import make_engine, make_session_factory
 from scheduler.dispatcher import run_dispatcher
 from scheduler.main import outside_of
 from scheduler.settings import Settings
 from scheduler.timekeeping import accelerated_now
-from tests.peers import kubernetes, slurm
+from tests.peers import slurm
 from tests.peers.gate import Gate, Trouble
-from tests.peers.kubelet import FakeKubelet
-from tests.peers.kubernetes_rights import grant
 from tests.peers.processes import parent_of, pids_where
 
 LOCAL = "local"
 GPUS = 8
 _SLURM_NODES = 2
 _NODE_TIMEOUT_S = 9
-_NAMESPACE = "gridtide"
+_SOON = {"settle_seconds": 5, "lost_after_seconds": 10}
 _DISPATCH_EVERY_S = 1.0
 
 
@@ -164,67 +163,41 @@ def slurm_cluster(folder: Path) -> Iterator[Started]:
     them tell at once, and takes such nodes back.
     """
     gpus = GPUS // _SLURM_NODES
-    running = slurm.start(_SLURM_NODES, gpus, node_timeout_s=_NODE_TIMEOUT_S)
-    gate = Gate(running.rest_port)
-    gate.start()
-    token = folder / "slurm-token"
-    token.write_text(running.token(24 * 3600))
-    spec = {
-        "kind": "slurm",
-        "folder": str(folder / "shared"),
-        "url": f"http://127.0.0.1:{gate.port}",
-        "user": "root",
-        "token_file": str(token),
-        "pools": {POOL: {"partition": "gpu"}},
-        "settle_seconds": 5,
-        "lost_after_seconds": 10,
-    }
+    with running_slurm(folder, POOL, _SLURM_NODES, gpus, _NODE_TIMEOUT_S) as (running, spec):
+        gate = Gate(running.rest_port)
+        gate.start()
+        reached = {"url": f"http://127.0.0.1:{gate.port}", **_SOON}
+        try:
+            yield Started(spec | reached, _slurm_parts(running), gate, running.operate)
+        finally:
+            gate.stop()
 
+
+def _slurm_parts(running: slurm.Slurm) -> Parts:
     def daemon(name: str, start: Callable[[], None]) -> Part:
         return Part(name, partial(running.kill, name), start)
 
-    parts = {
+    starts = {node: partial(running.start_node, node) for node in running.nodes}
+    return {
         Kill.SLURMCTLD: (daemon("slurmctld", running.start_controller),),
         Kill.SLURMRESTD: (daemon("slurmrestd", running.start_rest),),
-        Kill.SLURMD: tuple(
-            daemon(f"slurmd-{node}", partial(running.start_node, node)) for node in running.nodes
-        ),
+        Kill.SLURMD: tuple(daemon(f"slurmd-{node}", start) for node, start in starts.items()),
         Kill.SLURM_NODE: tuple(
-            Part(
-                f"slurmd-{node}",
-                partial(running.lose_node, node),
-                partial(running.start_node, node),
-            )
-            for node in running.nodes
+            Part(f"slurmd-{node}", partial(running.lose_node, node), start)
+            for node, start in starts.items()
         ),
     }
-    try:
-        yield Started(spec, parts, gate, running.operate)
-    finally:
-        gate.stop()
-        running.stop()
 
 
 @contextmanager
 def kubernetes_cluster(folder: Path) -> Iterator[Started]:
     """Start a Kubernetes and a gate before it."""
-    with kubernetes.running(folder / "plane") as plane:
-        plane.make_namespace(_NAMESPACE)
-        plane.make_claim(_NAMESPACE, kubernetes.CLAIM)
-        node = FakeKubelet(plane, "node-0", GPUS, folder)
-        node.start()
+    with running_kubernetes(folder, GPUS) as running:
+        plane, node = running.plane, running.node
         served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         served.load_cert_chain(plane.certificate, plane.certificate_key)
         gate = Gate(plane.port, served, plane.tls())
         gate.start()
-        token = grant(plane, _NAMESPACE)
-        account = plane.kubeconfig(folder / "account", token, _NAMESPACE, gate.port)
-        spec = {
-            "kind": "kubernetes",
-            "kubeconfig": str(account),
-            "checkpoint_claim": kubernetes.CLAIM,
-            "image": "none",
-        }
         daemons = {
             Kill.API_SERVER: "kube-apiserver",
             Kill.CONTROLLERS: "kube-controller-manager",
@@ -235,10 +208,9 @@ def kubernetes_cluster(folder: Path) -> Iterator[Started]:
             for kill, name in daemons.items()
         } | {Kill.KUBERNETES_NODE: (Part("node-0", node.lose, node.return_),)}
         try:
-            yield Started(spec, parts, gate, lambda: None)
+            yield Started(running.spec(gate.port), parts, gate, lambda: None)
         finally:
             gate.stop()
-            node.stop()
 
 
 CLUSTERS = {SLURM: slurm_cluster, KUBERNETES: kubernetes_cluster}

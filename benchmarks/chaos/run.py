@@ -96,11 +96,11 @@ def run(asked: Asked, folder: Path, show: Callable[[str], None]) -> Outcome:
         specs = {LOCAL: {"kind": "local"}} | {name: one.spec for name, one in started.items()}
         fleet = fleet_of(specs, GPUS)
         load = Load(
-            asked.seed,
-            asked.n_jobs,
-            asked.released_within_hours,
-            asked.seconds_per_hour,
-            evidence,
+            seed=asked.seed,
+            count=asked.n_jobs,
+            within_hours=asked.released_within_hours,
+            seconds_per_hour=asked.seconds_per_hour,
+            evidence=evidence,
         )
         jobs = draw_jobs(load, list(specs))
         take_in(sessions, fleet, jobs, asked.seed)
@@ -108,10 +108,7 @@ def run(asked: Asked, folder: Path, show: Callable[[str], None]) -> Outcome:
         factor = 3600 / asked.seconds_per_hour
         now = accelerated_now(START, factor, began_s)
         dispatcher = Dispatcher(settings, factor, began_s)
-        ours = {Kill.DISPATCHER: (Part("dispatcher", dispatcher.kill, dispatcher.start),)}
-        of_clusters = [one.parts for one in started.values()]
-        parts = merged(local_parts(settings.state_dir), ours, *of_clusters)
-        troubles = Troubles(parts, {name: one.gate for name, one in started.items()})
+        troubles = _troubles(settings, dispatcher, started)
         within_s = asked.faults_within_hours * asked.seconds_per_hour
         drawn = draw_faults(asked.seed, asked.n_faults, within_s, troubles.can_be)
         stack.callback(_end_jobs, settings, fleet, now)
@@ -130,6 +127,15 @@ def run(asked: Asked, folder: Path, show: Callable[[str], None]) -> Outcome:
         outcomes = Counter(session.scalars(select(DispatchCommand.outcome)))
         n_plans = session.scalar(select(func.count()).select_from(StoredPlan)) or 0
     return Outcome(tuple(drawn), judged, outcomes, n_plans, took_s)
+
+
+def _troubles(
+    settings: Settings, dispatcher: Dispatcher, started: Mapping[str, Started]
+) -> Troubles:
+    ours = {Kill.DISPATCHER: (Part("dispatcher", dispatcher.kill, dispatcher.start),)}
+    of_clusters = [one.parts for one in started.values()]
+    parts = merged(local_parts(settings.state_dir), ours, *of_clusters)
+    return Troubles(parts, {name: one.gate for name, one in started.items()})
 
 
 def _let_happen(

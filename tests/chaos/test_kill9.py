@@ -52,6 +52,17 @@ def process(target: Callable[..., None], *arguments: object) -> Iterator[BasePro
         started.close()
 
 
+def kill_in_pairs(pairs: int, target: Callable[..., None], *arguments: object) -> None:
+    """Run the same twice at a time, and kill both within tenths of a second."""
+    instants = random.Random(20210705)
+    for _ in range(pairs):
+        with process(target, *arguments) as first, process(target, *arguments) as second:
+            time.sleep(instants.uniform(0, 0.3))
+            first.kill()
+            time.sleep(instants.uniform(0, 0.1))
+            second.kill()
+
+
 def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for a condition, and fail where it does not come."""
     until = time.monotonic() + seconds
@@ -148,14 +159,7 @@ def test_a_dispatcher_killed_in_the_middle_of_a_dispatch(database_url: str, tmp_
     """Two at a time, ten times within tenths of a second; the next one goes on from there."""
     engine = make_engine(database_url)
     jobs = Jobs(make_session_factory(engine), tmp_path)
-    instants = random.Random(20210705)
-    arguments = (carry_out, database_url, jobs.scene.now(), jobs.folder)
-    for _ in range(10):
-        with process(*arguments) as first, process(*arguments) as second:
-            time.sleep(instants.uniform(0, 0.3))
-            first.kill()
-            time.sleep(instants.uniform(0, 0.1))
-            second.kill()
+    kill_in_pairs(10, carry_out, database_url, jobs.scene.now(), jobs.folder)
     outside = Outside({"DE": cluster(jobs.folder)})
     last = Dispatcher(jobs.scene.sessions, lambda _: outside, jobs.scene.now)
 

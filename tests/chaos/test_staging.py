@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +20,7 @@ from scheduler.services.outside import Outside
 from scheduler.services.transfers import transfers_of
 from tests.chaos.dying import Point, dispatch_until
 from tests.chaos.process import carry_out, cluster
-from tests.chaos.test_kill9 import process, wait_until
+from tests.chaos.test_kill9 import kill_in_pairs, process, wait_until
 from tests.services.builders import START, fleet_spec, site_spec
 from tests.services.scene import Scene, put_in_force
 
@@ -103,14 +102,7 @@ def moving(database_url: str, tmp_path: Path) -> Iterator[Moving]:
 
 def test_a_dispatcher_killed_while_data_is_moved(moving: Moving) -> None:
     """Two at a time, eight times within tenths of a second; one transfer, timed and paid once."""
-    instants = random.Random(20210705)
-    arguments = (carry_out, moving.url, moving.scene.now(), moving.folder)
-    for _ in range(8):
-        with process(*arguments) as first, process(*arguments) as second:
-            time.sleep(instants.uniform(0, 0.3))
-            first.kill()
-            time.sleep(instants.uniform(0, 0.1))
-            second.kill()
+    kill_in_pairs(8, carry_out, moving.url, moving.scene.now(), moving.folder)
     moving.go_on_until(JobStatus.SUCCEEDED)
     assert moving.begun.read_text().split() == ["0"]
     row = moving.transfer()

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 
 from connectors.clusters.slurm.cluster import SlurmCluster
-from connectors.clusters.slurm.commands import SlurmCommands
 from connectors.clusters.slurm.config import SlurmConfig, SlurmPool
 from connectors.clusters.slurm.dialect import read_node_power, read_node_power_lines
 from connectors.clusters.slurm.energy import SlurmCounters
-from connectors.clusters.slurm.rest import SlurmRest
 from connectors.clusters.slurm.transport import NodePower, SlurmNode, SlurmTransport
 from connectors.types import PowerScope
 from tests.peers.slurm import Slurm
+from tests.peers.slurm_client import WAYS, speaking_to
 
 NOW_S = 1_790_000_000.0
 POOLS = [SlurmPool("a", "gpu", gres_type="a100"), SlurmPool("b", "gpu", gres_type="l40")]
@@ -114,16 +113,12 @@ async def test_a_node_that_does_not_tell_is_named() -> None:
     )
 
 
-@pytest.fixture(params=["commands", "rest"])
+@pytest.fixture(params=WAYS)
 def transport(
     slurm: Slurm, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> SlurmTransport:
     """The two ways to speak to a real one."""
-    for name in ("PATH", "SLURM_CONF"):
-        monkeypatch.setenv(name, slurm.environment[name])
-    if request.param == "commands":
-        return SlurmCommands()
-    return SlurmRest(slurm.rest_url, "root", slurm.token)
+    return speaking_to(slurm, request.param, monkeypatch)
 
 
 class TestRealSlurm:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from connectors.clusters.folders import on_files
+from connectors.clusters.slurm.cluster import SlurmCluster
+from connectors.clusters.slurm.config import SlurmConfig, SlurmPool
 from connectors.clusters.slurm.folder import JobFolder
 from connectors.clusters.slurm.memory import Finished, Memory
 from connectors.clusters.slurm.standing import observation
+from connectors.clusters.slurm.transport import SlurmJob, SlurmTransport
 from connectors.errors import Unavailable
 from connectors.types import JobOrder, JobState
 
@@ -69,3 +73,20 @@ async def test_files_that_are_away_make_a_cluster_unavailable(tmp_path: Path) ->
 
     with pytest.raises(Unavailable, match=r"cluster slurm: .*No such file"):
         await Cluster().look(JobFolder(tmp_path / "jobs" / "job-a"))
+
+
+async def test_a_job_whose_records_are_gone_is_not_passed_over(
+    memory: Memory, tmp_path: Path
+) -> None:
+    """It would look as if its cluster had never had it; one that was taken back is none."""
+
+    class Idle:
+        async def jobs(self) -> tuple[SlurmJob, ...]:
+            return ()
+
+    config = SlurmConfig(tmp_path, (SlurmPool("pool", "gpu"),))
+    cluster = SlurmCluster("slurm", config, cast("SlurmTransport", Idle()))
+    assert [job.key for job in await cluster.observe()] == ["a"]
+    (memory.folder("a").path / "order-1.json").unlink()
+    with pytest.raises(Unavailable, match=r"order-1\.json"):
+        await SlurmCluster("slurm", config, cast("SlurmTransport", Idle())).observe()

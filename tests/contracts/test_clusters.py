@@ -9,9 +9,7 @@ import pytest
 
 from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from connectors.clusters.slurm.cluster import SlurmCluster
-from connectors.clusters.slurm.commands import SlurmCommands
 from connectors.clusters.slurm.config import SlurmConfig, SlurmPool
-from connectors.clusters.slurm.rest import SlurmRest
 from connectors.clusters.slurm.transport import SlurmTransport
 from connectors.protocols import Cluster
 from connectors.types import SuspendBy
@@ -22,6 +20,7 @@ from tests.contracts.waiting import end_everything
 from tests.peers.kubernetes import Place
 from tests.peers.kubernetes_client import checkpoints, kubernetes_cluster
 from tests.peers.slurm import Slurm
+from tests.peers.slurm_client import WAYS, speaking_to
 
 
 class InFolders:
@@ -62,16 +61,12 @@ class TestLocalCluster(InFolders, ClusterContract):
 class TestSlurmCluster(InFolders, ClusterContract):
     """A real Slurm, by its commands and by REST."""
 
-    @pytest.fixture(params=["commands", "rest"])
+    @pytest.fixture(params=WAYS)
     def transport(
         self, slurm: Slurm, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     ) -> SlurmTransport:
         """The two ways to speak to it."""
-        for name in ("PATH", "SLURM_CONF"):
-            monkeypatch.setenv(name, slurm.environment[name])
-        if request.param == "commands":
-            return SlurmCommands()
-        return SlurmRest(slurm.rest_url, "root", slurm.token)
+        return speaking_to(slurm, request.param, monkeypatch)
 
     @pytest.fixture
     def config(self, tmp_path: Path) -> SlurmConfig:

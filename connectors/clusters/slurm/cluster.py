@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from connectors.clusters.folders import in_thread, on_files
@@ -214,8 +213,11 @@ class SlurmCluster:
         """Read the folders of all jobs; one that went meanwhile was never a job."""
         looks = []
         for folder in self._memory.folders():
-            with suppress(FileNotFoundError):
+            try:
                 looks.append(self._look_at(folder))
+            except FileNotFoundError:
+                if folder.path.exists():
+                    raise  # a record is missing: nothing is to be said of the jobs
         return looks
 
     def _look_at(self, folder: JobFolder) -> Look:
