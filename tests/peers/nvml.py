@@ -23,6 +23,9 @@ class FakeNvml:
         self._gpus = [(node, gpu) for node, gpus in drawn.items() for gpu in gpus]
         self._watts = {(node, gpu): drawn[node][gpu] for node, gpu in self._gpus}
         self._silent: set[str] = set()
+        self._joules = dict.fromkeys(self._watts, 0.0)
+        self.counts_energy = True
+        self.now_s = 0.0
         self.is_open = False
         for name in (
             "nvmlInit",
@@ -30,6 +33,7 @@ class FakeNvml:
             "nvmlDeviceGetCount",
             "nvmlDeviceGetHandleByIndex",
             "nvmlDeviceGetPowerUsage",
+            "nvmlDeviceGetTotalEnergyConsumption",
         ):
             act: Callable[..., Any] = getattr(self, name)
             stand_in = create_autospec(getattr(pynvml, name), side_effect=act)
@@ -38,6 +42,20 @@ class FakeNvml:
     def set_watts(self, node: str, gpu: int, watts: float) -> None:
         """Let a GPU draw this."""
         self._watts[node, gpu] = watts
+
+    def clock(self) -> float:
+        """What a source may take for its clock [s]."""
+        return self.now_s
+
+    def let_pass(self, seconds: float) -> None:
+        """Let every GPU draw what it draws for so long, and count it."""
+        self.now_s += seconds
+        for gpu, watts in self._watts.items():
+            self._joules[gpu] += watts * seconds
+
+    def load_driver_anew(self) -> None:
+        """Let the counters begin at zero."""
+        self._joules = dict.fromkeys(self._watts, 0.0)
 
     def silence(self, *nodes: str) -> None:
         """Let the GPUs of these fall off the bus; without any left, the driver does not answer."""
@@ -70,6 +88,13 @@ class FakeNvml:
         """What it draws [mW]."""
         self._must_be_open()
         return round(self._watts[handle] * 1000)
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: tuple[str, int]) -> int:  # noqa: N802
+        """What it drew since the driver was loaded [mJ]."""
+        self._must_be_open()
+        if not self.counts_energy:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return round(self._joules[handle] * 1000)
 
     def _must_be_open(self) -> None:
         if not self.is_open:
