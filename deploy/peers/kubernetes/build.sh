@@ -9,10 +9,10 @@ cd "$(dirname "$0")"
 
 version=$(sed -n 's,^require k8s.io/kubernetes v,,p' go.mod)
 into="${GRIDTIDE_PEERS:-$HOME/.cache/gridtide/peers}/kubernetes-$version"
-programs=(etcd kube-apiserver kube-controller-manager kube-scheduler)
+programs=(etcd kube-apiserver kube-controller-manager kube-scheduler pod-resources)
 
 made_of="$into/made-of"
-sources() { sha256sum main.go go.mod go.sum build.sh; }
+sources() { sha256sum main.go pod_resources.go go.mod go.sum build.sh; }
 if [ -f "$made_of" ] && [ "$(sources)" = "$(cat "$made_of")" ]; then
     echo "$into is up to date"
     exit 0

@@ -1,7 +1,8 @@
-// A Kubernetes control plane, and the etcd it keeps its objects in, as one program for tests.
+// A Kubernetes control plane, the etcd it keeps its objects in, and what a kubelet says of the devices
+// of its pods, as one program for tests.
 //
 // It is what its name says, as busybox is: called as kube-apiserver, kube-controller-manager,
-// kube-scheduler or etcd, or with one of these names as its first argument.
+// kube-scheduler, etcd or pod-resources, or with one of these names as its first argument.
 package main
 
 import (
@@ -25,7 +26,7 @@ var commands = map[string]func() *cobra.Command{
 
 func main() {
 	name := filepath.Base(os.Args[0])
-	if _, known := commands[name]; !known && name != "etcd" && len(os.Args) > 1 {
+	if _, known := commands[name]; !known && name != "etcd" && name != "pod-resources" && len(os.Args) > 1 {
 		name = os.Args[1]
 		os.Args = os.Args[1:]
 	}
@@ -33,9 +34,20 @@ func main() {
 		etcdmain.Main(os.Args)
 		return
 	}
+	if name == "pod-resources" {
+		if len(os.Args) != 3 {
+			fmt.Fprintln(os.Stderr, "pod-resources SOCKET FILE")
+			os.Exit(2)
+		}
+		if err := servePodResources(os.Args[1], os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	command, known := commands[name]
 	if !known {
-		fmt.Fprintf(os.Stderr, "%s: must be kube-apiserver, kube-controller-manager, kube-scheduler or etcd\n", name)
+		fmt.Fprintf(os.Stderr, "%s: must be kube-apiserver, kube-controller-manager, kube-scheduler, etcd or pod-resources\n", name)
 		os.Exit(2)
 	}
 	os.Exit(cli.Run(command()))
