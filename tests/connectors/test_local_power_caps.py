@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.clusters.local import power_caps
+from connectors.clusters import cap_command
 from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from connectors.clusters.local.jobfolder import Assignment, JobFolder, Phase, Wanted
 from connectors.clusters.local.power_caps import PowerCap
@@ -140,7 +140,7 @@ def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         raise PermissionError(1, "Operation not permitted")
 
     pids = tmp_path / "pids"
-    monkeypatch.setattr(power_caps, "_ANSWER_S", 0.5)
+    monkeypatch.setattr(cap_command, "_ANSWER_S", 0.5)
     monkeypatch.setattr(subprocess.Popen, "kill", refuse)
     yield f"echo $$ >>{pids}; exec sleep 600"
     for pid in map(int, pids.read_text().split()):
