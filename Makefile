@@ -66,10 +66,10 @@ peer-kueue:  ## Build the Kueue that tests drive beside it, if it is not there (
 	deploy/peers/kueue/build.sh
 
 lock: $(UV)  ## Write the lock files anew from pyproject.toml, keeping pins that still fit
-	$(COMPILE) --group build --extra kubernetes --extra nvml pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group build --extra kubernetes --extra node --extra nvml pyproject.toml --output-file requirements.lock
 	$(COMPILE) --group build --extra dev --constraints requirements.lock pyproject.toml \
 	    --output-file requirements-dev.lock
-	$(COMPILE) --group build --extra kubernetes --extra nvml --extra bench \
+	$(COMPILE) --group build --extra kubernetes --extra node --extra nvml --extra bench \
 	    --constraints requirements-dev.lock pyproject.toml --output-file requirements-bench.lock
 
 clean:  ## Remove everything that was made, .venv included

@@ -16,24 +16,38 @@ from tests.fixtures.database import (
 from tests.fixtures.kubernetes import (
     control_plane,
     gpu_node,
+    kubelet_socket,
     kueue_runs,
     make_node,
     place,
     skip_what_is_not_built,
     volumes,
 )
+from tests.fixtures.node_agent import (
+    agent_place,
+    capped_cluster,
+    capped_gpus,
+    capped_node,
+    node_agent,
+)
 from tests.fixtures.prometheus import prometheus, scraping, skip_without_prometheus
 from tests.fixtures.slurm import current_slurm, skip_without_slurm, slurm
 
 __all__ = [
+    "agent_place",
+    "capped_cluster",
+    "capped_gpus",
+    "capped_node",
     "control_plane",
     "current_slurm",
     "database_url",
     "engine",
     "gpu_node",
+    "kubelet_socket",
     "kueue_runs",
     "make_node",
     "migrated_sqlite",
+    "node_agent",
     "place",
     "postgres_server",
     "postgres_url",

@@ -1,7 +1,8 @@
 """What nodes say of the power caps they set: asked, read back, and what was wrong.
 
-One line for each node, as ``deploy/node/gridtide-power-cap`` writes it: when [s since 1970], the
-cap that was asked for and the one in force [W per GPU], ``-`` for none, and words.
+One line for each node, as ``deploy/node/gridtide-power-cap`` and the agent of Kubernetes write it:
+when [s since 1970], the cap that was asked for and the one in force [W per GPU], ``-`` for none,
+and words.
 """
 
 from __future__ import annotations
@@ -46,18 +47,22 @@ def read_report(node: str, line: str) -> CapReport:
         return CapReport(node, None, None, f"its report cannot be read: {line!r:.80}")
 
 
+def silent(node: str) -> CapReport:
+    """Return what counts for a node that says nothing, while another does."""
+    return CapReport(node, None, None, "it does not say what is in force")
+
+
 def cap_in_force(
     power_cap_w: float | None, reports: Sequence[CapReport], nodes: Collection[str]
 ) -> CapInForce:
     """Return what holds for a job with this cap that runs on ``nodes``; none say nothing at all."""
     if not reports:
         return NOBODY_SAYS
-    wrong = [f"{one.node}: {problem}" for one in reports if (problem := _wrong(one, power_cap_w))]
-    silent = sorted(set(nodes) - {one.node for one in reports})
-    wrong += [f"{node}: it does not say what is in force" for node in silent]
-    limits = [one.in_force_w for one in reports]
+    said = [*reports, *map(silent, sorted(set(nodes) - {one.node for one in reports}))]
+    wrong = [f"{one.node}: {problem}" for one in said if (problem := _wrong(one, power_cap_w))]
+    limits = [one.in_force_w for one in said]
     known = [limit for limit in limits if limit is not None]
-    is_known = len(known) == len(limits) and not silent
+    is_known = len(known) == len(limits)
     return CapInForce(max(known) if is_known else None, "; ".join(wrong))
 
 

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,10 @@ import pytest
 from connectors.clusters.slurm.cluster import SlurmCluster
 from connectors.clusters.slurm.commands import SlurmCommands
 from connectors.clusters.slurm.config import SlurmConfig, SlurmPool
-from connectors.types import JobState
 from tests.connectors.test_node_power_cap import SCRIPT
+from tests.contracts.cluster_power import CapsContract
 from tests.contracts.orders import POOL, endless
-from tests.contracts.waiting import end_everything, seen_as, seen_capped
+from tests.contracts.waiting import end_everything, seen_capped
 from tests.peers import slurm as peer
 from tests.peers.nvidia_smi import FakeGpus
 
@@ -77,7 +76,7 @@ def following(node: Path, gpus: FakeGpus, capping_slurm: peer.Slurm) -> Iterator
 
 @pytest.fixture
 async def cluster(
-    capping_slurm: peer.Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    capping_slurm: peer.Slurm, gpus: FakeGpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[SlurmCluster]:
     """A client of it."""
     for name in ("PATH", "SLURM_CONF"):
@@ -85,57 +84,32 @@ async def cluster(
     config = SlurmConfig(tmp_path, (SlurmPool(POOL, "one"),), settle_s=1.0)
     cluster = SlurmCluster("slurm", config, SlurmCommands())
     yield cluster
+    gpus.refuse("")
     await end_everything(cluster)
     capping_slurm.wait_until_idle()
 
 
-async def test_the_prolog_caps_and_the_epilog_restores(
-    cluster: SlurmCluster, gpus: FakeGpus, capping_slurm: peer.Slurm
-) -> None:
-    """The GPUs that Slurm gave the job, and no others."""
-    await cluster.submit(endless("other", 2))
-    await seen_as(cluster, "other", JobState.RUNNING)
-    await cluster.submit(endless("a", 2, power_cap_w=250.0))
-    job = await seen_capped(cluster, "a", 250.0)
-    assert (job.state, job.power_cap_problem) == (JobState.RUNNING, "")
-    assert sorted(gpus.limits()) == [250.0, 250.0, 700.0, 700.0]
-    assert (await seen_capped(cluster, "other", 700.0)).power_cap_w is None
-    await cluster.cancel("a")
-    job = await seen_as(cluster, "a", JobState.CANCELLED)
-    assert (job.power_cap_in_force_w, job.power_cap_problem) == (None, "")
-    await cluster.cancel("other")
-    capping_slurm.wait_until_idle()
-    assert gpus.limits() == [700.0] * 4
-
-
 @pytest.mark.usefixtures("following")
-async def test_a_cap_that_changes_is_followed_and_a_pause_ends_it(
+class TestSlurmCaps(CapsContract):
+    """The script is its prolog and its epilog, and a service that follows."""
+
+
+async def test_the_epilog_has_restored_before_the_gpus_are_free(
     cluster: SlurmCluster, gpus: FakeGpus, capping_slurm: peer.Slurm
 ) -> None:
-    """Each run of the job has the cap of its time."""
-    again = endless("a", 4, power_cap_w=250.0)
-    await cluster.submit(again)
+    """Without a service too: the next one finds no cap of the one before."""
+    await cluster.submit(endless("a", 2, power_cap_w=250.0))
     await seen_capped(cluster, "a", 250.0)
-    await cluster.set_power_cap("a", 180.0)
-    await seen_capped(cluster, "a", 180.0)
-    assert gpus.limits() == [180.0] * 4
-    await cluster.suspend("a")
-    job = await seen_as(cluster, "a", JobState.SUSPENDED)
-    assert job.power_cap_in_force_w is None
+    await cluster.cancel("a")
     capping_slurm.wait_until_idle()
     assert gpus.limits() == [700.0] * 4
-    await cluster.resume(replace(again, power_cap_w=400.0))
-    await seen_capped(cluster, "a", 400.0)
-    assert gpus.limits() == [400.0] * 4
 
 
-async def test_a_refused_cap_is_seen_and_the_job_runs(
-    cluster: SlurmCluster, gpus: FakeGpus, capping_slurm: peer.Slurm
+async def test_a_refused_cap_drains_no_node(
+    cluster: SlurmCluster, capping_slurm: peer.Slurm
 ) -> None:
-    """Its node is not drained for it."""
+    """The prolog ends well, and the job says which node refused it."""
     await cluster.submit(endless("a", 1, power_cap_w=50.0))
     job = await seen_capped(cluster, "a", 700.0)
-    assert job.state is JobState.RUNNING
     assert "n1: GPU" in job.power_cap_problem
-    assert "cap = 50 W, must be within [100.00, 700.00] W" in job.power_cap_problem
     assert "drain" not in capping_slurm.run("sinfo", "--noheader", "--format=%T")

@@ -11,7 +11,7 @@ import asyncio
 import json
 import math
 import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ import httpx
 from tests.peers.container_logs import serve
 from tests.peers.containers import Container, environment, expand, mounted, now, write_downward
 from tests.peers.kubernetes import ADMIN_TOKEN, ControlPlane
+from tests.peers.nvidia_smi import uuid_of
 from tests.peers.processes import free_ports
 
 _BEAT_EVERY_S = 1.0
@@ -44,6 +45,8 @@ class FakeKubelet:
     ) -> None:
         self.name = name
         self.bad_images: set[str] = set()
+        self.device_of: Callable[[int], str] = uuid_of  # as the device plugin names a GPU
+        self.tell_given: Callable[[list[dict[str, Any]]], None] | None = None  # pod resources
         self.is_lost = False
         self._plane = plane
         self._gpus = gpus
@@ -219,7 +222,7 @@ class FakeKubelet:
         self._pods.pop(uid, None)
         if uid in self._containers:
             self._containers[uid].kill()
-        self._held.pop(uid, None)
+        self._give_back(uid)
 
     async def _live(self, uid: str) -> None:
         """Run the one container of a pod from its start to its end."""
@@ -245,7 +248,7 @@ class FakeKubelet:
         if await container.run(command, variables, work):
             await self._report(uid, "Running", container)
             await container.watch()
-        self._held.pop(uid, None)
+        self._give_back(uid)
         phase = "Succeeded" if container.exit_code == 0 else "Failed"
         if uid in self._evicted:
             phase = "Failed"
@@ -320,8 +323,27 @@ class FakeKubelet:
         if len(free) < wanted:
             return None
         self._held[uid] = set(free[:wanted])
+        self._tell()
         indices = ",".join(str(index) for index in free[:wanted])
         return {"CUDA_VISIBLE_DEVICES": indices, "NVIDIA_VISIBLE_DEVICES": indices}
+
+    def _give_back(self, uid: str) -> None:
+        self._held.pop(uid, None)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell who serves pod resources which devices the containers have."""
+        if self.tell_given is None:
+            return
+        given = []
+        for uid, held in self._held.items():
+            if uid in self._pods:
+                pod = self._pods[uid]
+                ids = {self._resource: [self.device_of(index) for index in sorted(held)]}
+                named = {"UID": uid, "Containers": {pod["spec"]["containers"][0]["name"]: ids}}
+                meta = pod["metadata"]
+                given.append({"Name": meta["name"], "Namespace": meta["namespace"], **named})
+        self.tell_given(given)
 
     def _log_of(
         self, namespace: str, pod: str, _container: str, follow: bool

@@ -25,7 +25,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-file=$(grep -lxE "(index|pci.bus_id)=$gpu" "$folder"/gpu-* | head -n 1)
+file=$(grep -lxE "(index|pci.bus_id|uuid)=$gpu" "$folder"/gpu-* | head -n 1)
 [ -n "$file" ] || {{ echo "No devices were found"; exit 6; }}
 value() {{ sed -n "s/^$1=//p" "$file"; }}
 if [ -n "$fields" ]; then
@@ -73,6 +73,11 @@ _LIMITS = {
 }
 
 
+def uuid_of(gpu: int) -> str:
+    """Return the name that a GPU keeps wherever it is, as its driver and device plugin write it."""
+    return f"GPU-6b8d4f1e-0000-4000-8000-{gpu:012x}"
+
+
 class FakeGpus:
     """GPUs of 100 to 700 W under a folder, and the program that manages them in ``bin`` there."""
 
@@ -85,7 +90,8 @@ class FakeGpus:
         program.write_text(_PROGRAM.format(folder=folder))
         program.chmod(0o755)
         for index in range(gpus):
-            named = {"index": index, "pci.bus_id": f"00000000:{index + 1:02x}:00.0"}
+            bus = f"00000000:{index + 1:02x}:00.0"
+            named = {"index": index, "pci.bus_id": bus, "uuid": uuid_of(index)}
             self._write(index, {**named, **_LIMITS, "refuses": ""})
 
     def limit(self, gpu: int) -> float:

@@ -16,6 +16,7 @@ KEY = "gridtide.dev/key"  # annotation: the key itself
 ORDER = "gridtide.dev/order"  # annotation: the order as JSON
 WANTED = "gridtide.dev/wanted"  # annotation: run, pause, cancel; absent until released
 POWER_CAP = "gridtide.dev/power-cap-w"  # annotation, of the Job and of its pods
+CAPPED = "gridtide.dev/power-cap-in-force"  # annotation of a pod: what its node says of the cap
 SEEN = "gridtide.dev/seen"  # annotation: what was seen of its pods, which do not last
 
 CONTAINER = "job"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from connectors.clusters.caps import CapInForce, cap_in_force, read_report, silent
 from connectors.clusters.kubernetes.views import PodView, RunView, Seen, Wanted
 from connectors.types import JobObservation, JobState
 
@@ -52,6 +53,7 @@ class Standing:
         starts = [run.seen.started_at for run in self.runs[:-1]] + [self.seen.started_at]
         nodes = {pod.node for pod in self.pods if pod.is_live and pod.node}
         lost = ", ".join(sorted(nodes & lost_nodes))
+        cap = self._cap()
         return JobObservation(
             key=self.last.order.key,
             state=self.state,
@@ -64,7 +66,22 @@ class Standing:
             starts=self.starts,
             reason=f"node {lost} does not answer" if lost else self._reason(queued or {}),
             nodes=tuple(sorted(nodes)),
+            power_cap_in_force_w=cap.watts,
+            power_cap_problem=cap.problem,
         )
+
+    def _cap(self) -> CapInForce:
+        """Put together what the nodes say of its pods that run; nothing where none has an agent."""
+        reports = [
+            silent(pod.node or "")
+            if pod.capped is None
+            else read_report(pod.node or "", pod.capped)
+            for pod in self.pods
+            if pod.is_live and pod.seen.started_at is not None
+        ]
+        if all(pod.capped is None for pod in self.pods):
+            reports = []
+        return cap_in_force(self.last.power_cap_w, reports, ())
 
     def _ended_at(self) -> datetime | None:
         return self.seen.ended_at or self.last.ended_at or self.seen.started_at

@@ -94,6 +94,7 @@ class PodView:
     is_leaving: bool
     requests: Mapping[str, int]  # GPUs by resource
     power_cap: str | None
+    capped: str | None  # what an agent on its node says of the cap
     seen: Seen
     waits_for: str  # why its container does not run yet
     index: int = 0
@@ -155,6 +156,7 @@ def pod_view(pod: Object, namespace: str, resources: Iterable[str]) -> PodView |
     meta, spec, status = pod["metadata"], pod["spec"], pod.get("status") or {}
     labels = meta.get("labels") or {}
     is_ours = meta["namespace"] == namespace and labels.get(names.MANAGED_BY) == names.OURS
+    notes = meta.get("annotations") or {}
     requests = _requests(spec, resources)
     if not is_ours and (not requests or status.get("phase") in {"Succeeded", "Failed"}):
         return None
@@ -168,7 +170,8 @@ def pod_view(pod: Object, namespace: str, resources: Iterable[str]) -> PodView |
         phase=status.get("phase", "Pending"),
         is_leaving="deletionTimestamp" in meta,
         requests=requests,
-        power_cap=(meta.get("annotations") or {}).get(names.POWER_CAP),
+        power_cap=notes.get(names.POWER_CAP),
+        capped=notes.get(names.CAPPED) if is_ours else None,
         seen=_seen(pod),
         waits_for=_waits_for(pod),
         index=int(labels.get("batch.kubernetes.io/job-completion-index", 0)),
