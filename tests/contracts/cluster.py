@@ -179,8 +179,8 @@ class ClusterContract(DataContract, PowerContract):
         """What the order says holds from now on, for every client; its checkpoint is there."""
         script = (
             'echo "batch $BATCH cap $GRIDTIDE_POWER_CAP_W'
-            ' continuation $GRIDTIDE_IS_CONTINUATION" | tee -a "$GRIDTIDE_CHECKPOINT_DIR/runs";'
-            " exec sleep 600"
+            ' continuation $GRIDTIDE_IS_CONTINUATION" >>"$GRIDTIDE_CHECKPOINT_DIR/runs";'
+            ' tail -n 1 "$GRIDTIDE_CHECKPOINT_DIR/runs"; exec sleep 600'
         )
 
         def ordered(gpus: int, batch: str, cap_w: float) -> JobOrder:
