@@ -99,6 +99,26 @@ async def test_gpus_whose_driver_is_away_are_given_back_later(
         assert capped_gpus.limit(0) == 700.0
 
 
+async def test_gpus_that_others_have_by_then_are_not_given_back(
+    capped_cluster: KubernetesCluster, capped_gpus: FakeGpus, agent_place: AgentPlace
+) -> None:
+    """What could not be done in time must not be done to the next."""
+    await capped_cluster.submit(endless("a", 2, power_cap_w=250.0))
+    async with agent_place.running():
+        await seen_capped(capped_cluster, "a", 250.0)
+        capped_gpus.refuse("permission")
+        await capped_cluster.cancel("a")
+        await seen_as(capped_cluster, "a", JobState.CANCELLED)
+        (of_a,) = agent_place.records
+        await capped_cluster.submit(endless("b", 4, power_cap_w=180.0))
+        await seen_capped(capped_cluster, "b", 700.0, "Insufficient Permissions")
+        await until(lambda: of_a not in agent_place.records, "it has passed on")
+        tries = len(capped_gpus.calls())
+        capped_gpus.refuse("")
+        await seen_capped(capped_cluster, "b", 180.0)
+        assert not [call for call in capped_gpus.calls()[tries:] if "-pl 700" in call]
+
+
 async def test_a_kubelet_that_does_not_say_is_told_and_asked_again(
     capped_cluster: KubernetesCluster,
     capped_gpus: FakeGpus,
@@ -106,7 +126,7 @@ async def test_a_kubelet_that_does_not_say_is_told_and_asked_again(
     kubelet_socket: PodResourcesSocket,
 ) -> None:
     """What was known before holds; what was not is set once it answers."""
-    async with agent_place.running():
+    async with replace(agent_place, check_every_s=600.0).running():
         await capped_cluster.submit(endless("known", 1, power_cap_w=250.0))
         await seen_capped(capped_cluster, "known", 250.0)
         kubelet_socket.stop()
@@ -126,15 +146,19 @@ async def test_a_kubelet_that_does_not_say_is_told_and_asked_again(
 async def test_a_pod_that_the_kubelet_does_not_name_is_told(
     capped_cluster: KubernetesCluster, agent_place: AgentPlace, kubelet_socket: PodResourcesSocket
 ) -> None:
-    """While it runs, and until it is named."""
+    """While it runs, and asked for until it is named."""
     async with agent_place.running():
         await capped_cluster.submit(endless("a", 1, power_cap_w=250.0))
         await seen_capped(capped_cluster, "a", 250.0)
     for record in agent_place.records:
         record.unlink()
+    before = kubelet_socket.shown
     kubelet_socket.show([])
-    async with agent_place.running():
+    async with replace(agent_place, check_every_s=600.0).running():
         await seen_capped(capped_cluster, "a", None, "the kubelet names no GPU of it")
+        kubelet_socket.show(before)
+        job = await seen_capped(capped_cluster, "a", 250.0)
+        assert job.power_cap_problem == ""
 
 
 async def test_while_the_api_server_is_away_caps_hold_and_nothing_is_given_back(
@@ -166,7 +190,7 @@ async def test_a_token_that_is_over_is_read_again(
     good = agent_place.kubeconfig.read_text()
     place.plane.kubeconfig(agent_place.kubeconfig, "over", place.namespace)
     await capped_cluster.submit(endless("a", 1, power_cap_w=250.0))
-    async with agent_place.running():
+    async with replace(agent_place, check_every_s=600.0).running():
         await seen_as(capped_cluster, "a", JobState.RUNNING)
         assert (await seen(capped_cluster, "a")).power_cap_in_force_w is None
         agent_place.kubeconfig.write_text(good)
@@ -175,7 +199,11 @@ async def test_a_token_that_is_over_is_read_again(
 
 
 async def test_what_cannot_be_told_yet_is_told_later(
-    capped_cluster: KubernetesCluster, capped_gpus: FakeGpus, agent_place: AgentPlace, place: Place
+    capped_cluster: KubernetesCluster,
+    capped_gpus: FakeGpus,
+    agent_place: AgentPlace,
+    place: Place,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A right that is missing keeps no cap from being set."""
     role = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{place.namespace}/roles"
@@ -184,9 +212,10 @@ async def test_what_cannot_be_told_yet_is_told_later(
         f"{role}/gridtide-node-agent",
         {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}]},
     )
-    async with agent_place.running():
+    async with replace(agent_place, check_every_s=600.0).running():
         await capped_cluster.submit(endless("a", 1, power_cap_w=250.0))
-        await until(lambda: capped_gpus.limit(0) == 250.0, "its cap is set")
+        await until(lambda: "in force cannot be told: " in caplog.text, "it cannot be told")
+        assert capped_gpus.limit(0) == 250.0
         assert (await seen(capped_cluster, "a")).power_cap_in_force_w is None
         place.plane.ask("DELETE", f"{role}/gridtide-node-agent")
         grant_node_agent(place.plane, place.namespace, agent_place.node)

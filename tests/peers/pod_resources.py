@@ -34,10 +34,12 @@ class PodResourcesSocket:
         self.path = self._folder / "kubelet.sock"
         self._file = self._folder / "pods.json"
         self._process: subprocess.Popen[bytes] | None = None
+        self.shown: list[dict[str, Any]] = []
         self.show([])
 
     def show(self, pods: list[dict[str, Any]]) -> None:
         """Say from now on that these pods are there, with the devices of their containers."""
+        self.shown = pods
         beside = self._folder / ".pods.json"
         beside.write_text(json.dumps(pods))
         beside.replace(self._file)

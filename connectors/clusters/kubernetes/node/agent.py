@@ -17,7 +17,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from connectors.clusters.cap_command import DEFAULT, NOT_KNOWN, CapCommand
 from connectors.clusters.kubernetes import names
@@ -201,8 +200,6 @@ class NodeAgent:
         elif record is not None:
             said = await self._set(pod.uid, watts, record.gpus)
             await self._tell(api, pod, f"{pod.cap or _NO_CAP} {said}")
-        elif not pod.cap and pod.said is None:
-            return  # nothing was asked for
         elif pod.uid in self._refused or pod.is_started:
             why = self._refused.get(pod.uid, unknown) if pod.cap else ""
             await self._tell(api, pod, f"{pod.cap or _NO_CAP} {NOT_KNOWN} {why}")
@@ -231,14 +228,12 @@ class NodeAgent:
         notes = {names.CAPPED: f"{time.time():.0f} {line}"}
         body = {"metadata": {"uid": pod.uid, "annotations": notes}}
         try:
-            answer: Mapping[str, Any] = await api.patch(pod.path, body)
+            await api.patch(pod.path, body)
         except (NotFound, Conflict):
             return  # it has ended
         except ConnectorError as error:
             log.warning("%s: what is in force cannot be told: %s", pod, error)
             self._try_again(5 * _RETRY_AFTER_S)
-            return
-        self._watches[pod.namespace].put([answer])
 
     def _try_again(self, after_s: float) -> None:
         self._retry_after_s = min(self._retry_after_s, after_s)
