@@ -22,6 +22,8 @@ from tests.peers.nvidia_smi import FakeGpus
 from tests.peers.pod_resources import PodResourcesSocket
 from tests.peers.processes import wait_until
 
+_SCRIPT_GIVES_UP_AFTER_S = 15.0  # with the driver
+
 pytestmark = pytest.mark.peer
 
 
@@ -96,6 +98,41 @@ async def test_gpus_whose_driver_is_away_are_given_back_later(
         assert (capped_gpus.limit(0), len(agent_place.records)) == (250.0, 1)
         capped_gpus.refuse("")
         await until(lambda: agent_place.records == [], "it could")
+        assert capped_gpus.limit(0) == 700.0
+
+
+async def test_a_driver_that_hangs_holds_up_no_other_pod(
+    capped_cluster: KubernetesCluster, capped_gpus: FakeGpus, agent_place: AgentPlace
+) -> None:
+    """Nor for ever the pod of its GPU, which is told what is wrong."""
+    capped_gpus.refuse("hang", [0])
+    async with agent_place.running():
+        for key in ("hangs", "a"):
+            await capped_cluster.submit(endless(key, 1, power_cap_w=250.0))
+            await seen_as(capped_cluster, key, JobState.RUNNING)
+        async with asyncio.timeout(_SCRIPT_GIVES_UP_AFTER_S / 2):
+            await seen_capped(capped_cluster, "a", 250.0)
+            await capped_cluster.set_power_cap("a", 180.0)
+            await seen_capped(capped_cluster, "a", 180.0)
+        await capped_cluster.set_power_cap("hangs", 180.0)
+        await seen_capped(capped_cluster, "hangs", 700.0, "was set, 700.00 W is read back")
+        capped_gpus.refuse("", [0])
+        job = await seen_capped(capped_cluster, "hangs", 180.0)
+        assert job.power_cap_problem == ""
+    assert capped_gpus.limits() == [180.0, 180.0, 700.0, 700.0]
+
+
+async def test_a_cap_that_is_being_set_as_its_pod_ends_does_not_outlast_it(
+    capped_cluster: KubernetesCluster, capped_gpus: FakeGpus, agent_place: AgentPlace
+) -> None:
+    """The default comes after it."""
+    capped_gpus.refuse("slow")
+    async with replace(agent_place, check_every_s=600.0).running():
+        await capped_cluster.submit(endless("a", 1, power_cap_w=250.0))
+        await until(lambda: any("-pl 250" in call for call in capped_gpus.calls()), "it is begun")
+        await capped_cluster.cancel("a")
+        await until(lambda: agent_place.records == [], "it is over")
+        assert any("-pl 700" in call for call in capped_gpus.calls())
         assert capped_gpus.limit(0) == 700.0
 
 

@@ -40,6 +40,8 @@ if [ -n "$fields" ]; then
 fi
 bus=$(value pci.bus_id) least=$(value power.min_limit) most=$(value power.max_limit)
 case $(value refuses) in
+    hang) exec sleep 60 ;;
+    slow) sleep 5 ;;
     permission)
         echo "Failed to set power management limit for GPU $bus: Insufficient Permissions"
         echo "Terminating early due to previous errors."
@@ -113,7 +115,10 @@ class FakeGpus:
         self._write(gpu, self._read(gpu) | {"power.default_limit": watts})
 
     def refuse(self, why: str, gpus: Iterable[int] = range(4)) -> None:
-        """Let changes be refused for want of ``permission`` or ``support``; ``""``: no more."""
+        """Let changes be refused for want of ``permission`` or ``support``; ``""``: no more.
+
+        ``hang`` lets the driver not answer them, ``slow`` five seconds later than it might.
+        """
         for gpu in gpus:
             self._write(gpu, self._read(gpu) | {"refuses": why})
 

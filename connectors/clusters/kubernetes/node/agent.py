@@ -3,7 +3,8 @@
 Level-triggered: what the annotations of the pods say is compared with what was last read back, and
 the difference is set. A round is made when a pod changes, when something is to be tried again, and
 every minute, for somebody else may set another limit. No round is remembered but in records, each
-written before a GPU is touched: an agent that was killed goes on from them.
+written before a GPU is touched: an agent that was killed goes on from them. A driver that takes its
+time holds up the pod of its GPUs alone: the round goes on, and another is made once it answers.
 
 While the API server is away, what is set stays set and is checked. Nothing is given back then: a
 pod is over only when the API server has said so since this agent is there.
@@ -15,8 +16,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from connectors.clusters.cap_command import DEFAULT, NOT_KNOWN, CapCommand
 from connectors.clusters.kubernetes import names
@@ -30,6 +31,7 @@ from connectors.errors import ConnectorError
 log = logging.getLogger(__name__)
 
 _RETRY_AFTER_S = 1.0
+_PATIENCE_S = 2.0  # with the driver, before the round goes on
 _LONGEST_WORDS = 1000
 _NO_CAP = "-"
 
@@ -59,7 +61,8 @@ class _Applied:
     command: CapCommand
     watts: str = ""
     said: str = ""
-    at: float = field(default=-math.inf)  # [s of monotonic time]
+    at: float = -math.inf  # [s of monotonic time]
+    work: asyncio.Task[None] | None = None  # that sets it just now
 
 
 class NodeAgent:
@@ -80,6 +83,7 @@ class NodeAgent:
         self._complaints: dict[str, str] = {}  # by namespace
         self._watches: Mapping[str, Watched[NodePod]] = {}
         self._retry_after_s = math.inf
+        self._changed = asyncio.Event()
 
     async def run(self) -> None:
         """Look after them until cancelled.
@@ -89,15 +93,17 @@ class NodeAgent:
         ConnectorError
             There is no way to the API server: no such kubeconfig, context or account.
         """
-        while True:
-            await self._run_connected()
-            log.warning("our credentials were not accepted; they are read again")
-            await asyncio.sleep(_RETRY_AFTER_S)
+        try:
+            while True:
+                await self._run_connected()
+                log.warning("our credentials were not accepted; they are read again")
+                await asyncio.sleep(_RETRY_AFTER_S)
+        finally:
+            await _end(one.work for one in self._applied.values() if one.work is not None)
 
     async def _run_connected(self) -> None:
         """Look after them until our credentials are not accepted."""
         api = self._connect()
-        changed = asyncio.Event()
         labels = {"labelSelector": f"{names.MANAGED_BY}={names.OURS}"}
         here = {"fieldSelector": f"spec.nodeName={self._duty.node}"}
         self._watches = {
@@ -105,7 +111,7 @@ class NodeAgent:
                 api,
                 f"/api/v1/namespaces/{namespace}/pods",
                 node_pod,
-                changed.set,
+                self._changed.set,
                 **labels,
                 **here,
             )
@@ -114,16 +120,14 @@ class NodeAgent:
         tasks = [asyncio.create_task(watch.run()) for watch in self._watches.values()]
         try:
             while not api.is_refused and not any(task.done() for task in tasks):
-                changed.clear()
+                self._changed.clear()
                 await self._round(api)
-                await _wait(changed, min(self._retry_after_s, self._duty.check_every_s))
+                await _wait(self._changed, min(self._retry_after_s, self._duty.check_every_s))
             for task in tasks:
                 if task.done():
                     task.result()  # it ends in no other way than by an error nobody expects
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
             await api.close()
 
     async def _round(self, api: Api) -> None:
@@ -158,7 +162,12 @@ class NodeAgent:
 
     async def _give_back_one(self, record: Record, held: set[str]) -> None:
         gpus = [gpu for gpu in record.gpus if gpu not in held]
+        before = self._applied.get((record.uid, False))
+        if before is not None and before.work is not None and not before.work.done():
+            return  # its cap is still being set, and would come after the default
         said = await self._set(record.uid, DEFAULT, gpus, is_over=True) if gpus else ""
+        if said is None:
+            return
         in_force, _, wrong = said.partition(" ")
         if in_force == NOT_KNOWN or wrong.strip():
             self._try_again(self._duty.check_every_s)
@@ -198,27 +207,32 @@ class NodeAgent:
             said = f"{NOT_KNOWN} cap = {pod.cap!r:.80}, must be a number of watts"
             await self._tell(api, pod, f"{_NO_CAP} {said}")
         elif record is not None:
-            said = await self._set(pod.uid, watts, record.gpus)
-            await self._tell(api, pod, f"{pod.cap or _NO_CAP} {said}")
+            in_force = await self._set(pod.uid, watts, record.gpus)
+            if in_force is not None:
+                await self._tell(api, pod, f"{pod.cap or _NO_CAP} {in_force}")
         elif pod.uid in self._refused or pod.is_started:
             why = self._refused.get(pod.uid, unknown) if pod.cap else ""
             await self._tell(api, pod, f"{pod.cap or _NO_CAP} {NOT_KNOWN} {why}")
 
     async def _set(
         self, uid: str, watts: str, gpus: Sequence[str], *, is_over: bool = False
-    ) -> str:
-        """Have GPUs at a limit; what was read back lately counts."""
+    ) -> str | None:
+        """Have GPUs at a limit; what was read back lately counts. None: it is not yet known."""
         key = uid, is_over
         if key not in self._applied:
             self._applied[key] = _Applied(CapCommand(self._duty.command))
         last = self._applied[key]
         is_due = time.monotonic() - last.at >= self._duty.check_every_s
-        if last.watts != watts or is_due:
-            said = (await asyncio.to_thread(last.command.set, watts, gpus)).strip()
-            if (last.watts, last.said) != (watts, said):
-                log.info("GPUs %s: to be %s W: %s", " ".join(gpus), watts, said)
-            last.watts, last.said, last.at = watts, said, time.monotonic()
-        return last.said
+        if last.work is None and (last.watts != watts or is_due):
+            last.work = asyncio.create_task(_apply(last, watts, gpus))
+            last.work.add_done_callback(lambda _: self._changed.set())
+        if last.work is not None:
+            done, _ = await asyncio.wait({last.work}, timeout=_PATIENCE_S)
+            if not done:
+                return None
+            last.work.result()
+            last.work = None
+        return last.said if last.watts == watts else None
 
     async def _tell(self, api: Api, pod: NodePod, line: str) -> None:
         """Write to a pod what holds for it, where it does not say so already."""
@@ -248,6 +262,20 @@ def _watts(cap: str) -> str | None:
     except ValueError:
         return None
     return f"{watts:g}" if math.isfinite(watts) else None
+
+
+async def _apply(last: _Applied, watts: str, gpus: Sequence[str]) -> None:
+    said = (await asyncio.to_thread(last.command.set, watts, gpus)).strip()
+    if (last.watts, last.said) != (watts, said):
+        log.info("GPUs %s: to be %s W: %s", " ".join(gpus), watts, said)
+    last.watts, last.said, last.at = watts, said, time.monotonic()
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)
 
 
 async def _wait(changed: asyncio.Event, at_most_s: float) -> None:
