@@ -56,7 +56,7 @@ bench-clusters: $(VENV)/.dev $(VENV)/.project  ## Real clusters: a day, a day of
 	$(BIN)/python -m benchmarks.chaos
 	$(BIN)/python -m benchmarks.dispatch_pass
 
-peer-slurm:  ## Install a current Slurm apart, for tests (root; 40 seconds, 300 MB)
+peer-slurm:  ## Install a current Slurm apart, for tests (with slurmdbd; root; a minute, 700 MB)
 	deploy/peers/slurm/build.sh $(PEERS)/slurm-trixie
 
 peer-kubernetes:  ## Build the Kubernetes that tests drive, if it is not there (10 minutes; needs Go)

@@ -5,7 +5,7 @@ Every method raises only ``connectors.errors.ConnectorError``; see there what to
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Protocol
 
 import pandas as pd
@@ -21,6 +21,7 @@ from connectors.types import (
     PowerReading,
     PowerScope,
     SignalKind,
+    StartEnergy,
     StorageTelemetry,
     Window,
 )
@@ -121,6 +122,17 @@ class PowerSource(Protocol):
 
     async def read(self) -> MeasuredPower:
         """Power now. Every GPU counts once; what is not told, or too old, is no zero."""
+        ...
+
+
+class EnergyAccounts(Protocol):
+    """Somebody who keeps account of the energy of single jobs on a cluster."""
+
+    async def energy(self, keys: Collection[str]) -> tuple[StartEnergy, ...]:
+        """Everything settled of starts of these jobs; the same, however often it is asked.
+
+        A start that goes on, or is not on record yet, is left out: it is to be asked for again.
+        """
         ...
 
 

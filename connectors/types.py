@@ -158,6 +158,23 @@ class PowerReading:
 
 
 @dataclass(frozen=True, slots=True)
+class StartEnergy:
+    """Energy that one start of a job used until it was over, as somebody keeps account of it.
+
+    Where ``kwh`` is ``None``, ``reason`` says why it will never be known.
+    """
+
+    key: str  # of the job
+    start: int  # which of its starts, from 1
+    started_at: datetime
+    ended_at: datetime | None  # None: not on record
+    kwh: float | None
+    source: str  # who keeps account
+    scope: PowerScope
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StorageTelemetry:
     """State of a battery at one instant. Signed power is positive while charging."""
 

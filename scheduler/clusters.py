@@ -16,6 +16,7 @@ from connectors.clusters.kubernetes.config import (
     Toleration,
 )
 from connectors.clusters.local.cluster import LocalCluster, LocalPool
+from connectors.clusters.slurm.accounts import SlurmAccounts
 from connectors.clusters.slurm.cluster import SlurmCluster
 from connectors.clusters.slurm.commands import SlurmCommands
 from connectors.clusters.slurm.config import SlurmConfig, SlurmPool
@@ -26,7 +27,7 @@ from connectors.errors import Rejected
 from connectors.power.exporters import ExportersPower
 from connectors.power.missing import MissingPower
 from connectors.power.prometheus import PrometheusPower
-from connectors.protocols import Cluster, PowerSource
+from connectors.protocols import Cluster, EnergyAccounts, PowerSource
 from scheduler.services.errors import Invalid, Refusal
 from scheduler.settings import Settings
 from scheduler.specs.clusters import (
@@ -58,6 +59,21 @@ def connect_cluster(settings: Settings, site: SiteSpec) -> Cluster:
             return _slurm(site, spec)
         case KubernetesClusterSpec() as spec:
             return _kubernetes(site, spec)
+
+
+def connect_accounts(site: SiteSpec) -> EnergyAccounts | None:
+    """Make the connection to who keeps account of the energy of jobs; ``None`` where nobody does.
+
+    Raises
+    ------
+    Invalid
+        It cannot be spoken to from here.
+    """
+    spec = site.cluster
+    if not isinstance(spec, SlurmClusterSpec) or spec.accounting is None:
+        return None
+    transport = _slurm_transport(site, spec)
+    return SlurmAccounts(site.name, Path(spec.folder), transport, spec.accounting.scope)
 
 
 def refuse_power(site: SiteSpec) -> Refusal | None:

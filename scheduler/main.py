@@ -15,7 +15,7 @@ from connectors.storage.simulated import BatteryRating, SimulatedBattery
 from connectors.vpp.simulated import SimulatedVirtualPowerPlant
 from scheduler.api.app import create_app
 from scheduler.api.context import ApiContext
-from scheduler.clusters import connect_cluster, refuse_power
+from scheduler.clusters import connect_accounts, connect_cluster, refuse_power
 from scheduler.db.session import SessionFactory, make_engine, make_session_factory
 from scheduler.files import read_grid_script
 from scheduler.services.outside import Outside, OutsideOf
@@ -58,7 +58,9 @@ def connect(settings: Settings, fleet: FleetSpec, now: Now) -> Outside:
         for unit in site.batteries
     }
     refusals = tuple(filter(None, map(refuse_power, fleet.sites)))
-    return Outside(clusters, batteries, refusals)
+    accounts = {site.name: connect_accounts(site) for site in fleet.sites}
+    kept = {site: account for site, account in accounts.items() if account is not None}
+    return Outside(clusters, batteries, refusals, kept)
 
 
 def outside_of(settings: Settings, now: Now) -> OutsideOf:

@@ -31,7 +31,7 @@ from tests.fixtures.node_agent import (
     node_agent,
 )
 from tests.fixtures.prometheus import prometheus, scraping, skip_without_prometheus
-from tests.fixtures.slurm import current_slurm, skip_without_slurm, slurm
+from tests.fixtures.slurm import current_slurm, skip_without_slurm, slurm, slurm_with_accounts
 
 __all__ = [
     "agent_place",
@@ -55,6 +55,7 @@ __all__ = [
     "scraping",
     "sessions",
     "slurm",
+    "slurm_with_accounts",
     "sqlite_url",
     "volumes",
 ]

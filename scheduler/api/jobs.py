@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -11,11 +12,13 @@ from fastapi import APIRouter, Header, Query, Response, status
 from pydantic import Field
 from sqlalchemy.orm import Session
 
+from connectors.types import PowerScope
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import NowDep, PageDep, SessionDep
 from scheduler.api.views import PageView, SiteQuery, View, page_view, seen_before
-from scheduler.db.models import DataTransfer, Job, JobStatus, Role
+from scheduler.db.models import DataTransfer, Job, JobEnergy, JobStatus, Role
 from scheduler.services import jobs
+from scheduler.services.job_energy import energy_of, total_of
 from scheduler.services.jobs import JobFilter
 from scheduler.services.keys import Caller
 from scheduler.services.transfers import transfers_of
@@ -48,6 +51,35 @@ class DataTransferView(View):
     eur: float | None = Field(description="Paid by the price of its link, once it is done.")
 
 
+class StartEnergyView(View):
+    """Energy that one start of a job used, as its cluster keeps account of it."""
+
+    start: int = Field(description="Which of its starts, from 1.")
+    site: str
+    started_at: datetime
+    ended_at: datetime | None = Field(description="None: not on record.")
+    kwh: float | None = Field(description="Measured; None: never to be known, see `reason`.")
+    source: str = Field(description="Who keeps account.")
+    scope: PowerScope
+    reason: str
+
+
+class JobEnergyView(View):
+    """Energy that a job used and somebody measured: never an estimate, before PUE.
+
+    Starts that go on, are not on record yet, or whose energy nobody can tell are not in it:
+    it is of the whole job where `starts_measured` is `starts`, and the job is over.
+    """
+
+    kwh: float | None = Field(
+        description="Sum of the starts that were measured; None: none was, or in two scopes."
+    )
+    scope: PowerScope | None = Field(description="Of whole servers, or of GPUs alone.")
+    starts_measured: int
+    starts: int
+    runs: list[StartEnergyView]
+
+
 class JobView(View):
     """A job and where it stands."""
 
@@ -75,6 +107,9 @@ class JobView(View):
         description="Why its cap is not in force on all of its GPUs, where somebody says."
     )
     work_done_hours: float
+    energy: JobEnergyView | None = Field(
+        default=None, description="Measured; None where nobody has kept account of it so far."
+    )
     transfers: list[DataTransferView] = Field(
         default=[], description="Of its data to where it runs or was to run, in order."
     )
@@ -129,8 +164,8 @@ def list_jobs(
     """List jobs, the one submitted last first."""
     wanted = JobFilter(status, tenant, site, name_prefix, deadline_before)
     found = jobs.list_jobs(session, wanted, page)
-    transfers = transfers_of(session, [job.id for job in found.items])
-    return page_view(found, lambda job: _shown(job, transfers.get(job.id, []), caller))
+    beside = _read_beside(session, [job.id for job in found.items])
+    return page_view(found, lambda job: _shown(job, beside, caller))
 
 
 @router.get("/{job}")
@@ -148,14 +183,37 @@ def cancel_job(job: str, session: SessionDep, caller: SubmitterDep, now: NowDep)
     return _view(session, jobs.cancel_job(session, job, caller, now), caller)
 
 
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What is on record of jobs beside themselves, by job."""
+
+    transfers: Mapping[UUID, Sequence[DataTransfer]]
+    energy: Mapping[UUID, Sequence[JobEnergy]]
+
+
+def _read_beside(session: Session, jobs: Collection[UUID]) -> _Beside:
+    return _Beside(transfers_of(session, jobs), energy_of(session, jobs))
+
+
 def _view(session: Session, job: Job, caller: Caller) -> JobView:
-    return _shown(job, transfers_of(session, [job.id]).get(job.id, []), caller)
+    return _shown(job, _read_beside(session, [job.id]), caller)
 
 
-def _shown(job: Job, transfers: Sequence[DataTransfer], caller: Caller) -> JobView:
+def _energy(job: Job, rows: Sequence[JobEnergy]) -> JobEnergyView | None:
+    if not rows:
+        return None
+    runs = [StartEnergyView.model_validate(row) for row in rows]
+    return JobEnergyView(**asdict(total_of(job.starts, rows)), runs=runs)
+
+
+def _shown(job: Job, beside: _Beside, caller: Caller) -> JobView:
     """Show ``job``; the values of its variables only to who submitted it and to operators."""
-    shown = [DataTransferView.model_validate(transfer) for transfer in transfers]
-    view = JobView.model_validate(job).model_copy(update={"transfers": shown})
+    transfers = beside.transfers.get(job.id, ())
+    update: dict[str, object] = {
+        "transfers": [DataTransferView.model_validate(transfer) for transfer in transfers],
+        "energy": _energy(job, beside.energy.get(job.id, ())),
+    }
+    view = JobView.model_validate(job).model_copy(update=update)
     if job.submitted_by == caller.name or caller.role.includes(Role.OPERATOR):
         return view
     hidden: dict[str, object] = {"environment": dict.fromkeys(view.spec.environment, HIDDEN)}

@@ -39,6 +39,15 @@ TRANSFERS = {
     "EUR": "eur",
     "REASON": "reason",
 }
+ENERGY = {
+    "START": "start",
+    "FROM": "started_at",
+    "TO": "ended_at",
+    "kWh": "kwh",
+    "OF": "scope",
+    "BY": "source",
+    "REASON": "reason",
+}
 ALTERNATIVES = {
     "SITE": "site",
     "START": "start_at",
@@ -112,9 +121,21 @@ def show(job: JobName, server: ServerOption = DEFAULT_SERVER, as_json: JsonOptio
     """Show where one job stands."""
     with server_at(server) as api:
         found = api.get(f"/v1/jobs/{job}")
-    transfers = text_table(TRANSFERS, found["transfers"])
-    text = _lines(found, leave_out=("spec", "transfers"))
-    emit(found, f"{text}\n\n{transfers}" if found["transfers"] else text, as_json)
+    parts = [_lines(found, leave_out=("spec", "transfers", "energy"))]
+    if found["transfers"]:
+        parts.append(text_table(TRANSFERS, found["transfers"]))
+    if found["energy"] is not None:
+        parts.append(_energy_text(found["energy"]))
+    emit(found, "\n\n".join(parts), as_json)
+
+
+def _energy_text(energy: dict[str, Any]) -> str:
+    kwh = "-" if energy["kwh"] is None else f"{energy['kwh']:.4g} kWh of {energy['scope']}"
+    of_starts = f"{energy['starts_measured']} of {energy['starts']} starts"
+    runs = [
+        run | {"kwh": None if run["kwh"] is None else f"{run['kwh']:.4g}"} for run in energy["runs"]
+    ]
+    return f"energy measured: {kwh}, {of_starts}\n{text_table(ENERGY, runs)}"
 
 
 def why(job: JobName, server: ServerOption = DEFAULT_SERVER, as_json: JsonOption = False) -> None:

@@ -20,9 +20,11 @@ from scheduler.cli.keys import print_first_key
 from scheduler.cli.supervise import KeepsFailing, supervise
 from scheduler.clock import run_clock
 from scheduler.dispatcher import run_dispatcher
+from scheduler.energy_watch import run_energy_watch
 from scheduler.grid_side import run_grid_side
 from scheduler.main import make_app, outside_of, virtual_power_plant_of
 from scheduler.power_watch import run_power_watch
+from scheduler.services.energy_watch import EnergyWatch
 from scheduler.services.grid_side import GridSide
 from scheduler.services.power_watch import PowerWatch
 from scheduler.settings import Settings
@@ -113,16 +115,18 @@ def clock(parent: ParentOption = None) -> None:
 
 
 def dispatcher(parent: ParentOption = None) -> None:
-    """Carry out the plan in force on clusters and batteries, and record what they draw."""
+    """Carry out the plan in force on clusters and batteries, and record what they and jobs use."""
     settings = Settings()
     sessions = ready_sessions(settings)
     outside = outside_of(settings, system_now)
     history = timedelta(days=settings.power_history_days)
-    watch = PowerWatch(sessions, outside, system_now, history)
+    power = PowerWatch(sessions, outside, system_now, history)
+    energy = EnergyWatch(sessions, outside, system_now)
 
     def work(stop: threading.Event) -> None:
         # Beside dispatch, not in it: whoever measures may hang, and no command must wait for it.
-        threading.Thread(target=run_power_watch, args=(watch, stop), daemon=True).start()
+        threading.Thread(target=run_power_watch, args=(power, stop), daemon=True).start()
+        threading.Thread(target=run_energy_watch, args=(energy, stop), daemon=True).start()
         run_dispatcher(sessions, outside, system_now, stop, settings.dispatch_every_s)
 
     _run(work, parent)

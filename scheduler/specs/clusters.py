@@ -103,6 +103,13 @@ class SlurmPoolSpec(Spec):
     partition_without_gpus: Word | None = None
 
 
+class SlurmAccountingSpec(Spec):
+    """Slurm's accounts; ``scope`` says of what its AcctGatherEnergyType counts the energy."""
+
+    kind: Literal["slurmdbd"]
+    scope: PowerScope = PowerScope.NODES
+
+
 class SlurmClusterSpec(Spec):
     """A Slurm cluster: by slurmrestd where ``url`` is given, else by its commands.
 
@@ -110,7 +117,8 @@ class SlurmClusterSpec(Spec):
     run here, or by ssh on ``login_node``. ``token_file`` holds the JWT of ``user`` and is read
     before every request. A pool of the site that is not in ``pools`` is the partition of its name;
     ``accounts`` are by tenant. What a node wrote may take ``settle_seconds`` to be seen here, and a
-    run counts as lost after ``lost_after_seconds`` without a sign of life; both suit NFS.
+    run counts as lost after ``lost_after_seconds`` without a sign of life; both suit NFS. With
+    ``accounting``, slurmdbd is asked what energy jobs used.
     """
 
     kind: Literal["slurm"]
@@ -125,6 +133,7 @@ class SlurmClusterSpec(Spec):
     settle_seconds: Annotated[float, Field(ge=1, le=3600)] = 90.0
     lost_after_seconds: Annotated[float, Field(ge=10, le=3600)] = 120.0
     power: SlurmOrOtherPowerSpec | None = None
+    accounting: SlurmAccountingSpec | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from connectors.types import PowerScope
 from scheduler.cli.console import ExitCode
-from scheduler.db.models import JobStatus, Role
-from scheduler.db.session import SessionFactory
-from tests.api.world import MIDNIGHT, World, job
+from scheduler.db.models import JobEnergy, JobStatus, Role
+from scheduler.db.session import SessionFactory, transaction
+from tests.api.world import MIDNIGHT, NOW, World, job
 from tests.cli.server import gridtide, talk_to
 
 
@@ -90,6 +91,21 @@ def test_show_and_cancel(world: World) -> None:
     assert "waiting" in gridtide("jobs", "show", "train").stdout
     assert gridtide("jobs", "cancel", "train").stdout.strip() == "train: cancelled"
     assert json.loads(gridtide("jobs", "show", "train", "--json").stdout)["status"] == "cancelled"
+
+
+def test_show_tells_the_energy_that_was_measured(world: World) -> None:
+    """Its sum with what it is of, and every start with the reason where there is none."""
+    world.submit("train")
+    assert "energy" not in gridtide("jobs", "show", "train").stdout
+    job_id = world.set_job("train", JobStatus.SUCCEEDED, "DE")
+    row = {"job_id": job_id, "site": "DE", "started_at": NOW, "recorded_at": NOW}
+    row |= {"source": "slurmdbd", "scope": PowerScope.NODES}
+    with transaction(world.sessions) as session:
+        session.add(JobEnergy(**row, start=1, kwh=0.00425, reason=""))
+        session.add(JobEnergy(**row, start=2, kwh=None, reason="it shared its nodes"))
+    shown = gridtide("jobs", "show", "train").stdout
+    assert "energy measured: 0.00425 kWh of nodes, 1 of 0 starts" in shown
+    assert "it shared its nodes" in shown
 
 
 def test_why_without_a_plan_says_so(world: World) -> None:

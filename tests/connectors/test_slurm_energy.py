@@ -11,6 +11,7 @@ from connectors.clusters.slurm.config import SlurmConfig, SlurmPool
 from connectors.clusters.slurm.dialect import read_node_power, read_node_power_lines
 from connectors.clusters.slurm.energy import SlurmCounters
 from connectors.clusters.slurm.transport import NodePower, SlurmNode, SlurmTransport
+from connectors.errors import Rejected
 from connectors.types import PowerScope
 from tests.peers.slurm import Slurm
 from tests.peers.slurm_client import WAYS, speaking_to
@@ -136,6 +137,12 @@ class TestRealSlurm:
         reading = await cluster.power()
         assert (reading.kw, reading.is_measured) == (pytest.approx(0.4), False)
         assert reading.reason == "slurm: silent: node n1: its power is not known to Slurm"
+
+    async def test_where_it_keeps_no_accounts_that_is_said(self, transport: SlurmTransport) -> None:
+        """By sacct itself, and by what slurmrestd does not offer, or cannot find."""
+        words = r"accounting storage is disabled|offers \[\] of /slurmdb"
+        with pytest.raises(Rejected, match=words):
+            await transport.accounts([1])
 
 
 class TestCurrentSlurm(TestRealSlurm):

@@ -14,7 +14,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ from tests.peers.processes import (
 )
 
 _PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "slurmrestd", "setpriv")
+_COMMANDS = ("squeue", "sinfo", "scontrol", "scancel", "sacct", "sacctmgr", "slurmdbd")
 _ANSWER_S = 5.0
 _SAVED_WITHIN_S = 6.0  # slurmctld writes down what it knows five seconds after a change
 _CONF = """
@@ -49,7 +50,6 @@ CredType=cred/munge
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SchedulerType=sched/backfill
@@ -69,7 +69,6 @@ SlurmdTimeout={node_timeout_s}
 InactiveLimit=0
 KillWait=3
 MinJobAge=300
-AccountingStorageType=accounting_storage/none
 GresTypes=gpu
 SlurmdParameters=config_overrides
 NodeName=n[1-{n_nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{node_ports}] CPUs=64 \
@@ -79,6 +78,9 @@ PartitionName=one Nodes=n1 MaxTime=INFINITE State=UP PriorityTier=1
 PartitionName=urgent Nodes=n[1-{n_nodes}] MaxTime=INFINITE State=UP PriorityTier=10
 PartitionName=short Nodes=n{n_nodes} MaxTime=1 State=UP PriorityTier=1
 """
+_NO_ACCOUNTS = """JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+"""
 _GRES = """AutoDetect=off
 NodeName=n[1-{n_nodes}] Name=gpu Type=a100 File={folder}/gpu/nvidia[0-{last}]
 """
@@ -87,6 +89,10 @@ NodeName=n[1-{n_nodes}] Name=gpu Type=a100 File={folder}/gpu/nvidia[0-{last}]
 _INSIDE = """#!/bin/sh
 exec unshare --mount sh -c 'root=$1; shift
 for at in proc dev tmp; do mount --rbind "/$at" "$root/$at" || exit 1; done
+if [ -d {counters} ]; then
+    mkdir -p "$root/sys/cray/pm_counters"
+    mount --bind {counters} "$root/sys/cray/pm_counters" || exit 1
+fi
 PATH=/usr/sbin:/usr/bin:/sbin:/bin exec chroot "$root" "$@"' sh {root} "$@"
 """
 
@@ -115,6 +121,7 @@ class Slurm:
     rest_url: str
     nodes: tuple[str, ...]
     root: Path | None = None
+    keeps_accounts: bool = False
 
     @property
     def conf(self) -> Path:
@@ -161,12 +168,13 @@ class Slurm:
     def start_rest(self) -> None:
         """Start slurmrestd, at first or again; it must not be root."""
         port = self.rest_port
+        plugins = "openapi/v0.0.38" if self.root is None else "openapi/slurmctld"
         start_daemon(
             [
                 *([] if self.root is None else [str(self.folder / "bin" / "inside")]),
                 *("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"),
                 *("slurmrestd", "-a", "rest_auth/jwt", "-s"),
-                "openapi/v0.0.38" if self.root is None else "openapi/slurmctld",
+                f"{plugins},openapi/slurmdbd" if self.keeps_accounts else plugins,
                 f"127.0.0.1:{port}",
             ],
             self.folder / "slurmrestd.pid",
@@ -225,7 +233,7 @@ class Slurm:
             wait_until(lambda: self.run("squeue", "--noheader") == "", "no job is left")
         finally:
             names = ["slurmrestd", "slurmctld", *(f"slurmd-{node}" for node in self.nodes)]
-            end(self.pid_of(name) for name in names)
+            end(self.pid_of(name) for name in (*names, "slurmdbd", "mariadbd"))
             end([pid_in(self.folder / "munge" / "pid")])
             shutil.rmtree(self.folder)
 
@@ -249,11 +257,13 @@ def start(
     root: Path | None = None,
     node_timeout_s: int = 60,
     more_conf: str = "",
+    start_accounts: Callable[[Slurm], str] | None = None,
 ) -> Slurm:
     """Start all of it in a folder of its own; ``root`` is where it is installed, if apart.
 
     A node that is silent for ``node_timeout_s`` is down. What slurmctld forgot in a crash it learns
     from a node within seven times as long. ``more_conf`` is added to slurm.conf.
+    ``start_accounts`` starts what the controller keeps its accounts in, and says so in its words.
     """
     nodes = tuple(f"n{number}" for number in range(1, n_nodes + 1))
     folder = Path(tempfile.mkdtemp(prefix="gridtide-slurm-"))
@@ -262,11 +272,15 @@ def start(
         (folder / name).mkdir(parents=True)
     for index in range(gpus_per_node):
         os.mknod(folder / "gpu" / f"nvidia{index}", 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+    _write_key(folder / "state" / "jwt.key", 32)
     ctld_port, rest_port, *node_ports = free_ports(2 + n_nodes)
-    slurm = Slurm(folder, f"http://127.0.0.1:{rest_port}", nodes, root)
+    url = f"http://127.0.0.1:{rest_port}"
+    slurm = Slurm(folder, url, nodes, root, keeps_accounts=start_accounts is not None)
     if root is not None:
         _write_shims(folder / "bin", root)
         (folder / "cgroup.conf").write_text("CgroupPlugin=disabled\nIgnoreSystemd=yes\n")
+    _start_munge(folder / "munge", slurm.environment)
+    accounts = _NO_ACCOUNTS if start_accounts is None else start_accounts(slurm)
     slurm.conf.write_text(
         _CONF.format(
             host=socket.gethostname().split(".")[0],
@@ -278,13 +292,12 @@ def start(
             gpus=gpus_per_node,
             node_timeout_s=node_timeout_s,
         )
+        + accounts
         + more_conf
     )
     (folder / "gres.conf").write_text(
         _GRES.format(folder=folder, n_nodes=n_nodes, last=gpus_per_node - 1)
     )
-    _write_key(folder / "state" / "jwt.key", 32)
-    _start_munge(folder / "munge", slurm.environment)
     slurm.start_controller()
     for node in nodes:
         slurm.start_node(node)
@@ -312,8 +325,8 @@ def _write_shims(folder: Path, root: Path) -> None:
     """Make what is installed apart look as if it were installed here."""
     folder.mkdir()
     inside = folder / "inside"
-    inside.write_text(_INSIDE.format(root=root))
-    for name in (*_PROGRAMS, "squeue", "sinfo", "scontrol", "scancel"):
+    inside.write_text(_INSIDE.format(root=root, counters=folder.parent / "pm_counters"))
+    for name in (*_PROGRAMS, *_COMMANDS):
         if name != "setpriv":
             (folder / name).write_text(f'#!/bin/sh\nexec {inside} {name} "$@"\n')
     for shim in folder.iterdir():

@@ -62,6 +62,7 @@ async def test_each_site_gets_its_cluster_and_batteries(tmp_path: Path) -> None:
     outside = connect(Settings(state_dir=tmp_path), fleet, lambda: START)
     assert list(outside.clusters) == ["DE", "FR"]
     assert isinstance(outside.clusters["DE"], LocalCluster)
+    assert outside.accounts == {}
     (pool,) = await outside.clusters["FR"].capacity()
     assert (pool.pool, pool.gpus_total) == ("a100", 8)
     assert (await outside.batteries["DE", "battery"].telemetry()).soc_kwh == 1
@@ -101,12 +102,15 @@ async def test_a_slurm_site_is_spoken_to_as_its_spec_says(
             "kind": "slurm",
             "folder": str(tmp_path / f"shared-{n}"),
             "pools": {"a100": {"partition": "one", "gres_type": "a100"}},
+            "accounting": {"kind": "slurmdbd", "scope": "gpus"},
         } | way
         pools = [{"name": "a100", "gpus": 4}, {"name": "gpu", "gpus": 16}]
         fleet = fleet_spec(site_spec(cluster=spec, pools=pools))
-        cluster = connect(Settings(state_dir=tmp_path), fleet, lambda: START).clusters["DE"]
+        outside = connect(Settings(state_dir=tmp_path), fleet, lambda: START)
+        cluster = outside.clusters["DE"]
         found = [(pool.pool, pool.gpus_total) for pool in await cluster.capacity()]
         assert found == [("a100", 4), ("gpu", 16)]
+        assert await outside.accounts["DE"].energy(["unknown"]) == ()
 
 
 def test_a_kubernetes_site_without_a_context_is_refused_by_name(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from connectors.clusters.slurm.config import SlurmConfig
 from connectors.clusters.slurm.folder import How, JobFolder, Phase, Records
 from connectors.clusters.slurm.gpus import gpus_of, nodes_for, refuse_busy
 from connectors.clusters.slurm.memory import Finished, Memory
+from connectors.clusters.slurm.speech import job_name
 from connectors.clusters.slurm.standing import holds_gpus, is_asleep, observation, state_of
 from connectors.clusters.slurm.survey import Known, capacity_of, known, look, rows_by_key
 from connectors.clusters.slurm.transport import (
@@ -302,7 +303,7 @@ class SlurmCluster:
         lost_after_s = math.ceil(self._config.lost_after_s)
         words = [self._memory.script(), folder.path, run, grace_ms, lost_after_s]
         return Submission(
-            name=f"gridtide-{order.environment.get('GRIDTIDE_JOB', order.key)}-{run}",
+            name=job_name(order, run),
             ref=RunRef(memory, run, order.key),
             script=f"#!/bin/bash\nexec bash {shlex.join(map(str, words))}\n",
             folder=str(folder.path),

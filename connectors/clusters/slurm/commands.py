@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from connectors.clusters.slurm.dialect import (
@@ -16,8 +16,15 @@ from connectors.clusters.slurm.dialect import (
     read_node_power_lines,
     read_nodes,
 )
+from connectors.clusters.slurm.sacct import SACCT, read_account_lines
 from connectors.clusters.slurm.speech import sbatch_options
-from connectors.clusters.slurm.transport import NodePower, SlurmJob, SlurmNode, Submission
+from connectors.clusters.slurm.transport import (
+    JobAccount,
+    NodePower,
+    SlurmJob,
+    SlurmNode,
+    Submission,
+)
 from connectors.errors import ContractBroken, GpusBusy, Rejected, Unavailable
 
 _PASSED_ON = ("HOME", "LANG", "PATH", "SLURM_CONF", "SSH_AUTH_SOCK", "USER")
@@ -63,6 +70,10 @@ class SlurmCommands:
         if await self._slurm_version() >= _NODES_BY_SCONTROL_SINCE:
             return read_node_power(await self._listed("scontrol", "show", "nodes", "--json"))
         return read_node_power_lines(await self._run("scontrol", "show", "node", "--oneliner"))
+
+    async def accounts(self, job_ids: Collection[int]) -> tuple[JobAccount, ...]:
+        """By ``sacct``, requeued allocations included."""
+        return read_account_lines(await self._run(*SACCT, ",".join(map(str, job_ids))))
 
     async def submit_held(self, submission: Submission) -> int:
         """By ``sbatch``."""

@@ -88,6 +88,7 @@ def _node(record: Mapping[str, Any]) -> SlurmNode:
         features=frozenset(_listed(record.get("active_features") or "")),
         gpus=read_gpus(record.get("gres") or ""),
         gpus_used=read_gpus(record.get("gres_used") or ""),
+        cpus=int(_number(record.get("effective_cpus") or record.get("cpus")) or 0),
     )
 
 

@@ -127,6 +127,20 @@ class Records:
         return self.claim == NOBODY
 
 
+@dataclass(frozen=True, slots=True)
+class PastStart:
+    """A start of a job, of all its runs and attempts: which, by which Slurm job, from when to when.
+
+    ``over_at`` is ``None`` while nobody wrote that it is over.
+    """
+
+    number: int  # from 1
+    run: int
+    slurm_job: int
+    at: datetime
+    over_at: datetime | None
+
+
 class JobFolder:
     """Reads and writes the records of one job."""
 
@@ -257,6 +271,29 @@ class JobFolder:
             beat_at=self._beat_at(f"beat-{this}") if f"beat-{this}" in names else None,
             caps=self._caps(wanted.run, names) if is_started else (),
         )
+
+    def starts(self) -> list[PastStart]:
+        """Read every start of the job there was, in order."""
+        names = {entry.name for entry in self.path.iterdir()}
+        found = (_ATTEMPT.fullmatch(name) for name in names)
+        attempts = sorted((int(one[2]), int(one[3])) for one in found if one and one[1] == "start")
+        at = [self._instant_in(f"start-{run}.{attempt}") for run, attempt in attempts]
+        starts = []
+        for index, (run, attempt) in enumerate(attempts):
+            over_at = self._instant_in(f"end-{run}.{attempt}") or next(iter(at[index + 1 :]), None)
+            over_at = over_at or self._instant_in(f"concluded-{run}")
+            claim, begun_at = self._claim(run), at[index]
+            if begun_at is not None and claim is not None and claim != NOBODY:
+                starts.append(PastStart(index + 1, run, int(claim), begun_at, over_at))
+        return starts
+
+    def order(self, run: int) -> JobOrder:
+        """Read what was to be run as ``run``."""
+        return self._order(run)
+
+    def _instant_in(self, name: str) -> datetime | None:
+        line = self._line(name)
+        return None if line is None else _instant(line.split()[0])
 
     def _data(self, name: str) -> Path:
         """Return the folder of input data that orders of this name share; it is made if need be."""

@@ -9,24 +9,32 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from connectors.clusters.slurm.dialect import read_jobs, read_node_power, read_nodes
+from connectors.clusters.slurm.sacct import read_accounts
 from connectors.clusters.slurm.speech import rest_job
-from connectors.clusters.slurm.transport import NodePower, SlurmJob, SlurmNode, Submission
+from connectors.clusters.slurm.transport import (
+    JobAccount,
+    NodePower,
+    SlurmJob,
+    SlurmNode,
+    Submission,
+)
 from connectors.errors import ConnectorError, ContractBroken, GpusBusy, Rejected, Unavailable
 
 _OLDEST, _NEWEST = 36, 45
 _BETWEEN = 39
-_DIALECT = re.compile(r"/slurm/v0\.0\.(\d+)/")
+_DIALECT = re.compile(r"/(slurm|slurmdb)/v0\.0\.(\d+)/")
 _OVER = frozenset((2017, 2021))  # ESLURM_INVALID_JOB_ID, ESLURM_ALREADY_DONE
 _HELD = frozenset((2042,))  # ESLURM_JOB_HELD, which is what was asked for
+_NOTHING_FOUND = frozenset((9003,))  # ESLURM_REST_EMPTY_RESULT
 _TOO_MANY = 429
-_AWAY = {1001, 1007, 1800, 2006, 5004, 6000}
+_AWAY = {1001, 1007, 1800, 2006, 5004, 6000, 7000}
 _AWAY_WORDS = re.compile(r"unable to contact|timed out|communication|connect", re.IGNORECASE)
 
 
@@ -52,7 +60,7 @@ class SlurmRest:
     ) -> None:
         self._user = user
         self._token = token
-        self._version: int | None = None  # the newest dialect it offers that is known here
+        self._versions: dict[str, int] = {}  # the newest dialect of each API that is known here
         self._url = url.rstrip("/")
         self._answer_s = answer_s
         self._tls = ssl.create_default_context()
@@ -69,9 +77,18 @@ class SlurmRest:
         """By ``GET nodes``; dialects before v0.0.40 do not tell."""
         return read_node_power(await self._ask("GET", "nodes"))
 
+    async def accounts(self, job_ids: Collection[int]) -> tuple[JobAccount, ...]:
+        """By ``GET jobs`` of slurmdbd, requeued allocations included."""
+        version = await self._dialect("slurmdb")
+        if version < _BETWEEN:
+            query = f"jobs?step={'%2C'.join(map(str, job_ids))}"
+        else:  # a list with commas is none that it can parse
+            query = f"jobs/?{'&'.join(f'step={job_id}' for job_id in job_ids)}"
+        return read_accounts(await self._ask("GET", query, None, _NOTHING_FOUND, "slurmdb"))
+
     async def submit_held(self, submission: Submission) -> int:
         """By ``POST job/submit``."""
-        job = rest_job(submission, await self._dialect())
+        job = rest_job(submission, await self._dialect("slurm"))
         answer = await self._ask(
             "POST", "job/submit", {"script": submission.script, "job": job}, _HELD
         )
@@ -88,19 +105,20 @@ class SlurmRest:
         """By ``DELETE job/{job_id}``."""
         await self._ask("DELETE", f"job/{job_id}", None, _OVER)
 
-    async def _dialect(self) -> int:
-        if self._version is None:
-            self._version = await asyncio.to_thread(self._newest)
-        return self._version
+    async def _dialect(self, api: str) -> int:
+        if api not in self._versions:
+            self._versions[api] = await asyncio.to_thread(self._newest, api)
+        return self._versions[api]
 
-    def _newest(self) -> int:
+    def _newest(self, api: str) -> int:
         paths = self._send("GET", "/openapi/v3", None).get("paths", {})
-        offered = {int(found[1]) for path in paths if (found := _DIALECT.match(path))}
+        found = (_DIALECT.match(path) for path in paths)
+        offered = {int(one[2]) for one in found if one is not None and one[1] == api}
         known = [n for n in offered if _OLDEST <= n <= _NEWEST and n != _BETWEEN]
         if not known:
             raise Rejected(
-                f"slurmrestd offers {sorted(offered)}, must offer one of v0.0.{_OLDEST} to"
-                f" v0.0.{_NEWEST}"
+                f"slurmrestd offers {sorted(offered)} of /{api}, must offer one of"
+                f" v0.0.{_OLDEST} to v0.0.{_NEWEST}"
             )
         return max(known)
 
@@ -110,8 +128,9 @@ class SlurmRest:
         path: str,
         body: dict[str, Any] | None = None,
         is_fine: frozenset[int] = frozenset(),
+        api: str = "slurm",
     ) -> dict[str, Any]:
-        full = f"/slurm/v0.0.{await self._dialect()}/{path}"
+        full = f"/{api}/v0.0.{await self._dialect(api)}/{path}"
         answer = await asyncio.to_thread(self._send, method, full, body)
         errors = answer.get("errors") or []
         codes = {_code(error) for error in errors}

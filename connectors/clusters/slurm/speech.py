@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.clusters.slurm.transport import Submission
+from connectors.types import JobOrder
 
 # The environment of the script; its job gets that of its order. Nothing of the scheduler's own.
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"}
+
+
+def job_name(order: JobOrder, run: int) -> str:
+    """Return what Slurm calls run ``run`` of a job."""
+    return f"gridtide-{order.environment.get('GRIDTIDE_JOB', order.key)}-{run}"
 
 
 def sbatch_options(submission: Submission) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,6 +99,7 @@ class SlurmNode:
     features: frozenset[str]
     gpus: dict[str, int]
     gpus_used: dict[str, int]
+    cpus: int = 0  # that jobs may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,38 @@ class NodePower:
 
     watts: float
     at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepAccount:
+    """What slurmdbd has on record of a step, on all its nodes; ``joules`` where anybody measured.
+
+    ``is_silent_somewhere``: one of its nodes told none.
+    """
+
+    name: str  # "batch", "extern", or its number
+    nodes: int
+    start_at: float  # [s since 1970], as all instants here
+    end_at: float | None
+    joules: float | None
+    is_silent_somewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobAccount:
+    """What slurmdbd has on record of one allocation: a job that was requeued had several.
+
+    ``end_at`` is ``None`` while it has them.
+    """
+
+    job_id: int
+    name: str
+    start_at: float
+    end_at: float | None
+    was_suspended: bool  # by Slurm, for however long
+    nodes: str  # as a host list
+    cpus: int
+    steps: tuple[StepAccount, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +177,10 @@ class SlurmTransport(Protocol):
 
     async def node_power(self) -> dict[str, NodePower]:
         """Power of the nodes of which Slurm knows any, by name."""
+        ...
+
+    async def accounts(self, job_ids: Collection[int]) -> tuple[JobAccount, ...]:
+        """Everything slurmdbd has of these jobs, in one call; of one it does not know, nothing."""
         ...
 
     async def submit_held(self, submission: Submission) -> int:

@@ -9,6 +9,7 @@ from scheduler.db.models.dispatch_command import CommandKind, CommandOutcome, Di
 from scheduler.db.models.fleet import FleetVersion
 from scheduler.db.models.grid_event import GridEvent
 from scheduler.db.models.job import OPEN_STATUSES, Job, JobStatus
+from scheduler.db.models.job_energy import JobEnergy
 from scheduler.db.models.plan import PlanStatus, StoredPlan
 from scheduler.db.models.planning_run import PlanningRun, RunStatus
 from scheduler.db.models.pool_state import PoolState
@@ -27,6 +28,7 @@ __all__ = [
     "FleetVersion",
     "GridEvent",
     "Job",
+    "JobEnergy",
     "JobStatus",
     "PlanStatus",
     "PlanningRun",

@@ -47,6 +47,7 @@ class Job(Base):
         CheckConstraint("work_done_hours >= 0", name="work_done_nonnegative"),
         Index("ix_job_submitted", "submitted_at", "id"),
         Index("ix_job_status", "status", "submitted_at"),
+        Index("ix_job_ended", "ended_at"),
         Index("ix_job_tenant", "tenant", "submitted_at"),
     )
 
