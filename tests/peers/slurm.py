@@ -168,7 +168,8 @@ class Slurm:
     def start_rest(self) -> None:
         """Start slurmrestd, at first or again; it must not be root."""
         port = self.rest_port
-        plugins = "openapi/v0.0.38" if self.root is None else "openapi/slurmctld"
+        old = ",".join(f"openapi/v0.0.{dialect}" for dialect in (37, 38))
+        plugins = old if self.root is None else "openapi/slurmctld"
         start_daemon(
             [
                 *([] if self.root is None else [str(self.folder / "bin" / "inside")]),

@@ -72,9 +72,11 @@ def _job(record: Mapping[str, Any]) -> SlurmJob:
     comment = record.get("comment") or ""
     if isinstance(comment, Mapping):
         comment = comment.get("job") or ""
+    # None of ours is an array: what bears our comment and is one was copied from us by a job.
+    is_of_array = bool(_number(record.get("array_job_id")))
     return SlurmJob(
         id=int(record["job_id"]),
-        ref=RunRef.read(comment),
+        ref=None if is_of_array else RunRef.read(comment),
         states=_states(record["job_state"]),
         reason=record.get("state_reason") or "",
     )

@@ -1,5 +1,6 @@
-"""Slurm by slurmrestd, in the dialect it speaks: v0.0.36 to v0.0.38, or v0.0.40 and later.
+"""Slurm by slurmrestd, in the dialect it speaks: v0.0.37, v0.0.38, or v0.0.40 and later.
 
+v0.0.36 does not say which partitions a node is in, and every release that has it has a later one.
 v0.0.39 is passed over: its fields are of the later ones, its environment of the earlier, and every
 release that has it (23.02 to 24.05) has one of the others.
 """
@@ -27,7 +28,7 @@ from connectors.clusters.slurm.transport import (
 )
 from connectors.errors import ConnectorError, ContractBroken, GpusBusy, Rejected, Unavailable
 
-_OLDEST, _NEWEST = 36, 45
+_OLDEST, _NEWEST = 37, 45
 _BETWEEN = 39
 _DIALECT = re.compile(r"/(slurm|slurmdb)/v0\.0\.(\d+)/")
 _OVER = frozenset((2017, 2021))  # ESLURM_INVALID_JOB_ID, ESLURM_ALREADY_DONE
