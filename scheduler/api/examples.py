@@ -39,6 +39,12 @@ def worked_examples(now: datetime) -> tuple[Example, ...]:
             "text/csv",
         ),
         Example("post", "/v1/jobs", "Six hours on 8 GPUs, some time that day", _job(midnight)),
+        Example(
+            "post",
+            "/v1/job-arrays",
+            "Half an hour on one GPU with each of three seeds",
+            _array(midnight),
+        ),
         Example("post", "/v1/grid-events", "Two hours at no more than 20 kW", _event(midnight)),
         Example(
             "put",
@@ -109,6 +115,12 @@ def _csv(midnight: datetime) -> str:
         for hour, value in enumerate(values)
     ]
     return "\n".join(("site,kind,start_at,minutes,value", *rows, ""))
+
+
+def _array(midnight: datetime) -> dict[str, Any]:
+    points = [{"pool": "a100", "gpus": 1, "kw": 0.4}]
+    small = {"work_hours": 0.5, "operating_points": points, "pausing": None}
+    return _job(midnight) | small | {"name": "seeds", "array": "0-2"}
 
 
 def _job(midnight: datetime) -> dict[str, Any]:

@@ -86,6 +86,9 @@ class JobView(View):
     id: UUID
     name: str
     tenant: str
+    array: str | None = Field(
+        validation_alias="array_name", description="Of which it is a task; see `spec.array_task`."
+    )
     status: JobStatus
     reason: str = Field(description="Why it stands so, where there is anything to say.")
     submitted_by: str
@@ -159,10 +162,11 @@ def list_jobs(
     tenant: str | None = None,
     site: SiteQuery = None,
     name_prefix: Annotated[str | None, Query(description="How the name begins.")] = None,
+    array: Annotated[str | None, Query(description="Of which they are tasks.")] = None,
     deadline_before: Instant | None = None,
 ) -> PageView[JobView]:
     """List jobs, the one submitted last first."""
-    wanted = JobFilter(status, tenant, site, name_prefix, deadline_before)
+    wanted = JobFilter(status, tenant, site, name_prefix, array, deadline_before)
     found = jobs.list_jobs(session, wanted, page)
     beside = _read_beside(session, [job.id for job in found.items])
     return page_view(found, lambda job: _shown(job, beside, caller))

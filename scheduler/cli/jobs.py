@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -98,7 +99,7 @@ def submit(
             )
             for spec in specs
         ]
-    emit(jobs, f"{len(jobs)} jobs are on record\n{text_table(COLUMNS, jobs)}", as_json)
+    emit(jobs, f"{len(jobs)} jobs are on record\n{_table(jobs)}", as_json)
 
 
 def list_jobs(
@@ -106,6 +107,7 @@ def list_jobs(
     status: Annotated[JobStatus | None, typer.Option(help="Only jobs that stand so.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only jobs of this tenant.")] = None,
     site: Annotated[str | None, typer.Option(help="Only jobs handed to this site.")] = None,
+    array: Annotated[str | None, typer.Option(help="Only tasks of this array.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 50,
     server: ServerOption = DEFAULT_SERVER,
     as_json: JsonOption = False,
@@ -113,8 +115,14 @@ def list_jobs(
     """List jobs, the one submitted last first."""
     wanted = None if status is None else status.value
     with server_at(server) as api:
-        jobs = api.pages("/v1/jobs", limit, status=wanted, tenant=tenant, site=site)
-    emit(jobs, text_table(COLUMNS, jobs), as_json)
+        asked = {"status": wanted, "tenant": tenant, "site": site, "array": array}
+        jobs = api.pages("/v1/jobs", limit, **asked)
+    emit(jobs, _table(jobs), as_json)
+
+
+def _table(jobs: Sequence[dict[str, Any]]) -> str:
+    has_arrays = any(job["array"] is not None for job in jobs)
+    return text_table(COLUMNS | ({"ARRAY": "array"} if has_arrays else {}), jobs)
 
 
 def show(job: JobName, server: ServerOption = DEFAULT_SERVER, as_json: JsonOption = False) -> None:
@@ -206,10 +214,21 @@ def logs(
 
 
 def cancel(
-    job: JobName, server: ServerOption = DEFAULT_SERVER, as_json: JsonOption = False
+    job: JobName,
+    is_array: Annotated[
+        bool, typer.Option("--array", help="It is an array: every task that has not ended.")
+    ] = False,
+    server: ServerOption = DEFAULT_SERVER,
+    as_json: JsonOption = False,
 ) -> None:
-    """Cancel a job that has not ended."""
+    """Cancel a job that has not ended, or all of an array."""
     with server_at(server) as api:
+        if is_array:
+            array = api.post(f"/v1/job-arrays/{job}/cancel")
+            counts = ", ".join(f"{n} {status}" for status, n in array["statuses"].items())
+            text = f"array {job}: {counts}; what runs will be ended by the next dispatch"
+            emit(array, text, as_json)
+            return
         found = api.post(f"/v1/jobs/{job}/cancel")
     is_over = found["status"] == JobStatus.CANCELLED
     text = "cancelled" if is_over else "will be ended by the next dispatch"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from scheduler.files.errors import BadFile, Location, at_line, dotted, problems_
 from scheduler.files.fleet import read_text, read_toml
 from scheduler.files.jobs_csv import csv_records, field_of_column
 from scheduler.files.located import json_items, nearest_line, toml_lines
-from scheduler.specs import JobSpec
+from scheduler.specs import JobArraySpec, JobSpec
+from scheduler.specs.job import MOST_PREDECESSORS
+from scheduler.specs.job_array import with_tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,9 @@ class Record:
 def read_jobs(path: Path) -> tuple[JobSpec, ...]:
     """Read jobs in the order of the file, by the ending of its name.
 
-    Raises ``BadFile`` with everything that is wrong: fields, names used twice, predecessors that
-    are not in the file.
+    In the place of an array come its tasks; a job after an array is after all of them. Raises
+    ``BadFile`` with everything that is wrong: fields, names used twice, predecessors that are not
+    in the file.
     """
     readers = {".csv": _from_csv, ".json": _from_json, ".jsonl": _from_lines, ".toml": _from_toml}
     reader = readers.get(path.suffix.lower())
@@ -43,29 +46,46 @@ def read_jobs(path: Path) -> tuple[JobSpec, ...]:
     for record in reader(path):
         problems += record.problems
         try:
-            job = JobSpec.model_validate(record.data)
+            job = _kind_of(record.data).model_validate(record.data)
         except ValidationError as error:
             problems += problems_of(error, record.line_of, record.field_of)
         else:
             jobs.append((record.line_of(()), job))
     if not problems:
-        problems = list(_contradictions(jobs))
+        arrays = {job.name: job.jobs() for _, job in jobs if isinstance(job, JobArraySpec)}
+        problems = list(_contradictions(jobs, arrays))
     if problems:
         raise BadFile(path, problems)
-    return tuple(job for _, job in jobs)
+    awaiting = (
+        job.model_copy(update={"after": with_tasks(job.after, arrays)})
+        for _, one in jobs
+        for job in arrays.get(one.name, (one,))
+    )
+    return tuple(awaiting)
 
 
-def _contradictions(jobs: list[tuple[int | None, JobSpec]]) -> Iterator[str]:
+def _kind_of(data: Any) -> type[JobSpec]:
+    return JobArraySpec if isinstance(data, Mapping) and "array" in data else JobSpec
+
+
+def _contradictions(
+    jobs: list[tuple[int | None, JobSpec]], arrays: Mapping[str, Sequence[JobSpec]]
+) -> Iterator[str]:
     first: dict[str, int | None] = {}
     for line, job in jobs:
-        if job.name in first:
-            where = "" if first[job.name] is None else f", first in line {first[job.name]}"
-            yield at_line(line, f"name = {job.name!r}: occurs twice{where}")
-        first.setdefault(job.name, line)
+        for name in (job.name, *(task.name for task in arrays.get(job.name, ()))):
+            if name in first:
+                where = "" if first[name] is None else f", first in line {first[name]}"
+                yield at_line(line, f"name = {name!r}: occurs twice{where}")
+            first.setdefault(name, line)
     for line, job in jobs:
         for name in job.after:
             if name not in first:
                 yield at_line(line, f"after = {name!r}: there is no such job in the file")
+        n_awaited = len(with_tasks(job.after, arrays))
+        if n_awaited > MOST_PREDECESSORS:
+            limit = f"must be <= {MOST_PREDECESSORS}"
+            yield at_line(line, f"after: {n_awaited} jobs, tasks of arrays each, {limit}")
 
 
 def _from_csv(path: Path) -> Iterator[Record]:

@@ -19,6 +19,7 @@ Place = tuple[str | int, ...]
 
 _PLACES: dict[str, Place] = {
     "name": ("name",),
+    "array": ("array",),
     "tenant": ("tenant",),
     "project": ("project",),
     "priority": ("priority",),

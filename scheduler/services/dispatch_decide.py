@@ -107,10 +107,16 @@ def _is_time(job: JobSnapshot, want: Want | None, situation: Situation) -> bool:
     return situation.now <= last and (want is not None or situation.now >= last - SAFETY)
 
 
+_NAMED = 5  # predecessors that are called by their names
+
+
 def _expire(job: JobSnapshot) -> Decision:
     if job.is_order_under_way:
         return NOTHING
-    waited_for = "" if job.is_ready else f", waiting for {', '.join(job.spec.after)}"
+    named = ", ".join(job.spec.after[:_NAMED])
+    more = len(job.spec.after) - _NAMED
+    others = f" and {more} others" if more > 0 else ""
+    waited_for = "" if job.is_ready else f", waiting for {named}{others}"
     reason = f"its deadline passed before it was started{waited_for}"
     return Decision(ending=Ending(JobStatus.EXPIRED, reason))
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from connectors.types import JobOrder
 from scheduler.services.dispatch_types import JobSnapshot
-from scheduler.specs.job import DataSpec, OperatingPointSpec
+from scheduler.specs.job import DataSpec, JobSpec, OperatingPointSpec
 
 _TRANSFER_KEY = re.compile(r"data-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-.+")
 
@@ -15,7 +15,7 @@ _TRANSFER_KEY = re.compile(r"data-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-
 def order_of(job: JobSnapshot, point: OperatingPointSpec, site: str) -> JobOrder:
     """Say what a cluster is asked to run."""
     data = job.spec.data
-    environment = job.spec.environment | {"GRIDTIDE_JOB": job.spec.name}
+    environment = job.spec.environment | _about_itself(job.spec)
     if data is not None:
         environment |= _about(data)
         if data.path is not None and site == data.site:
@@ -50,7 +50,7 @@ def transfer_order(
         command=data.command,
         pool=pool,
         gpus=0,
-        environment=data.environment | {"GRIDTIDE_JOB": job.spec.name} | _about(data),
+        environment=data.environment | _about_itself(job.spec) | _about(data),
         tenant=job.spec.tenant,
         image=data.image or job.spec.image,
         after_starts=after_starts,
@@ -68,6 +68,12 @@ def job_of_transfer(key: str) -> UUID | None:
     """Return whose data an order of this key brings; ``None`` where it brings nobody's."""
     found = _TRANSFER_KEY.fullmatch(key)
     return None if found is None else UUID(found[1])
+
+
+def _about_itself(spec: JobSpec) -> dict[str, str]:
+    """Return what a job and the transfer of its data are told of the job."""
+    task = {} if spec.array_task is None else spec.array_task.environment
+    return {"GRIDTIDE_JOB": spec.name} | task
 
 
 def _about(data: DataSpec) -> dict[str, str]:

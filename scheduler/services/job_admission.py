@@ -115,10 +115,20 @@ def _dead_predecessors(session: Session, spec: JobSpec) -> Iterable[Refusal]:
     standing = dict(rows.all())
     for name in spec.after:
         if name not in standing:
-            yield Refusal(_owner(spec), "after", name, "a job submitted before")
+            limit = f"a job submitted before{_tasks_instead(session, name)}"
+            yield Refusal(_owner(spec), "after", name, limit)
         elif standing[name] in _CANNOT_SUCCEED:
             limit = f"a job that can still succeed; it has {standing[name].value}"
             yield Refusal(_owner(spec), "after", name, limit)
+
+
+def _tasks_instead(session: Session, name: str) -> str:
+    """Say what to name where ``name`` is an array."""
+    task = session.scalar(select(Job).where(Job.array_name == name).limit(1))
+    known = None if task is None else JobSpec.model_validate(task.spec).array_task
+    if known is None:
+        return ""
+    return f"; {name} is an array: name its tasks, {name}-{known.first} to {name}-{known.last}"
 
 
 def _too_little_time(spec: JobSpec, now: datetime) -> Iterable[Refusal]:

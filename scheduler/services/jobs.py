@@ -27,6 +27,7 @@ class JobFilter:
     tenant: str | None = None
     site: str | None = None  # where it was handed to a cluster
     name_prefix: str | None = None
+    array: str | None = None  # of which it is a task
     deadline_before: datetime | None = None
 
 
@@ -45,18 +46,10 @@ def submit_job(
     document = spec.model_dump(mode="json")
     before = _by_idempotency_key(session, by, idempotency_key)
     if before is not None:
-        return _same_or_conflict(before, document), False
+        return same_or_conflict(before, document), False
     require_admissible(session, spec, now)
-    job = Job(
-        name=spec.name,
-        tenant=spec.tenant,
-        spec=document,
-        submitted_by=by,
-        submitted_at=now,
-        idempotency_key=idempotency_key,
-        release_at=spec.release_at,
-        deadline_at=spec.deadline_at,
-    )
+    require_free_names(session, spec, by)
+    job = new_job(spec, by, now, idempotency_key)
     try:
         with session.begin_nested():
             session.add(job)
@@ -64,8 +57,50 @@ def submit_job(
         before = _by_idempotency_key(session, by, idempotency_key)
         if before is None:
             raise Conflict(f"job {spec.name}: the name is taken") from error
-        return _same_or_conflict(before, document), False
+        return same_or_conflict(before, document), False
     return job, True
+
+
+def new_job(spec: JobSpec, by: str, now: datetime, idempotency_key: str | None) -> Job:
+    """Return the row of a job that is taken in."""
+    return Job(
+        name=spec.name,
+        tenant=spec.tenant,
+        array_name=None if spec.array_task is None else spec.array_task.array,
+        spec=spec.model_dump(mode="json"),
+        submitted_by=by,
+        submitted_at=now,
+        idempotency_key=idempotency_key,
+        release_at=spec.release_at,
+        deadline_at=spec.deadline_at,
+    )
+
+
+def require_free_names(session: Session, spec: JobSpec, by: str) -> None:
+    """Refuse a job called like an array, and a task of what is a job or another's array.
+
+    Raises
+    ------
+    Conflict
+        With the name.
+    """
+    task = spec.array_task
+    array = spec.name if task is None else task.array
+    others = select(Job).where(Job.array_name == array)
+    other = session.scalar(others.limit(1))
+    if task is None:
+        if other is not None:
+            raise Conflict(f"job {spec.name}: the name is taken by an array")
+        return
+    if session.scalar(select(Job.id).where(Job.name == array)) is not None:
+        raise Conflict(f"array {array}: the name is taken by a job")
+    if other is None:
+        return
+    if other.submitted_by != by:
+        raise Conflict(f"array {array}: was submitted by {other.submitted_by}, not {by}")
+    known = JobSpec.model_validate(other.spec).array_task
+    if known is None or known.model_copy(update={"index": task.index}) != task:
+        raise Conflict(f"array {array}: job {other.name} is a task of another array of this name")
 
 
 def find_job(session: Session, id_or_name: str) -> Job:
@@ -93,6 +128,8 @@ def list_jobs(session: Session, wanted: JobFilter, page: PageRequest) -> Page[Jo
         # LIKE would ignore case on SQLite and not on PostgreSQL.
         beginning = func.substr(Job.name, 1, len(wanted.name_prefix))
         statement = statement.where(beginning == wanted.name_prefix)
+    if wanted.array is not None:
+        statement = statement.where(Job.array_name == wanted.array)
     if wanted.deadline_before is not None:
         statement = statement.where(Job.deadline_at < wanted.deadline_before)
     return read_page(session, statement, Job.submitted_at, Job.id, page)
@@ -137,7 +174,8 @@ def _by_idempotency_key(session: Session, by: str, key: str | None) -> Job | Non
     return session.scalar(select(Job).where(Job.submitted_by == by, Job.idempotency_key == key))
 
 
-def _same_or_conflict(job: Job, document: dict[str, Any]) -> Job:
+def same_or_conflict(job: Job, document: dict[str, Any]) -> Job:
+    """Return ``job`` where it was submitted so, else raise ``Conflict``."""
     if job.spec != document:
         raise Conflict(
             f"idempotency key {job.idempotency_key!r} was used for job {job.name} with another body"

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from connectors.types import SuspendBy
+from scheduler.specs.array import ArrayTaskSpec
 from scheduler.specs.base import (
     MOST,
     YEAR_HOURS,
@@ -22,6 +23,7 @@ from scheduler.specs.base import (
 )
 from scheduler.specs.clusters import Image
 
+MOST_PREDECESSORS = 1000
 LONGEST_COMMAND = 1_000_000  # characters of command and environment; Linux takes 2 MiB
 
 
@@ -140,13 +142,15 @@ class JobSpec(Spec):
     pausing: PausingSpec | None = None
     is_elastic: bool = False
     data: DataSpec | None = None
-    after: Annotated[tuple[Name, ...], Field(max_length=1000)] = ()
+    after: Annotated[tuple[Name, ...], Field(max_length=MOST_PREDECESSORS)] = ()
     command: Command = ()  # empty: planned only
     image: Image | None = None  # for Kubernetes
     environment: Environment = Field(default_factory=dict)
     suspend_by: SuspendBy = SuspendBy.CHECKPOINT
     checkpoint_grace_s: Annotated[float, Field(ge=0, le=24 * 3600)] = 30.0
     retries: Retries = 0  # after a crash, until its deadline
+    # Left out where there is none: jobs of before there were arrays are the same jobs.
+    array_task: Annotated[ArrayTaskSpec | None, Field(exclude_if=lambda task: task is None)] = None
 
     @property
     def keeps_checkpoints(self) -> bool:
@@ -169,6 +173,11 @@ class JobSpec(Spec):
             )
         if self.name in self.after:
             raise ValueError(f"job {self.name}: after names the job itself")
+        if self.array_task is not None and self.name != self.array_task.job_name:
+            raise ValueError(
+                f"job {self.name}: is task {self.array_task.index} of array"
+                f" {self.array_task.array}, must be called {self.array_task.job_name}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -23,6 +23,8 @@ NEEDED = {
     ("post", "/v1/jobs"): Role.SUBMITTER,
     ("post", "/v1/quotes"): Role.SUBMITTER,
     ("post", "/v1/jobs/{job}/cancel"): Role.SUBMITTER,
+    ("post", "/v1/job-arrays"): Role.SUBMITTER,
+    ("post", "/v1/job-arrays/{array}/cancel"): Role.SUBMITTER,
     ("post", "/v1/grid-events"): Role.OPERATOR,
     ("put", "/v1/grid-events/{external_id}"): Role.OPERATOR,
     ("post", "/v1/grid-events/{external_id}/cancel"): Role.OPERATOR,
@@ -53,7 +55,7 @@ def address(path: str) -> str:
     """``path`` with something in place of its parameters."""
     for name in ("plan_id", "run_id", "key_id"):
         path = path.replace(f"{{{name}}}", str(uuid4()))
-    for name in ("name", "job", "external_id"):
+    for name in ("name", "job", "array", "external_id"):
         path = path.replace(f"{{{name}}}", "x")
     return path.replace("{version}", "1")
 

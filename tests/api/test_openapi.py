@@ -64,7 +64,8 @@ def test_documented_examples_work_in_order_on_an_empty_database(empty_world: Wor
     answer = send(empty_world.admin, "post", quote.path, paths[quote.path]["post"])
     assert [line["fits"] for line in answer.json()["quotes"]] == [True, True], answer.text
     document = empty_world.document(empty_world.plan())
-    assert [job.name for job in document.problem.jobs] == ["finetune-0608"]
+    names = ["finetune-0608", "seeds-0", "seeds-1", "seeds-2"]
+    assert [job.name for job in document.problem.jobs] == names
     assert document.plan.placements
     assert document.marks == ()
 

@@ -93,6 +93,23 @@ def test_show_and_cancel(world: World) -> None:
     assert json.loads(gridtide("jobs", "show", "train", "--json").stdout)["status"] == "cancelled"
 
 
+def test_an_array_is_listed_and_cancelled_as_a_whole(world: World, tmp_path: Path) -> None:
+    """From a file, in which it is one job; the same file again changes nothing."""
+    file = tmp_path / "jobs.json"
+    file.write_text(json.dumps([job("train", array="0-2"), job("other", after=["train"])]))
+    for _ in range(2):
+        result = gridtide("jobs", "submit", str(file))
+        assert result.exit_code == ExitCode.OK, result.output
+        assert result.stdout.startswith("4 jobs are on record")
+        assert "ARRAY" in result.stdout
+    listed = json.loads(gridtide("jobs", "list", "--array", "train", "--json").stdout)
+    assert sorted(entry["name"] for entry in listed) == ["train-0", "train-1", "train-2"]
+    other = json.loads(gridtide("jobs", "show", "other", "--json").stdout)
+    assert other["spec"]["after"] == ["train-0", "train-1", "train-2"]
+    result = gridtide("jobs", "cancel", "--array", "train")
+    assert result.stdout.startswith("array train: 3 cancelled")
+
+
 def test_show_tells_the_energy_that_was_measured(world: World) -> None:
     """Its sum with what it is of, and every start with the reason where there is none."""
     world.submit("train")

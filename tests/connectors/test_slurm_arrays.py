@@ -14,6 +14,7 @@ from connectors.clusters.slurm.gpus import gpus_of
 from connectors.clusters.slurm.rest import SlurmRest
 from connectors.clusters.slurm.transport import RunRef, SlurmJob, SlurmTransport
 from connectors.types import JobOrder, JobState, PoolCapacity
+from scheduler.specs.array import tasks_of
 from tests.contracts.waiting import end_everything, seen_as
 from tests.peers.slurm import Slurm
 from tests.peers.slurm_client import WAYS, speaking_to
@@ -95,6 +96,16 @@ class TestSlurm:
         pool = await pool_with(cluster, 8)
         assert pool.gpus_in_use == 12
         assert [job.key for job in await cluster.observe()] == ["a"]
+
+    async def test_a_task_of_an_array_of_ours_finds_its_index(self, cluster: SlurmCluster) -> None:
+        """As a script for sbatch expects it, though to Slurm it is a job by itself."""
+        (*_, task) = tasks_of("train", "0-6:2")
+        words = " ".join(f"{name}=${name}" for name in sorted(task.environment))
+        command = ("sh", "-c", f"echo {words}; srun sh -c 'echo $SLURM_ARRAY_TASK_ID'")
+        await cluster.submit(JobOrder("a", command, "pool", 1, task.environment))
+        await seen_as(cluster, "a", JobState.SUCCEEDED)
+        told = " ".join(f"{name}={value}" for name, value in sorted(task.environment.items()))
+        assert [line async for line in cluster.logs("a")] == [told, "6"]
 
     async def test_an_array_that_bears_our_comment_is_not_ours(
         self, slurm: Slurm, cluster: SlurmCluster, transport: SlurmTransport

@@ -186,3 +186,60 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "jobs.csv"
     path.write_text(f"{HEADER}\na,1,p,1,1,{WINDOW}\n", encoding="utf-8-sig")
     assert read_jobs(path)[0].name == "a"
+
+
+ARRAYS = """
+[[jobs]]
+name = "prepare"
+work_hours = 1
+operating_points = [{ pool = "a100", gpus = 1, kw = 0.5 }]
+release_at = 2021-07-05T00:00:00Z
+deadline_at = 2021-07-06T00:00:00Z
+
+[[jobs]]
+name = "train"
+array = "0-4:2"
+after = ["prepare"]
+work_hours = 1
+operating_points = [{ pool = "a100", gpus = 1, kw = 0.5 }]
+release_at = 2021-07-05T00:00:00Z
+deadline_at = 2021-07-06T00:00:00Z
+
+[[jobs]]
+name = "evaluate"
+after = ["train", "prepare"]
+work_hours = 1
+operating_points = [{ pool = "a100", gpus = 1, kw = 0.5 }]
+release_at = 2021-07-05T00:00:00Z
+deadline_at = 2021-07-06T00:00:00Z
+"""
+
+
+def test_an_array_becomes_its_tasks_and_others_come_after_all_of_them(tmp_path: Path) -> None:
+    """In its place in the file; each task is after what the array is after."""
+    jobs = read_jobs(_file(tmp_path, "jobs.toml", ARRAYS))
+    assert [job.name for job in jobs] == ["prepare", "train-0", "train-2", "train-4", "evaluate"]
+    assert {job.after for job in jobs[1:4]} == {("prepare",)}
+    assert jobs[4].after == ("train-0", "train-2", "train-4", "prepare")
+
+
+def test_a_csv_line_may_be_an_array(tmp_path: Path) -> None:
+    """In a column of its own; a cell left empty is a single job."""
+    line = f"1,a100,1,0.5,{WINDOW}"
+    text = f"{HEADER},array\na,{line},0-1\nb,{line},\n"
+    assert [job.name for job in read_jobs(_file(tmp_path, "jobs.csv", text))] == ["a-0", "a-1", "b"]
+
+
+def test_what_is_wrong_with_an_array_is_told_with_its_line(tmp_path: Path) -> None:
+    """Its limit on tasks, a task called like a job, and more predecessors than there may be."""
+    line = f"1,a100,1,0.5,{WINDOW}"
+    header = f"{HEADER},array,after"
+    percent = _problems(_file(tmp_path, "a.csv", f"{header}\na,{line},0-9%2,\n"))
+    assert len(percent) == 1
+    assert percent[0].startswith("line 2: job a: array = '0-9%2': a limit of tasks at once")
+    clash = f"{header}\na,{line},0-1,\na-1,{line},,\n"
+    (twice,) = _problems(_file(tmp_path, "b.csv", clash))
+    assert twice == "line 3: name = 'a-1': occurs twice, first in line 2"
+    many = f"{header}\na,{line},0-599,\nb,{line},0-599,\nc,{line},,a b\n"
+    (long,) = _problems(_file(tmp_path, "c.csv", many))
+    assert long == "line 4: after: 1200 jobs, tasks of arrays each, must be <= 1000"

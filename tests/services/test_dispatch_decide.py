@@ -12,6 +12,7 @@ import pytest
 from connectors.types import JobObservation, JobState
 from scheduler.db.models import CommandKind, JobStatus
 from scheduler.services.dispatch_decide import decide
+from scheduler.services.dispatch_orders import transfer_order
 from scheduler.services.dispatch_types import (
     NOTHING,
     Command,
@@ -21,6 +22,7 @@ from scheduler.services.dispatch_types import (
     latest_safe_start,
 )
 from scheduler.services.dispatch_wants import Aim, Want
+from scheduler.specs.job import DataSpec
 from tests.services.builders import START, job_spec
 
 KEY = UUID(int=7)
@@ -179,6 +181,30 @@ def test_the_fastest_point_counts_for_the_latest_safe_start() -> None:
     assert command.order is not None
     assert (command.order.gpus, command.point) == (2, "a100x2/b64")
     assert command.order.environment == {"GRIDTIDE_JOB": "train", "GRIDTIDE_BATCH_SIZE": "64"}
+
+
+def test_a_task_of_an_array_is_told_which_it_is() -> None:
+    """Under our names and Slurm's, whatever the job itself says; its data command as well."""
+    task = {"array": "a", "index": 3, "first": 0, "last": 9, "step": 3, "count": 4}
+    mine = {"A": "b", "SLURM_ARRAY_TASK_ID": "mine"}
+    job = replace(snapshot(), spec=job_spec("a-3", array_task=task, environment=mine))
+    (command,) = decide(job, None, None, situation(21.9)).commands
+    assert command.order is not None
+    told = command.order.environment
+    assert told["A"] == "b"
+    assert (told["SLURM_ARRAY_TASK_ID"], told["GRIDTIDE_ARRAY_INDEX"]) == ("3", "3")
+    assert (told["SLURM_ARRAY_TASK_MAX"], told["GRIDTIDE_ARRAY_COUNT"]) == ("9", "4")
+    data = DataSpec(site="FR", size_gb=1, command=("rsync",))
+    assert transfer_order(job, data, "DE", "a100", None).environment["GRIDTIDE_ARRAY_INDEX"] == "3"
+
+
+def test_of_many_predecessors_some_are_named() -> None:
+    """An array may have a thousand tasks."""
+    after = [f"a-{n}" for n in range(7)]
+    job = snapshot(after=after, ready=False)
+    ending = decide(job, None, None, situation(25)).ending
+    assert ending is not None
+    assert ending.reason.endswith("waiting for a-0, a-1, a-2, a-3, a-4 and 2 others")
 
 
 @pytest.mark.parametrize(

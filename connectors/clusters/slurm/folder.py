@@ -53,6 +53,9 @@ _KEPT_OF_ORDER = {
     "GRIDTIDE_JOB",
     "GRIDTIDE_BATCH_SIZE",
     *(f"GRIDTIDE_DATA_{name}" for name in ("SITE", "SIZE_GB", "PATH", "DIR")),
+    *("GRIDTIDE_ARRAY", "GRIDTIDE_ARRAY_INDEX", "SLURM_ARRAY_TASK_ID"),
+    *(f"GRIDTIDE_ARRAY_{name}" for name in ("MIN", "MAX", "STEP", "COUNT")),
+    *(f"SLURM_ARRAY_TASK_{name}" for name in ("MIN", "MAX", "STEP", "COUNT")),
 }
 _ATTEMPT = re.compile(r"(begin|start|end|frozen|beat)-(\d+)\.(\d+)$")
 

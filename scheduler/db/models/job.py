@@ -47,6 +47,7 @@ class Job(Base):
         CheckConstraint("work_done_hours >= 0", name="work_done_nonnegative"),
         Index("ix_job_submitted", "submitted_at", "id"),
         Index("ix_job_status", "status", "submitted_at"),
+        Index("ix_job_array", "array_name", "submitted_at"),
         Index("ix_job_ended", "ended_at"),
         Index("ix_job_tenant", "tenant", "submitted_at"),
     )
@@ -54,6 +55,7 @@ class Job(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     name: Mapped[str]
     tenant: Mapped[str]
+    array_name: Mapped[str | None]  # of which it is a task
     spec: Mapped[dict[str, Any]]  # a JobSpec
     submitted_by: Mapped[str]
     submitted_at: Mapped[datetime]
