@@ -233,10 +233,14 @@ class Slurm:
             self.run("scancel", "--user=root")
             wait_until(lambda: self.run("squeue", "--noheader") == "", "no job is left")
         finally:
-            names = ["slurmrestd", "slurmctld", *(f"slurmd-{node}" for node in self.nodes)]
-            end(self.pid_of(name) for name in (*names, "slurmdbd", "mariadbd"))
-            end([pid_in(self.folder / "munge" / "pid")])
-            shutil.rmtree(self.folder)
+            self.end_daemons()
+
+    def end_daemons(self) -> None:
+        """End all daemons that were started, and remove the folder."""
+        names = ["slurmrestd", "slurmctld", *(f"slurmd-{node}" for node in self.nodes)]
+        end(self.pid_of(name) for name in (*names, "slurmdbd", "mariadbd"))
+        end([pid_in(self.folder / "munge" / "pid")])
+        shutil.rmtree(self.folder)
 
     def _start(self, *command: str) -> None:
         subprocess.run(command, check=True, env=self.environment, capture_output=True, timeout=30)
