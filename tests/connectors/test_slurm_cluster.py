@@ -206,6 +206,21 @@ async def test_what_others_run_is_counted_as_theirs(slurm: Slurm, cluster: Slurm
         slurm.run("scancel", other)
 
 
+async def test_a_job_whose_start_is_not_on_record_yet_counts_once(
+    cluster: SlurmCluster, config: SlurmConfig
+) -> None:
+    """Its node has GPUs in use, and it is queued as far as its folder says: one and the same."""
+    await cluster.submit(endless("a"))
+    await seen_as(cluster, "a", JobState.RUNNING)
+    (record,) = folder_of(config, "a").path.glob("start-*")
+    aside = record.rename(record.with_name("aside"))
+    await cluster.submit(endless("b", gpus=3))
+    aside.rename(record)
+    await seen_as(cluster, "b", JobState.RUNNING)
+    with pytest.raises(GpusBusy):
+        await cluster.submit(endless("c"))
+
+
 async def test_a_drained_node_offers_nothing_new(slurm: Slurm, cluster: SlurmCluster) -> None:
     """What runs there goes on and counts; the rest of it is not available."""
     await cluster.submit(endless("a", "all", 1))

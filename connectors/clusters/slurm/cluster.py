@@ -29,7 +29,13 @@ from connectors.clusters.slurm.gpus import gpus_of, nodes_for, refuse_busy
 from connectors.clusters.slurm.memory import Finished, Memory
 from connectors.clusters.slurm.speech import job_name
 from connectors.clusters.slurm.standing import holds_gpus, is_asleep, observation, state_of
-from connectors.clusters.slurm.survey import Known, capacity_of, known, look, rows_by_key
+from connectors.clusters.slurm.survey import (
+    capacity_of,
+    gpus_awaited,
+    known,
+    look,
+    rows_by_key,
+)
 from connectors.clusters.slurm.transport import (
     RunRef,
     SlurmJob,
@@ -106,7 +112,7 @@ class SlurmCluster:
         nodes = await self._transport.nodes()
         n_nodes = self._layout(order, nodes)
         folder = self._memory.folder(order.key)
-        if await self._remember(folder, order, nodes, n_nodes):
+        if await self._remember(folder, order, memory, nodes, n_nodes):
             async with folder.lock():
                 records = folder.read()
                 if records.slurm_job is None and records.claim is None:  # nobody was faster
@@ -142,7 +148,7 @@ class SlurmCluster:
                 folder.write_power_cap(order.power_cap_w)
                 folder.want(Phase.RUN)
             elif may_go_on(order, state_of(records, None), records.n_starts):
-                self._refuse_busy(order, nodes, n_nodes)
+                await self._refuse_busy(order, memory, nodes, n_nodes)
                 run = records.wanted.run + 1
                 folder.want_run(run, order)
                 await self._begin(folder, self._submission(folder, run, order, memory, n_nodes))
@@ -257,7 +263,12 @@ class SlurmCluster:
             await self._transport.cancel(records.slurm_job)
 
     async def _remember(
-        self, folder: JobFolder, order: JobOrder, nodes: Sequence[SlurmNode], n_nodes: int
+        self,
+        folder: JobFolder,
+        order: JobOrder,
+        memory: str,
+        nodes: Sequence[SlurmNode],
+        n_nodes: int,
     ) -> bool:
         """Make the folder of a job; False where there is one. ``GpusBusy`` where none are free."""
         if folder.path.exists():
@@ -265,7 +276,7 @@ class SlurmCluster:
         async with self._memory.lock():
             if folder.path.exists():
                 return False
-            self._refuse_busy(order, nodes, n_nodes)
+            await self._refuse_busy(order, memory, nodes, n_nodes)
             self._memory.drop_unfinished()
             folder.create(order)
             return True
@@ -282,11 +293,20 @@ class SlurmCluster:
             )
         return n_nodes
 
-    def _refuse_busy(self, order: JobOrder, nodes: Sequence[SlurmNode], n_nodes: int) -> None:
-        jobs = [Known(records, None) for records in self._open_records()]
-        queued = sum(job.gpus_awaited for job in jobs if job.records.order.pool == order.pool)
-        gpus = gpus_of(self._config.pool(order.pool), nodes)
-        refuse_busy(order, gpus, n_nodes, queued)
+    async def _refuse_busy(
+        self, order: JobOrder, memory: str, nodes: Sequence[SlurmNode], n_nodes: int
+    ) -> None:
+        pool = self._config.pool(order.pool)
+        queued = gpus_awaited(pool, known(self._open_records(), {}))
+        try:
+            refuse_busy(order, gpus_of(pool, nodes), n_nodes, queued)
+        except GpusBusy:
+            if queued == 0:
+                raise
+            # A job that Slurm gave GPUs counts twice until the record of its start is seen here.
+            rows, nodes = await look(self._transport, memory)
+            queued = gpus_awaited(pool, known(self._open_records(), rows))
+            refuse_busy(order, gpus_of(pool, nodes), n_nodes, queued)
 
     def _open_records(self) -> list[Records]:
         """Read the folders of all jobs but those known to be over."""

@@ -71,6 +71,11 @@ async def look(
     return rows, nodes
 
 
+def gpus_awaited(pool: SlurmPool, jobs: Iterable[Known]) -> int:
+    """Return how many GPUs of ``pool`` are queued for."""
+    return sum(job.gpus_awaited for job in jobs if job.records.order.pool == pool.name)
+
+
 def capacity_of(pool: SlurmPool, nodes: Sequence[SlurmNode], jobs: Sequence[Known]) -> PoolCapacity:
     """Return what ``pool`` has, and who has it."""
     gpus = gpus_of(pool, nodes)
@@ -81,7 +86,7 @@ def capacity_of(pool: SlurmPool, nodes: Sequence[SlurmNode], jobs: Sequence[Know
         pool=pool.name,
         gpus_total=sum(one.total for one in gpus),
         gpus_available=sum(one.offered for one in gpus),
-        gpus_in_use=used + sum(job.gpus_awaited for job in of_pool),
+        gpus_in_use=used + gpus_awaited(pool, jobs),
         gpus_of_others=max(0, used - held),
     )
 
