@@ -110,7 +110,8 @@ class JobObservation:
     power_cap_w: float | None  # per GPU
     started_at: datetime | None  # first start
     ended_at: datetime | None
-    exit_code: int | None
+    # Of its last run where that has ended, also by a pause; None: it has not, or nobody saw it.
+    exit_code: int | None  # ended by signal n: -n or 128 + n
     starts: int  # times its command was started; 1 + restarts
     reason: str = ""  # why it is where it is, in the cluster's words
     nodes: tuple[str, ...] = ()  # that it runs on now

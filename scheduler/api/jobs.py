@@ -109,6 +109,10 @@ class JobView(View):
     power_cap_problem: str = Field(
         description="Why its cap is not in force on all of its GPUs, where somebody says."
     )
+    failed_checkpoints: int = Field(
+        description="Pauses it left without having saved, and continuations that crashed at once."
+    )
+    checkpoint_problem: str = Field(description="What was wrong with the last of them.")
     work_done_hours: float
     energy: JobEnergyView | None = Field(
         default=None, description="Measured; None where nobody has kept account of it so far."

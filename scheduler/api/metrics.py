@@ -106,6 +106,11 @@ class _Standing:
             value=seen.caps_not_in_force,
         )
         yield GaugeMetricFamily(
+            "gridtide_jobs_checkpoint_failed",
+            "Jobs that left a pause without having saved, or whose continuation crashed at once.",
+            value=seen.checkpoints_failed,
+        )
+        yield GaugeMetricFamily(
             "gridtide_planning_queue_age_seconds",
             "Age of the planning run that waits longest; 0: none waits.",
             value=seen.oldest_queued_s,

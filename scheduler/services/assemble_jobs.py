@@ -61,6 +61,8 @@ class JobToPlan:
         Begin of the present run; with it the rest of the minimum run is known.
     pauses_made
         Pauses it had already.
+    failed_checkpoints
+        How many of its checkpoints failed: of too many it is not paused any more.
     announced
         What the plan in force promised for its first start.
     data_left_gb
@@ -75,8 +77,16 @@ class JobToPlan:
     had_started: bool = False
     running_since: datetime | None = None
     pauses_made: int = 0
+    failed_checkpoints: int = 0
     announced: AnnouncedStart | None = None
     data_left_gb: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def has_given_up_pausing(self) -> bool:
+        """Whether it could be paused, if not so many of its checkpoints had failed."""
+        return self.spec.pausing is not None and not self.spec.may_be_paused(
+            self.failed_checkpoints
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +140,8 @@ def assemble_jobs(
         sorting.kept[name] = fitted.job
         if fitted.note:
             sorting.marks.append(f"job {name}: {fitted.note}")
+        if job.has_given_up_pausing:
+            sorting.marks.append(f"job {name}: {_not_paused(job)}")
         if fitted.is_cut:
             sorting.cut.add(name)
     ready = apply_precedence(sorting)
@@ -238,7 +250,7 @@ def _points(fleet: FleetSpec, job: JobToPlan) -> tuple[OperatingPoint, ...]:
             work_per_hour=point.speed,
         )
         for site in sites
-        for point in open_points(spec, begun_at)
+        for point in open_points(spec, begun_at, is_fixed=job.has_given_up_pausing)
         if point.pool in {pool.name for pool in site.pools}
     )
     if not points:
@@ -261,6 +273,8 @@ def _pausing(job: JobToPlan, window: PlanWindow) -> Pausing | None:
     if spec is None:
         return None
     left = None if spec.max_pauses is None else max(0, spec.max_pauses - job.pauses_made)
+    if job.has_given_up_pausing:
+        left = 0
     return Pausing(
         min_run_slots=max(1, _slots(spec.min_run_minutes, window)),
         restart_slots=_slots(spec.restart_minutes, window),
@@ -268,6 +282,10 @@ def _pausing(job: JobToPlan, window: PlanWindow) -> Pausing | None:
         restart_eur=spec.restart_eur,
         max_pauses=left,
     )
+
+
+def _not_paused(job: JobToPlan) -> str:
+    return f"it is not paused any more, {job.failed_checkpoints} of its checkpoints failed"
 
 
 def _slots(minutes: float, window: PlanWindow) -> int:

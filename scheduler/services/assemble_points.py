@@ -7,20 +7,23 @@ from scheduler.specs import JobSpec
 from scheduler.specs.job import OperatingPointSpec
 
 
-def open_points(spec: JobSpec, begun_at: str | None) -> tuple[OperatingPointSpec, ...]:
+def open_points(
+    spec: JobSpec, begun_at: str | None, *, is_fixed: bool = False
+) -> tuple[OperatingPointSpec, ...]:
     """Return the operating points a plan may use, so that dispatch can do whatever it says.
 
     ``begun_at`` names the present point of a job that has begun.
     Other GPUs or another batch size mean another process: the job is paused and resumed so. Hence
 
-    - a job that is frozen in memory when it is paused keeps the GPUs and batch size it has, or,
-      where a plan might change them on the way, those of its first point;
+    - a job that is frozen in memory when it is paused, or is not paused any more (``is_fixed``),
+      keeps the GPUs and batch size it has, or, where a plan might change them on the way, those of
+      its first point;
     - an elastic job has one batch size for each pool and number of GPUs, the present one or else
       the first listed: between points of the same GPUs a plan changes without a restart.
     """
     points = spec.operating_points
     present = next((one for one in points if one.name == begun_at), None)
-    if spec.suspend_by is SuspendBy.FREEZE:
+    if is_fixed or spec.suspend_by is SuspendBy.FREEZE:
         kept = points[0] if present is None and spec.is_elastic else present
         return points if kept is None else tuple(one for one in points if one.setup == kept.setup)
     if not spec.is_elastic:

@@ -11,9 +11,10 @@ The rules, for a job that is not over:
 - queued: left to its cluster, which starts it once it can. Taken out of the queue when the plan no
   longer wants it to run, or wants it at other GPUs, if it may pause: it may be started at that very
   moment; and for good when its deadline passes.
-- running: paused as planned if it may be. One that cannot pause is never stopped, and one that
-  ought to be done but is not is left running. Another cap is told it; for other GPUs or another
-  batch size, as an elastic job may be planned to have, it is paused, once they are free.
+- running: paused as planned if it may be. One that cannot pause, or whose checkpoints failed too
+  often, is never stopped, and one that ought to be done but is not is left running. Another cap is
+  told it; for other GPUs or another batch size, as an elastic job may be planned to have, it is
+  paused, once they are free.
 - paused, taken out of a queue, or crashed with a retry left: resumed as planned, at the operating
   point planned, or when it ought to be done but is not. One that is frozen in memory keeps its GPUs
   and batch size.
@@ -160,7 +161,7 @@ def _queue(job: JobSnapshot, want: Want | None, seen: JobObservation | None) -> 
     points = {point.name: point for point in job.spec.operating_points}
     wanted, present = points.get(want.point), points.get(job.point or "")
     if want.aim is not Aim.RUN or (wanted and present and wanted.setup != present.setup):
-        if job.spec.pausing is None:
+        if not job.may_be_paused:
             return NOTHING
         return Decision((Command(CommandKind.SUSPEND, job.site, job.id, job.point),))
     return Decision(() if wanted is None else _power_cap(job, wanted, seen))
@@ -173,7 +174,7 @@ def _go_on(
         return NOTHING
     if want.aim is Aim.RUN:
         return Decision(_follow_point(job, want, seen, situation))
-    if job.spec.pausing is None:
+    if not job.may_be_paused:
         return NOTHING
     return Decision((Command(CommandKind.SUSPEND, job.site, job.id, job.point),))
 
@@ -231,9 +232,7 @@ def _follow_point(
     if wanted.setup == present.setup:
         return _power_cap(job, wanted, seen)
     can_change = (
-        job.spec.is_elastic
-        and job.spec.pausing is not None
-        and job.spec.suspend_by is SuspendBy.CHECKPOINT
+        job.spec.is_elastic and job.may_be_paused and job.spec.suspend_by is SuspendBy.CHECKPOINT
     )
     held = seen.gpus if seen.pool == wanted.pool else 0
     free = situation.free_gpus.get((want.site, wanted.pool), 0)

@@ -15,6 +15,7 @@ from connectors.errors import ConnectorError
 from connectors.protocols import Cluster
 from connectors.types import JobObservation, JobState, PoolCapacity, StorageTelemetry
 from scheduler.db.models import Job, JobStatus
+from scheduler.services.checkpoints import crash_changes, pause_changes
 from scheduler.services.dispatch_lines import Lines
 from scheduler.services.outside import Outside
 from scheduler.services.work import work_done_hours
@@ -122,8 +123,11 @@ def _standing(row: Job, spec: JobSpec, seen: JobObservation, now: datetime) -> d
     if row.started_at is None and seen.starts > 0:
         found["started_at"] = now
     if seen.state.is_final:
-        return _ended(row, spec, now) | found | {"exit_code": seen.exit_code}
-    found["work_done_hours"] = work_done_hours(row, spec, now)
+        found |= _failed_at_last(row, spec, seen, now) | {"exit_code": seen.exit_code}
+        return _ended(row, spec, now) | found
+    found["work_done_hours"] = done = work_done_hours(row, spec, now)
+    if seen.state is JobState.SUSPENDED:
+        found |= pause_changes(row, spec, seen, done)
     is_restart = seen.state is JobState.RUNNING and seen.starts > max(1, row.starts)
     found["work_seen_at"] = now + _restart(spec) if is_restart else now
     return found
@@ -146,16 +150,25 @@ def _crashed(row: Job, spec: JobSpec, seen: JobObservation, now: datetime) -> di
     if _is_counted(row, seen):
         return {}
     done = work_done_hours(row, spec, now) if spec.keeps_checkpoints else 0.0
-    return {
+    found = crash_changes(row, spec, seen, now)
+    also = f"; {found['checkpoint_problem']}" if found else ""
+    return found | {
         "status": JobStatus.SUSPENDED,
         "starts": seen.starts,
         "crashes": row.crashes + 1,
         "exit_code": seen.exit_code,
-        "reason": f"{seen.reason}: retry {row.crashes + 1} of {spec.retries}",
+        "reason": f"{seen.reason}: retry {row.crashes + 1} of {spec.retries}{also}",
         "work_done_hours": done,
         "work_seen_at": now,
         "started_at": row.started_at or now,
     }
+
+
+def _failed_at_last(row: Job, spec: JobSpec, seen: JobObservation, now: datetime) -> dict[str, Any]:
+    """Return what else is to be said of a job that is over and failed."""
+    found = crash_changes(row, spec, seen, now) if seen.state is JobState.FAILED else {}
+    also = f"; {found['checkpoint_problem']}" if found else ""
+    return found | {"reason": f"{seen.reason}{also}"}
 
 
 def _is_expired(row: Job, seen: JobObservation, now: datetime) -> bool:

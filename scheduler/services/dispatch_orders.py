@@ -15,7 +15,8 @@ _TRANSFER_KEY = re.compile(r"data-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-
 def order_of(job: JobSnapshot, point: OperatingPointSpec, site: str) -> JobOrder:
     """Say what a cluster is asked to run."""
     data = job.spec.data
-    environment = job.spec.environment | _about_itself(job.spec)
+    about = _about_itself(job.spec) | {"GRIDTIDE_CRASHES": str(job.crashes)}
+    environment = job.spec.environment | about
     if data is not None:
         environment |= _about(data)
         if data.path is not None and site == data.site:

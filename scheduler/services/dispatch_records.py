@@ -110,6 +110,8 @@ def snapshot(
         work_left_hours=max(0.0, spec.work_hours - done),
         is_order_under_way=under_way,
         starts=changed.get("starts", row.starts),
+        crashes=changed.get("crashes", row.crashes),
+        failed_checkpoints=changed.get("failed_checkpoints", row.failed_checkpoints),
     )
 
 

@@ -45,7 +45,8 @@ class JobSnapshot:
 
     ``work_left_hours`` is what is left now; ``is_ready`` says whether its predecessors succeeded.
     ``is_order_under_way``: its order was sent, by whomever, and may arrive yet. ``starts``: how
-    often its command was started. ``transfers`` are those of its data, by site.
+    often its command was started, ``crashes`` how often it crashed and went on. ``transfers`` are
+    those of its data, by site.
     """
 
     id: UUID
@@ -58,12 +59,19 @@ class JobSnapshot:
     work_left_hours: float
     is_order_under_way: bool = False
     starts: int = 0
+    crashes: int = 0
+    failed_checkpoints: int = 0
     transfers: Mapping[str, TransferSnapshot] = field(default_factory=dict)
 
     @property
     def has_started(self) -> bool:
         """Whether any of it was done."""
         return self.starts > 0
+
+    @property
+    def may_be_paused(self) -> bool:
+        """Whether it can be paused, and not too many of its checkpoints failed."""
+        return self.spec.may_be_paused(self.failed_checkpoints)
 
     @property
     def key(self) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from scheduler.db.models import (
@@ -63,6 +63,7 @@ class Observations:
     plans: Mapping[PlanStatus, int]
     commands: Mapping[CommandOutcome, int]
     caps_not_in_force: int  # jobs whose power cap somebody says is not in force
+    checkpoints_failed: int  # jobs of which a checkpoint failed
     oldest_queued_s: float  # age of the planning run that waits longest [s]; 0: none waits
     last_plan: LastPlan | None
     solves: tuple[RunningSolve, ...]
@@ -78,7 +79,8 @@ def observe(session: Session, now: datetime) -> Observations:
         jobs=_count(session, Job.status, JobStatus),
         plans=_count(session, StoredPlan.status, PlanStatus),
         commands=_count(session, DispatchCommand.outcome, CommandOutcome),
-        caps_not_in_force=_caps_not_in_force(session),
+        caps_not_in_force=_open_jobs(session, Job.power_cap_problem != ""),
+        checkpoints_failed=_open_jobs(session, Job.failed_checkpoints > 0),
         oldest_queued_s=_oldest_queued_s(session, now),
         last_plan=_last_plan(session),
         solves=_solves(session),
@@ -95,9 +97,10 @@ def _count(
     return dict.fromkeys(kind, 0) | dict(rows.all())
 
 
-def _caps_not_in_force(session: Session) -> int:
-    refused = select(func.count()).select_from(Job).where(Job.power_cap_problem != "")
-    return session.scalar(refused.where(Job.status.in_(OPEN_STATUSES))) or 0
+def _open_jobs(session: Session, which: ColumnElement[bool]) -> int:
+    """Count the jobs of this kind that are not over."""
+    found = select(func.count()).select_from(Job).where(which, Job.status.in_(OPEN_STATUSES))
+    return session.scalar(found) or 0
 
 
 def _oldest_queued_s(session: Session, now: datetime) -> float:

@@ -145,6 +145,7 @@ def _job_to_plan(
         had_started=job.starts > 0,
         running_since=begun_at if is_running else None,
         pauses_made=max(0, job.starts - 1 - job.crashes),
+        failed_checkpoints=job.failed_checkpoints,
         announced=announced,
     )
 

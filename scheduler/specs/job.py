@@ -67,14 +67,28 @@ class OperatingPointSpec(Spec):
         return self.pool, self.gpus, self.batch_size
 
 
+ExitCode = Annotated[int, Field(ge=0, le=255)]
+
+
 class PausingSpec(Spec):
-    """What a pause costs; absent: the job runs in one piece."""
+    """What a pause costs; absent: the job runs in one piece.
+
+    ``saved_exit_codes`` are those a job leaves with that has saved when it was told to pause (143:
+    it left the signal to end it). Another code, or SIGKILL at the end of its grace, is a checkpoint
+    that failed, as is one whose continuation crashes at once; after ``max_failed_checkpoints`` of
+    them the job is not paused any more.
+    """
 
     min_run_minutes: Minutes = 0.0
     restart_minutes: Minutes = 0.0
     restart_kwh: NonNegative = 0.0
     restart_eur: NonNegative = 0.0
     max_pauses: Annotated[int, Field(ge=0, le=MOST)] | None = None
+    saved_exit_codes: Annotated[tuple[ExitCode, ...], Field(min_length=1, max_length=256)] = (
+        0,
+        143,
+    )
+    max_failed_checkpoints: Annotated[int, Field(ge=1, le=MOST)] = 2
 
 
 Argument = Annotated[Text, Field(max_length=100_000)]  # Linux: 128 KiB each
@@ -156,6 +170,12 @@ class JobSpec(Spec):
     def keeps_checkpoints(self) -> bool:
         """Whether it goes on after it has ended, and not only after it was held in memory."""
         return self.pausing is not None and self.suspend_by is SuspendBy.CHECKPOINT
+
+    def may_be_paused(self, failed_checkpoints: int) -> bool:
+        """Whether it may be paused that so many checkpoints failed of."""
+        if self.pausing is None or self.suspend_by is SuspendBy.FREEZE:
+            return self.pausing is not None
+        return failed_checkpoints < self.pausing.max_failed_checkpoints
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

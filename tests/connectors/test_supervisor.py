@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from connectors.clusters.local.jobfolder import Assignment, JobFolder, Phase, Wanted
-from connectors.clusters.local.processes import identify
+from connectors.clusters.local.processes import identify, is_held
 from connectors.clusters.local.supervisor import Run, watch
 from connectors.types import JobOrder, JobState
 from tests.contracts.waiting import end_everything, seen_as
@@ -82,4 +83,30 @@ def test_a_job_that_ends_before_it_is_told_is_done(folder: JobFolder) -> None:
     final = folder.final()
     assert final is not None
     assert (final.state, final.exit_code) == (JobState.SUCCEEDED, 0)
-    assert folder.pause_reason(1) is None
+    assert folder.pause(1) is None
+
+
+class Full(JobFolder):
+    """A folder that is to be paused and in which nothing can be noted."""
+
+    def wanted(self) -> Wanted:
+        """Pause it."""
+        return Wanted(1, Phase.PAUSE, (0,))
+
+    def write_told_to_leave(self, run: int) -> None:
+        """Find no room."""
+        raise OSError(errno.ENOSPC, f"run {run}: no space left on device")
+
+
+def test_a_job_whose_folder_is_full_works_on_until_its_pause_can_be_noted(
+    folder: JobFolder,
+) -> None:
+    """It was held to be told to leave: it is not left standing so."""
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as job:
+        run = Run(1, identify(job.pid), is_child=True)
+        with pytest.raises(OSError, match="no space left"):
+            watch(Full(folder.path), folder.assignment(1).order, run)
+        assert not is_held(run.leader)
+        assert not run.has_ended
+        job.kill()
+    assert folder.pause(1) is None

@@ -19,15 +19,16 @@ import pytest
 from connectors.errors import GpusBusy, Rejected
 from connectors.protocols import Cluster
 from connectors.types import JobObservation, JobOrder, JobState, SuspendBy
+from tests.contracts.cluster_checkpoints import CheckpointContract
 from tests.contracts.cluster_data import DataContract
 from tests.contracts.cluster_power import PowerContract
 from tests.contracts.orders import ENDLESS, GPUS, POOL, endless, order
-from tests.contracts.waiting import gpus_in_use, seen, seen_as
+from tests.contracts.waiting import gpus_in_use, printed, seen, seen_as
 
 Kept = Callable[[str, str], str]
 
 
-class ClusterContract(DataContract, PowerContract):
+class ClusterContract(CheckpointContract, DataContract, PowerContract):
     """The contract. ``suspends_by`` are the ways to pause that the cluster has."""
 
     suspends_by: ClassVar[frozenset[SuspendBy]] = frozenset(SuspendBy)
@@ -141,7 +142,7 @@ class ClusterContract(DataContract, PowerContract):
             "echo up; while :; do sleep 0.02; done"
         )
         await cluster.submit(order("a", script, 2))
-        await self._printed(cluster, "a", "up")
+        await printed(cluster, "a", "up")
         await cluster.suspend("a")
         assert (await seen_as(cluster, "a", JobState.SUSPENDED)).gpus == 0
         await cluster.resume(order("a", script, 2))
@@ -157,7 +158,7 @@ class ClusterContract(DataContract, PowerContract):
         """The grace ends: a job deaf to SIGTERM is paused all the same."""
         script = "trap '' TERM; echo up; while :; do sleep 0.02; done"
         await cluster.submit(order("a", script, checkpoint_grace_s=0.1))
-        await self._printed(cluster, "a", "up")
+        await printed(cluster, "a", "up")
         await cluster.suspend("a")
         job = await seen_as(cluster, "a", JobState.SUSPENDED)
         assert job.gpus == 0
@@ -187,7 +188,7 @@ class ClusterContract(DataContract, PowerContract):
             return order("a", script, gpus, environment={"BATCH": batch}, power_cap_w=cap_w)
 
         await self._running(cluster, ordered(1, "8", 300.0))
-        await self._printed(cluster, "a", "batch 8 cap 300 continuation 0")
+        await printed(cluster, "a", "batch 8 cap 300 continuation 0")
         for restarts, (gpus, batch, cap_w) in enumerate([(4, "32", 200.0), (2, "16", 250.0)], 1):
             await cluster.suspend("a")
             await seen_as(cluster, "a", JobState.SUSPENDED)
@@ -195,7 +196,7 @@ class ClusterContract(DataContract, PowerContract):
             job = await seen_as(cluster, "a", JobState.RUNNING)
             assert (job.gpus, job.power_cap_w, job.starts) == (gpus, cap_w, 1 + restarts)
             await gpus_in_use(cluster, gpus)
-            await self._printed(cluster, "a", f"batch {batch} cap {cap_w:g} continuation 1")
+            await printed(cluster, "a", f"batch {batch} cap {cap_w:g} continuation 1")
         assert kept("a", "runs").splitlines() == [
             "batch 8 cap 300 continuation 0",
             "batch 32 cap 200 continuation 1",
@@ -359,9 +360,3 @@ class ClusterContract(DataContract, PowerContract):
     async def _running(self, cluster: Cluster, wanted: JobOrder) -> None:
         await cluster.submit(wanted)
         await seen_as(cluster, wanted.key, JobState.RUNNING)
-
-    async def _printed(self, cluster: Cluster, key: str, text: str) -> None:
-        async for line in cluster.logs(key, follow=True):
-            if line == text:
-                return
-        raise AssertionError(f"{key} ended without printing {text!r}")

@@ -43,6 +43,15 @@ async def seen_for(cluster: Cluster, key: str, reason: str) -> JobObservation:
         await asyncio.sleep(LOOK_EVERY_S)
 
 
+async def printed(cluster: Cluster, key: str, text: str) -> None:
+    """Wait until a job has printed this line."""
+    async with asyncio.timeout(DEADLINE_S):
+        async for line in cluster.logs(key, follow=True):
+            if line == text:
+                return
+    raise AssertionError(f"{key} ended without printing {text!r}")
+
+
 async def seen_capped(
     cluster: Cluster, key: str, watts: float | None, problem: str = ""
 ) -> JobObservation:

@@ -22,7 +22,8 @@ class FakeCluster:
     """Implements ``Cluster``; jobs end when the test says so.
 
     ``is_silent``: nothing is answered. ``loses_answers``: commands are carried out, and the answer
-    is lost. ``is_queueing``: what is submitted waits until the test starts it.
+    is lost. ``is_queueing``: what is submitted waits until the test starts it. ``leaves_with`` is
+    the exit code of what is told to pause; ``None``: nobody sees it.
     """
 
     def __init__(self, name: str = "DE", gpus: int = 8, pool: str = "a100") -> None:
@@ -37,6 +38,7 @@ class FakeCluster:
         self.is_silent = False
         self.loses_answers = False
         self.is_queueing = False
+        self.leaves_with: int | None = None
         self.reading = PowerReading(0.0, is_measured=False)
 
     def _answer(self) -> None:
@@ -101,7 +103,11 @@ class FakeCluster:
         """Pause at once."""
         self._listen()
         if self.jobs[key].state in {JobState.QUEUED, JobState.RUNNING}:
-            self.jobs[key] = replace(self.jobs[key], state=JobState.SUSPENDED, gpus=0)
+            was_up = self.jobs[key].state is JobState.RUNNING
+            code = self.leaves_with if was_up else None
+            self.jobs[key] = replace(
+                self.jobs[key], state=JobState.SUSPENDED, gpus=0, exit_code=code
+            )
         self._answer()
 
     async def resume(self, order: JobOrder) -> None:

@@ -180,7 +180,11 @@ def test_the_fastest_point_counts_for_the_latest_safe_start() -> None:
     (command,) = decide(job, None, None, situation(22.8)).commands
     assert command.order is not None
     assert (command.order.gpus, command.point) == (2, "a100x2/b64")
-    assert command.order.environment == {"GRIDTIDE_JOB": "train", "GRIDTIDE_BATCH_SIZE": "64"}
+    assert command.order.environment == {
+        "GRIDTIDE_JOB": "train",
+        "GRIDTIDE_CRASHES": "0",
+        "GRIDTIDE_BATCH_SIZE": "64",
+    }
 
 
 def test_a_task_of_an_array_is_told_which_it_is() -> None:
@@ -267,8 +271,9 @@ def test_for_other_gpus_or_another_batch_size_an_elastic_job_is_paused(point: st
     assert (command.kind, command.point) == (CommandKind.RESUME, point)
     assert command.order is not None
     assert command.order.gpus == (2 if point == "a100x2" else 1)
+    about = {"GRIDTIDE_JOB": "train", "GRIDTIDE_CRASHES": "0"}
     batch = {"GRIDTIDE_BATCH_SIZE": "64"} if point == "a100x1/b64" else {}
-    assert command.order.environment == {"GRIDTIDE_JOB": "train"} | batch
+    assert command.order.environment == about | batch
     assert command.gpus_to_take == ("a100", command.order.gpus)
 
 

@@ -16,6 +16,8 @@ from connectors.clusters.caps import CapInForce, cap_in_force, read_report, sile
 from connectors.clusters.kubernetes.views import PodView, RunView, Seen, Wanted
 from connectors.types import JobObservation, JobState
 
+_KILLED = 137  # 128 + SIGKILL
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -89,7 +91,8 @@ class Standing:
     def _exit_code(self) -> int | None:
         if self.state is JobState.SUCCEEDED:
             return 0
-        return self.seen.exit_code if self.state is JobState.FAILED else None
+        is_told = self.state in {JobState.FAILED, JobState.SUSPENDED}
+        return self.seen.exit_code if is_told else None
 
     def _reason(self, queued: Mapping[str, str]) -> str:
         words = queued.get(self.last.uid, "")
@@ -120,6 +123,8 @@ def _how_it_left(state: JobState, seen: Seen, grace_s: float) -> str:
         return f"{state}: it was not started"
     if seen.exit_code is None:
         return f"{state}: left or killed within {grace_s:g} s of grace"
+    if seen.exit_code == _KILLED:
+        return f"{state}: killed, at the latest after {grace_s:g} s of grace"
     return f"{state}: ended with exit code {seen.exit_code}, {grace_s:g} s of grace"
 
 

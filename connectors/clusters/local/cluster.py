@@ -171,7 +171,7 @@ class LocalCluster:
             standing = read_standing(folder)
             if not may_go_on(order, standing.state, standing.starts):
                 return
-            if standing.final is not None or standing.pause_reason is not None:
+            if standing.final is not None or standing.pause is not None:
                 indices = gpus.choose_gpus(order, self._numbered, self._jobs.standings())
                 run = standing.wanted.run + 1
                 folder.write_order(run, order)

@@ -69,6 +69,14 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """How a run left that was told to pause."""
+
+    exit_code: int | None  # as in ``Final``; None also where it was never started
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Final:
     """How a job ended."""
 
@@ -229,14 +237,15 @@ class JobFolder:
         """Say that ``run`` is there and is about to be told to leave."""
         durable.write_json(self.path / f"told-{run}.json", {})
 
-    def pause_reason(self, run: int) -> str | None:
+    def pause(self, run: int) -> Pause | None:
         """Read how ``run`` was paused, or None where it was not."""
         record = durable.read_json(self.path / f"pause-{run}.json")
-        return None if record is None else str(record["reason"])
+        return None if record is None else Pause(record.get("exit_code"), record["reason"])
 
-    def write_pause(self, run: int, reason: str) -> None:
+    def write_pause(self, run: int, exit_code: int | None, reason: str) -> None:
         """Say that ``run`` was paused and holds no GPUs."""
-        durable.write_json(self.path / f"pause-{run}.json", {"reason": reason})
+        record = {"exit_code": exit_code, "reason": reason}
+        durable.write_json(self.path / f"pause-{run}.json", record)
 
     def final(self) -> Final | None:
         """Read how the job ended, or None where it has not."""

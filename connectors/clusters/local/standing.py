@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connectors.clusters.caps import CapReport, cap_in_force
-from connectors.clusters.local.jobfolder import Final, JobFolder, Phase, Start, Wanted
+from connectors.clusters.local.jobfolder import Final, JobFolder, Pause, Phase, Start, Wanted
 from connectors.clusters.local.processes import is_held
 from connectors.types import JobObservation, JobOrder, JobState, SuspendBy
 
@@ -20,7 +20,7 @@ class Standing:
     starts: int
     first: Start | None
     start: Start | None
-    pause_reason: str | None
+    pause: Pause | None
     final: Final | None
     is_frozen: bool
     capped: CapReport | None = None
@@ -28,7 +28,7 @@ class Standing:
     @property
     def held(self) -> tuple[int, ...]:
         """Indices of the GPUs it holds."""
-        is_free = self.final is not None or self.pause_reason is not None
+        is_free = self.final is not None or self.pause is not None
         return () if is_free else self.wanted.gpu_indices
 
     @property
@@ -36,7 +36,7 @@ class Standing:
         """Where it stands."""
         if self.final is not None:
             return self.final.state
-        is_suspended = self.pause_reason is not None or self.is_frozen
+        is_suspended = self.pause is not None or self.is_frozen
         return JobState.SUSPENDED if is_suspended else JobState.RUNNING
 
     @property
@@ -44,12 +44,13 @@ class Standing:
         """Whether somebody must be looking after it now."""
         if self.final is not None:
             return False
-        return self.pause_reason is None or self.wanted.phase is Phase.CANCEL
+        return self.pause is None or self.wanted.phase is Phase.CANCEL
 
     def observation(self) -> JobObservation:
         """Return what the cluster reports of it."""
         reports = [self.capped] if self.capped is not None and self.held else []
         cap = cap_in_force(self.power_cap_w, reports, ())
+        how = self.pause if self.final is None else self.final
         return JobObservation(
             key=self.order.key,
             state=self.state,
@@ -58,7 +59,7 @@ class Standing:
             power_cap_w=self.power_cap_w,
             started_at=None if self.first is None else self.first.at,
             ended_at=None if self.final is None else self.final.at,
-            exit_code=None if self.final is None else self.final.exit_code,
+            exit_code=None if how is None else how.exit_code,
             starts=self.starts,
             reason=self._reason(),
             power_cap_in_force_w=cap.watts,
@@ -68,8 +69,8 @@ class Standing:
     def _reason(self) -> str:
         if self.final is not None:
             return self.final.reason
-        if self.pause_reason is not None:
-            return self.pause_reason
+        if self.pause is not None:
+            return self.pause.reason
         if self.is_frozen:
             return "frozen: in memory, its GPUs held"
         return "" if self.start is not None else "being started"
@@ -84,7 +85,7 @@ def read_standing(folder: JobFolder) -> Standing:
     wanted = folder.wanted()
     order = folder.assignment(wanted.run).order
     start = folder.start(wanted.run)
-    pause_reason = folder.pause_reason(wanted.run)
+    pause = folder.pause(wanted.run)
     is_to_freeze = order.suspend_by is SuspendBy.FREEZE and wanted.phase is Phase.PAUSE
     started = [n for n in range(1, wanted.run + 1) if folder.start(n) is not None]
     return Standing(
@@ -94,7 +95,7 @@ def read_standing(folder: JobFolder) -> Standing:
         starts=len(started),
         first=folder.start(started[0]) if started else None,
         start=start,
-        pause_reason=pause_reason,
+        pause=pause,
         final=folder.final_of(wanted.run),
         is_frozen=is_to_freeze and start is not None and is_held(start.leader),
         capped=folder.capped(wanted.run),

@@ -140,7 +140,7 @@ def _supervise(folder: JobFolder, until_settled: int | None) -> None:
 def _take_over(folder: JobFolder) -> Run | None:
     """Start the wanted run or adopt it; None where nothing is to run."""
     wanted = folder.wanted()
-    is_paused = folder.pause_reason(wanted.run) is not None
+    is_paused = folder.pause(wanted.run) is not None
     start = folder.start(wanted.run)
     if start is not None and not is_paused:
         return _adopt(folder, Run(wanted.run, start.leader, is_child=is_child(start.leader)))
@@ -148,7 +148,7 @@ def _take_over(folder: JobFolder) -> Run | None:
         folder.write_final(JobState.CANCELLED, None, "cancelled while it did not run")
         return None
     if wanted.phase is Phase.PAUSE and not is_paused:
-        folder.write_pause(wanted.run, "paused before it was started")
+        folder.write_pause(wanted.run, None, "paused before it was started")
         return None
     if is_paused:
         return None
@@ -172,7 +172,7 @@ def _record_end(folder: JobFolder, run: Run, code: int | None) -> None:
     if is_cancelled and (was_told_to_leave or code is None):
         folder.write_final(JobState.CANCELLED, code, f"cancelled: {_describe(code)}")
     elif was_told_to_leave:
-        folder.write_pause(run.number, f"paused: {_describe(code)}")
+        folder.write_pause(run.number, code, f"paused: {_describe(code)}")
     elif code == 0:
         folder.write_final(JobState.SUCCEEDED, code, "")
     elif code is not None:
@@ -227,8 +227,14 @@ def _end(folder: JobFolder, order: JobOrder, run: Run) -> None:
 
     After SIGTERM any exit code means "paused": frameworks leave with 0 as well as with an error
     once they have saved, and to take a saved job for a finished one would lose the rest of it.
+    The code is kept, for whoever knows what it says. Where it cannot be noted that it is told, it
+    works on and is told nothing.
     """
-    folder.write_told_to_leave(run.number)  # while it is held: it had not ended by itself
+    try:
+        folder.write_told_to_leave(run.number)  # while it is held: it had not ended by itself
+    except OSError:  # its folder is full or away: whoever looks next tries again
+        signal_group(run.leader, signal.SIGCONT)
+        raise
     signal_group(run.leader, signal.SIGTERM)
     signal_group(run.leader, signal.SIGCONT)
     give_up_at = time.monotonic() + order.checkpoint_grace_s
@@ -246,7 +252,7 @@ def _end(folder: JobFolder, order: JobOrder, run: Run) -> None:
     if folder.wanted().phase is Phase.CANCEL:
         folder.write_final(JobState.CANCELLED, code, f"cancelled: {how}")
     else:
-        folder.write_pause(run.number, f"paused: {how}")
+        folder.write_pause(run.number, code, f"paused: {how}")
 
 
 def _kill(run: Run) -> bool:

@@ -51,6 +51,7 @@ NEW, GONE = ".new-", ".gone-"  # folders that are not jobs yet, or are none any 
 _SET_BY_CLUSTER = re.compile(r"GRIDTIDE_|SLURM_|CUDA_VISIBLE_DEVICES$|ROCR_VISIBLE_DEVICES$")
 _KEPT_OF_ORDER = {
     "GRIDTIDE_JOB",
+    "GRIDTIDE_CRASHES",
     "GRIDTIDE_BATCH_SIZE",
     *(f"GRIDTIDE_DATA_{name}" for name in ("SITE", "SIZE_GB", "PATH", "DIR")),
     *("GRIDTIDE_ARRAY", "GRIDTIDE_ARRAY_INDEX", "SLURM_ARRAY_TASK_ID"),

@@ -92,7 +92,7 @@ def observation(records: Records, row: SlurmJob | None) -> JobObservation:
         power_cap_w=records.power_cap_w,
         started_at=records.first_start_at,
         ended_at=_ended_at(records) if state.is_final else None,
-        exit_code=records.end.exit_code if state.is_final and records.end is not None else None,
+        exit_code=_exit_code(records, state),
         starts=records.n_starts,
         reason=_reason(records, row, state),
         nodes=nodes,
@@ -131,6 +131,15 @@ def _after(end: End, records: Records) -> JobState:
 def _unless_cancelled(records: Records, state: JobState) -> JobState:
     is_cancelled = records.wanted.phase is Phase.CANCEL and not state.is_final
     return JobState.CANCELLED if is_cancelled else state
+
+
+def _exit_code(records: Records, state: JobState) -> int | None:
+    """Return what its last run left with, where it is over or left when we told it to pause."""
+    end = records.end
+    if end is None:
+        return None
+    has_left = state is JobState.SUSPENDED and records.is_started and end.how is How.PAUSED
+    return end.exit_code if state.is_final or has_left else None
 
 
 def _ended_at(records: Records) -> datetime | None:

@@ -76,3 +76,6 @@ class Job(Base):
     power_cap_problem: Mapped[str] = mapped_column(default="")  # why its cap is not in force
     work_done_hours: Mapped[float] = mapped_column(default=0.0)  # up to work_seen_at
     work_seen_at: Mapped[datetime | None]
+    work_saved_hours: Mapped[float] = mapped_column(default=0.0)  # done at its last good pause
+    failed_checkpoints: Mapped[int] = mapped_column(default=0)
+    checkpoint_problem: Mapped[str] = mapped_column(default="")  # of the last one that failed

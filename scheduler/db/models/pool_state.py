@@ -21,4 +21,5 @@ class PoolState(Base):
     gpus_in_use: Mapped[int]
     gpus_of_others: Mapped[int]
     seen_at: Mapped[datetime]
+    clock_ahead_s: Mapped[float | None]  # of this scheduler's; None: its cluster does not tell
     silent_since: Mapped[datetime | None]  # its cluster did not answer the dispatcher from then on
