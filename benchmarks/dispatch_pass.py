@@ -210,6 +210,10 @@ class _Told:
         """All that run."""
         return self._jobs
 
+    async def clock_ahead_s(self) -> float | None:
+        """As far as this machine's own."""
+        return 0.0
+
     async def capacity(self) -> tuple[PoolCapacity, ...]:
         """One pool."""
         return (PoolCapacity(POOL, KNOWN, KNOWN, len(self._jobs)),)

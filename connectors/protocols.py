@@ -59,6 +59,13 @@ class Cluster(Protocol):
         """GPUs of every pool."""
         ...
 
+    async def clock_ahead_s(self) -> float | None:
+        """How far its clock is ahead of this machine's [s]; ``None`` where it does not tell.
+
+        The instants of an observation are by its clock.
+        """
+        ...
+
     async def observe(self) -> tuple[JobObservation, ...]:
         """Every job this cluster was ever given and still remembers."""
         ...

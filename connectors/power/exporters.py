@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from connectors.clocks import date_of
 from connectors.errors import ConnectorError, ContractBroken, Unavailable
 from connectors.power.http import get
 from connectors.power.samples import DCGM_POWER, Sample, by_gpu, gpu_name
@@ -28,7 +29,7 @@ class ExportersPower:
         What is printed of each GPU [W]: ``DCGM_FI_DEV_POWER_USAGE``, or for instance
         ``nvidia_smi_power_draw_watts`` of an exporter that asks nvidia-smi.
     stale_after_s
-        A value that says it is older is none; most say no time.
+        A value that says it is older, by the clock of its exporter, is none; most say no time.
     """
 
     name = "exporters"
@@ -76,7 +77,9 @@ class ExportersPower:
     async def _samples(self, client: httpx.AsyncClient, url: str) -> list[Sample]:
         reply = await get(client, url)
         try:
-            samples = list(self._printed(reply.text, url))
+            there = date_of(reply.headers.get("date"))
+            now = self._clock() if there is None else there
+            samples = list(self._printed(reply.text, url, now))
         except ValueError as error:
             raise ContractBroken(f"{url}: not the text format of Prometheus: {error}") from error
         if not samples:
@@ -84,8 +87,8 @@ class ExportersPower:
         by_gpu(samples)
         return samples
 
-    def _printed(self, text: str, url: str) -> Iterator[Sample]:
-        too_old = self._clock() - self._stale_after_s
+    def _printed(self, text: str, url: str, now: float) -> Iterator[Sample]:
+        too_old = now - self._stale_after_s
         for family in text_string_to_metric_families(text):
             for one in family.samples:
                 is_new = one.timestamp is None or float(one.timestamp) >= too_old

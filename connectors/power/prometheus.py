@@ -1,4 +1,4 @@
-"""Power of GPUs as a Prometheus server knows it, by two instant queries at one time.
+"""Power of GPUs as a Prometheus server knows it, by two instant queries at one time, its own.
 
 The time that an instant query gives with a value is that of the query, however old the value is.
 ``timestamp(...)`` of the same query says how old, so both are asked.
@@ -6,8 +6,6 @@ The time that an instant query gives with a value is that of the query, however 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,22 +46,19 @@ class PrometheusPower:
         query: str = DCGM_POWER,
         token_file: Path | None = None,
         stale_after_s: float = 120.0,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._url = f"{url.rstrip('/')}/api/v1/query"
         self._query = query
         self._token_file = token_file
         self._stale_after_s = stale_after_s
-        self._clock = clock
 
     async def read(self) -> MeasuredPower:
         """Power now. Series that have become too old are named among the silent."""
-        at = f"{self._clock():.3f}"
         async with httpx.AsyncClient(headers=self._headers()) as client:
-            watts = await self._ask(client, self._query, at)
-            times = await self._ask(client, f"timestamp({self._query})", at)
-        if not watts:
-            raise Unavailable(f"{self._url}: {self._query!r}: nothing is known of any GPU")
+            watts, at = await self._ask(client, self._query)
+            if at is None:
+                raise Unavailable(f"{self._url}: {self._query!r}: nothing is known of any GPU")
+            times, _ = await self._ask(client, f"timestamp({self._query})", time=f"{at:.3f}")
         # Both are of one instant. ``timestamp`` takes the name off; nothing else differs.
         missing = watts.keys() - times.keys()
         if missing:
@@ -71,7 +66,7 @@ class PrometheusPower:
                 f"{self._url}: {self._query!r} must be a selector: {len(missing)} series have no"
                 " timestamp"
             )
-        too_old = float(at) - self._stale_after_s
+        too_old = at - self._stale_after_s
         fresh = {labels: value for labels, value in watts.items() if times[labels] >= too_old}
         found = by_gpu(
             Sample(gpu_name(dict(labels), self._url), value) for labels, value in fresh.items()
@@ -88,9 +83,12 @@ class PrometheusPower:
         except OSError as error:
             raise Unavailable(f"{self._url}: no token: {error}") from error
 
-    async def _ask(self, client: httpx.AsyncClient, query: str, at: str) -> Vector:
+    async def _ask(
+        self, client: httpx.AsyncClient, query: str, **more: str
+    ) -> tuple[Vector, float | None]:
+        """Return the answer, and its time by the server's clock where there is any value."""
         try:
-            reply = await get(client, self._url, query=query, time=at)
+            reply = await get(client, self._url, query=query, **more)
             answer = reply.json()
             if answer["status"] != "success":
                 raise self._refusal(query, answer)
@@ -109,10 +107,11 @@ class PrometheusPower:
         return (Unavailable if kind in _TRY_LATER else Rejected)(text)
 
 
-def _vector(data: dict[str, Any]) -> Vector:
+def _vector(data: dict[str, Any]) -> tuple[Vector, float | None]:
     if data["resultType"] != "vector":
         raise ValueError(f"resultType = {data['resultType']!r}, must be 'vector'")
-    return {_labels(one["metric"]): float(one["value"][1]) for one in data["result"]}
+    found = {_labels(one["metric"]): float(one["value"][1]) for one in data["result"]}
+    return found, next((float(one["value"][0]) for one in data["result"]), None)
 
 
 def _labels(metric: dict[str, str]) -> Labels:

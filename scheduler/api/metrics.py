@@ -122,6 +122,14 @@ class _Standing:
         yield _by_status("data_transfers", "Transfers of input data by status.", transfers)
         yield from _of_links(seen.links)
         yield from _of_power(seen.power)
+        clock = GaugeMetricFamily(
+            "gridtide_cluster_clock_ahead_seconds",
+            "How far the clock of a cluster is ahead of the dispatcher's.",
+            labels=("site",),
+        )
+        for site, ahead_s in seen.clocks.items():
+            clock.add_metric((site,), ahead_s)
+        yield clock
 
 
 def _by_status(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from fastapi import APIRouter
+from pydantic import Field
 
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import SessionDep
@@ -23,6 +24,9 @@ class PoolView(View):
     gpus_available: int
     gpus_in_use: int
     gpus_of_others: int
+    clock_ahead_s: float | None = Field(
+        description="Its cluster's clock, of the dispatcher's [s]; None: it does not tell."
+    )
     seen_at: datetime
     silent_since: datetime | None
 

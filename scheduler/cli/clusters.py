@@ -20,6 +20,7 @@ COLUMNS = {
     "AVAILABLE": "gpus_available",
     "IN USE": "gpus_in_use",
     "OF OTHERS": "gpus_of_others",
+    "CLOCK AHEAD s": "clock_ahead_s",
     "SEEN": "seen_at",
     "SILENT SINCE": "silent_since",
 }

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Hashable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -26,16 +26,22 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+_CLOCKS_AGREE_WITHIN_S = 2.0  # as well as it can be told
+
 ANSWER_S = 30.0  # who takes longer counts as not reachable
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterReport:
-    """What one cluster says: who it is, its jobs by key, and its pools."""
+    """What one cluster says: who it is, its jobs by key, its pools, and how far its clock is ahead.
+
+    The instants of its jobs are by our clock, where it tells its own.
+    """
 
     identity: str
     jobs: Mapping[str, JobObservation]
     pools: tuple[PoolCapacity, ...]
+    clock_ahead_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +200,21 @@ async def _report(cluster: Cluster) -> ClusterReport:
     identity = await cluster.identity()
     jobs = await cluster.observe()
     pools = await cluster.capacity()
-    return ClusterReport(identity, {job.key: job for job in jobs}, pools)
+    ahead_s = await cluster.clock_ahead_s()
+    by_key = {job.key: _by_our_clock(job, ahead_s or 0.0) for job in jobs}
+    return ClusterReport(identity, by_key, pools, ahead_s)
+
+
+def _by_our_clock(job: JobObservation, ahead_s: float) -> JobObservation:
+    """Put the instants of an observation on our clock."""
+    if abs(ahead_s) < _CLOCKS_AGREE_WITHIN_S:
+        return job
+    ahead = timedelta(seconds=ahead_s)
+    return replace(
+        job,
+        started_at=None if job.started_at is None else job.started_at - ahead,
+        ended_at=None if job.ended_at is None else job.ended_at - ahead,
+    )
 
 
 def _begin(

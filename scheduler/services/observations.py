@@ -24,6 +24,7 @@ from scheduler.db.models import (
     RunStatus,
     StoredPlan,
 )
+from scheduler.services.pool_states import clocks_ahead_s
 from scheduler.services.power import LONGEST_GAP, last_readings
 from scheduler.services.transfers import LinkTotals, link_totals
 
@@ -69,6 +70,7 @@ class Observations:
     solves: tuple[RunningSolve, ...]
     transfers: Mapping[JobStatus, int]
     links: tuple[LinkTotals, ...]
+    clocks: Mapping[str, float]  # how far that of each cluster is ahead of the dispatcher's [s]
     power: tuple[ClusterPower, ...]  # of the sites that were read a moment ago
 
 
@@ -86,6 +88,7 @@ def observe(session: Session, now: datetime) -> Observations:
         solves=_solves(session),
         transfers=_count(session, DataTransfer.status, JobStatus),
         links=link_totals(session),
+        clocks=clocks_ahead_s(session),
         power=tuple(last_readings(session, now - LONGEST_GAP)),
     )
 

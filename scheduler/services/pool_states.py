@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -15,6 +16,10 @@ from scheduler.services.dispatch_observe import Observed
 from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import PoolSpec
 
+log = logging.getLogger(__name__)
+
+# Beyond this somebody has to look after the clocks: logs and records of both would not match.
+CLOCK_LIMIT_S = 30.0
 # What has not changed is written again this often, so that its age can be told.
 _SAY_AGAIN_AFTER = timedelta(minutes=1)
 
@@ -26,6 +31,7 @@ def record_pools(session: Session, observed: Observed, fleet: FleetSpec, now: da
     for too long.
     """
     known = {(row.site, row.pool): row for row in session.scalars(select(PoolState))}
+    _warn_of_clocks(known.values(), observed)
     for site, capacity in _said(observed):
         row = known.get((site, capacity.pool))
         if row is None:
@@ -37,12 +43,31 @@ def record_pools(session: Session, observed: Observed, fleet: FleetSpec, now: da
         row.gpus_available = capacity.gpus_available
         row.gpus_in_use = capacity.gpus_in_use
         row.gpus_of_others = capacity.gpus_of_others
+        row.clock_ahead_s = observed.clusters[site].clock_ahead_s
         row.seen_at = now
         row.silent_since = None
     for spec in fleet.sites:
         if spec.name not in observed.clusters:
             for pool in spec.pools:
                 _note_silence(session, known.get((spec.name, pool.name)), spec.name, pool, now)
+
+
+def _warn_of_clocks(known: Iterable[PoolState], observed: Observed) -> None:
+    """Say once which clocks are further apart than they may be."""
+    before = {row.site: row.clock_ahead_s for row in known}
+    for site, report in observed.clusters.items():
+        if _is_apart(report.clock_ahead_s) and not _is_apart(before.get(site)):
+            log.warning(
+                "site %s: the clock of its cluster is %+.0f s apart from this machine's, must be"
+                " within %g s; nothing is started twice or lost by that",
+                site,
+                report.clock_ahead_s,
+                CLOCK_LIMIT_S,
+            )
+
+
+def _is_apart(ahead_s: float | None) -> bool:
+    return ahead_s is not None and abs(ahead_s) > CLOCK_LIMIT_S
 
 
 def _note_silence(
@@ -66,6 +91,12 @@ def _note_silence(
 def list_pools(session: Session) -> list[PoolState]:
     """Return what was last said of every pool, by site and pool."""
     return list(session.scalars(select(PoolState).order_by(PoolState.site, PoolState.pool)))
+
+
+def clocks_ahead_s(session: Session) -> dict[str, float]:
+    """Return how far the clock of each cluster that tells it is ahead of the dispatcher's [s]."""
+    told = ((row.site, row.clock_ahead_s) for row in list_pools(session))
+    return {site: ahead_s for site, ahead_s in told if ahead_s is not None}
 
 
 def pools_seen(session: Session) -> dict[tuple[str, str], PoolSeen]:

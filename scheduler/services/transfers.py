@@ -119,12 +119,19 @@ def transfer_changes(
 
 
 def _moving(row: DataTransfer, seen: JobObservation, now: datetime) -> dict[str, Any]:
-    """Return for how long it has moved in attempts that are over, and since when it moves now."""
+    """Return for how long it has moved in attempts that are over, and since when it moves now.
+
+    What began and ended between two looks lasted as long as its cluster says, by its one clock.
+    Else our instants count, and of its first start no other than one that can have been.
+    """
+    if seen.starts == 1 and seen.state.is_final and seen.started_at and seen.ended_at:
+        return {"hours": _hours(seen.started_at, seen.ended_at), "moving_since": None}
     hours, since = row.hours, row.moving_since
     if seen.starts > row.starts:
         hours += _hours(since, now)
         is_first = seen.starts == 1
-        since = (seen.started_at if is_first else None) or now
+        first = seen.started_at if is_first else None
+        since = now if first is None else min(now, max(first, row.ordered_at))
     elif since is None:
         since = now
     if seen.state is JobState.RUNNING:

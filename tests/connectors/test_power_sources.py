@@ -64,6 +64,42 @@ async def test_an_exporter_without_the_metric_is_silent(node: Exporter) -> None:
         await ExportersPower([node.url], "nvidia_smi_power_draw_watts").read()
 
 
+@pytest.mark.parametrize("ahead_s", [600.0, -600.0])
+async def test_how_old_a_value_is_says_the_clock_of_its_exporter(
+    node: Exporter, ahead_s: float
+) -> None:
+    """It dates its page, and both are ten minutes from ours: what is new there is new."""
+    node.clock_ahead_s = ahead_s
+    for age_s, is_new in ((0.0, True), (300.0, False)):
+        at = f"{(time.time() + ahead_s - age_s) * 1000:.0f}"
+        page = f'DCGM_FI_DEV_POWER_USAGE{{gpu="0",UUID="GPU-1"}} 300 {at}\n'
+        node.page = lambda page=page: page  # type: ignore[method-assign, misc]
+        if is_new:
+            assert (await ExportersPower([node.url]).read()).gpus == 1
+            continue
+        with pytest.raises(Unavailable, match="that is new"):
+            await ExportersPower([node.url]).read()
+
+
+async def test_prometheus_is_asked_at_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten minutes ahead of ours, it would know nothing of now, or tell what was."""
+    there = time.time() + 600
+    asked: list[dict[str, str]] = []
+
+    async def get(_client: httpx.AsyncClient, url: str, params: dict[str, str]) -> httpx.Response:
+        asked.append(params)
+        value = "300" if len(asked) == 1 else f"{there - 5}"
+        one = {"metric": {"UUID": "GPU-1"}, "value": [there, value]}
+        answer = {"status": "success", "data": {"resultType": "vector", "result": [one]}}
+        return httpx.Response(200, json=answer, request=httpx.Request("GET", url))
+
+    monkeypatch.setattr(httpx.AsyncClient, "get", get)
+    assert (await PrometheusPower("http://prometheus").read()).kw == pytest.approx(0.3)
+    first, second = asked
+    assert "time" not in first
+    assert float(second["time"]) == pytest.approx(there, abs=0.01)
+
+
 async def test_a_value_that_says_it_is_old_is_none(node: Exporter) -> None:
     """Lines may carry a time [ms]; a page pushed an hour ago is no answer."""
     old = f"{(time.time() - 3600) * 1000:.0f}"
@@ -106,8 +142,8 @@ async def test_prometheus_is_asked_for_a_part_by_labels(scraping: Scraping) -> N
 
 async def test_a_value_that_prometheus_scraped_long_ago_is_silent(scraping: Scraping) -> None:
     """An instant query gives it the time of the query; its own time is asked for."""
-    late = PrometheusPower(scraping.url, stale_after_s=30.0, clock=lambda: time.time() + 60)
-    found = await late.read()
+    wait_until(lambda: scraping.number("sum(up)") == 2, "both are scraped")
+    found = await PrometheusPower(scraping.url, stale_after_s=1e-6).read()
     assert found.gpus == 0
     assert found.silent == ("GPU GPU-n1-0", "GPU GPU-n1-1", "GPU GPU-n2-0")
 

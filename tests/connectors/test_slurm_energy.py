@@ -63,10 +63,17 @@ class Nodes:
 
     def __init__(self, nodes: list[SlurmNode], power: dict[str, NodePower]) -> None:
         self._nodes, self._power = tuple(nodes), power
+        self.now: float | None = None
 
     async def nodes(self) -> tuple[SlurmNode, ...]:
         """Every node."""
         return self._nodes
+
+    async def time(self) -> float:
+        """What the controller's clock says, or that it does not."""
+        if self.now is None:
+            raise Rejected("diag: not allowed")
+        return self.now
 
     async def node_power(self) -> dict[str, NodePower]:
         """What they told."""
@@ -112,6 +119,18 @@ async def test_a_node_that_does_not_tell_is_named() -> None:
         "node n2: its power is 900 s old, AcctGatherNodeFreq?",
         "node n3: its power is not known to Slurm",
     )
+
+
+@pytest.mark.parametrize("ahead_s", [600.0, -600.0])
+async def test_how_old_a_figure_is_says_the_clock_of_the_cluster(ahead_s: float) -> None:
+    """It dates the figures, and may be ten minutes from ours."""
+    there = NOW_S + ahead_s
+    new, old = NodePower(5200.0, there - 20), NodePower(5200.0, there - 400)
+    transport: Any = Nodes([node("n1", a100=4), node("n2", a100=4)], {"n1": new, "n2": old})
+    transport.now = there
+    found = await SlurmCounters(transport, POOLS, clock=lambda: NOW_S).read()
+    assert found.kw == pytest.approx(5.2)
+    assert found.silent == ("node n2: its power is 400 s old, AcctGatherNodeFreq?",)
 
 
 @pytest.fixture(params=WAYS)

@@ -101,7 +101,7 @@ class Container:
 
     name: str
     image: str
-    started_at: str = field(default_factory=now)
+    started_at: str = field(default_factory=lambda: now())  # noqa: PLW0108 - tests set it
     finished_at: str | None = None
     exit_code: int = 0
     reason: str = ""

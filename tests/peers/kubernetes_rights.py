@@ -13,7 +13,7 @@ DEPLOYED = Path(__file__).parents[2] / "deploy" / "kubernetes"
 NODE_AGENT = DEPLOYED / "node-agent.yaml"
 NODE_AGENT_POLICY = DEPLOYED / "node-agent-policy.yaml"
 _OF_JOBS = "gridtide-jobs"  # in the file; each test has a namespace of its own
-_ACCOUNT = "/api/v1/namespaces/gridtide/serviceaccounts/gridtide"
+ACCOUNT = "/api/v1/namespaces/gridtide/serviceaccounts/gridtide"
 _AGENT_ACCOUNT = "/api/v1/namespaces/gridtide-node/serviceaccounts/gridtide-node-agent"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -33,7 +33,7 @@ _PATHS = {
 def grant(plane: ControlPlane, namespace: str) -> str:
     """Apply the file with ``namespace`` for that of the jobs; return a token of the scheduler."""
     _apply_all(plane, DEPLOYED / "rights.yaml", namespace)
-    return _token(plane, _ACCOUNT)
+    return _token(plane, ACCOUNT)
 
 
 def grant_node_agent(plane: ControlPlane, namespace: str, node: str) -> str:

@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.peers.clocks import program_clock
 from tests.peers.processes import (
     end,
     free_ports,
@@ -115,13 +116,17 @@ def why_not() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Slurm:
-    """One that runs; ``root`` is where it is installed, if that is apart."""
+    """One that runs; ``root`` is where it is installed, if that is apart.
+
+    ``clock_ahead_s``: how far the clock of all its machines is ahead of ours.
+    """
 
     folder: Path
     rest_url: str
     nodes: tuple[str, ...]
     root: Path | None = None
     keeps_accounts: bool = False
+    clock_ahead_s: float = 0.0
 
     @property
     def conf(self) -> Path:
@@ -145,6 +150,11 @@ class Slurm:
         """Environment in which its commands are found, and find it."""
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
         return os.environ | {"SLURM_CONF": str(self.conf), "PATH": path}
+
+    @property
+    def clock(self) -> dict[str, str]:
+        """Variables by which its daemons and jobs have its clock."""
+        return program_clock(self.clock_ahead_s) if self.clock_ahead_s else {}
 
     def token(self, lifespan_s: int = 3600) -> str:
         """Make a token for slurmrestd."""
@@ -180,7 +190,7 @@ class Slurm:
             ],
             self.folder / "slurmrestd.pid",
             self.folder / "log" / "slurmrestd.log",
-            self.environment | {"SLURM_JWT": "daemon"},
+            self.environment | self.clock | {"SLURM_JWT": "daemon"},
         )
         wait_until(lambda: listens(port), "slurmrestd listens")
 
@@ -243,7 +253,8 @@ class Slurm:
         shutil.rmtree(self.folder)
 
     def _start(self, *command: str) -> None:
-        subprocess.run(command, check=True, env=self.environment, capture_output=True, timeout=30)
+        environment = self.environment | self.clock
+        subprocess.run(command, check=True, env=environment, capture_output=True, timeout=30)
 
     def _answers(self) -> bool:
         try:
@@ -263,12 +274,14 @@ def start(
     node_timeout_s: int = 60,
     more_conf: str = "",
     start_accounts: Callable[[Slurm], str] | None = None,
+    clock_ahead_s: float = 0.0,
 ) -> Slurm:
     """Start all of it in a folder of its own; ``root`` is where it is installed, if apart.
 
     A node that is silent for ``node_timeout_s`` is down. What slurmctld forgot in a crash it learns
     from a node within seven times as long. ``more_conf`` is added to slurm.conf.
     ``start_accounts`` starts what the controller keeps its accounts in, and says so in its words.
+    ``clock_ahead_s`` is how far its clock is ahead of ours, on every machine and in every job.
     """
     nodes = tuple(f"n{number}" for number in range(1, n_nodes + 1))
     folder = Path(tempfile.mkdtemp(prefix="gridtide-slurm-"))
@@ -280,11 +293,12 @@ def start(
     _write_key(folder / "state" / "jwt.key", 32)
     ctld_port, rest_port, *node_ports = free_ports(2 + n_nodes)
     url = f"http://127.0.0.1:{rest_port}"
-    slurm = Slurm(folder, url, nodes, root, keeps_accounts=start_accounts is not None)
+    has_accounts = start_accounts is not None
+    slurm = Slurm(folder, url, nodes, root, has_accounts, clock_ahead_s)
     if root is not None:
         _write_shims(folder / "bin", root)
         (folder / "cgroup.conf").write_text("CgroupPlugin=disabled\nIgnoreSystemd=yes\n")
-    _start_munge(folder / "munge", slurm.environment)
+    _start_munge(folder / "munge", slurm.environment | slurm.clock)
     accounts = _NO_ACCOUNTS if start_accounts is None else start_accounts(slurm)
     slurm.conf.write_text(
         _CONF.format(
@@ -299,6 +313,7 @@ def start(
         )
         + accounts
         + more_conf
+        + _clock_of_jobs(slurm)
     )
     (folder / "gres.conf").write_text(
         _GRES.format(folder=folder, n_nodes=n_nodes, last=gpus_per_node - 1)
@@ -309,6 +324,17 @@ def start(
     slurm.start_rest()
     slurm.wait_until_idle()
     return slurm
+
+
+def _clock_of_jobs(slurm: Slurm) -> str:
+    """Have jobs started with the clock of their node, whose variables Slurm does not pass on."""
+    if not slurm.clock:
+        return ""
+    prolog = slurm.folder / "clock.sh"
+    lines = [f"echo 'export {name}={value}'" for name, value in slurm.clock.items()]
+    prolog.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    prolog.chmod(0o755)
+    return f"TaskProlog={prolog}\n"
 
 
 def _step_of(pid: int) -> int:

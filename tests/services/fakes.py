@@ -39,6 +39,7 @@ class FakeCluster:
         self.loses_answers = False
         self.is_queueing = False
         self.leaves_with: int | None = None
+        self.clock_ahead: float | None = None
         self.reading = PowerReading(0.0, is_measured=False)
 
     def _answer(self) -> None:
@@ -68,6 +69,11 @@ class FakeCluster:
         others = self.gpus_of_others
         used = sum(job.gpus for job in self.jobs.values()) + others
         return (PoolCapacity(self.pool, self.gpus, self.gpus, used, others),)
+
+    async def clock_ahead_s(self) -> float | None:
+        """What the test says."""
+        self._listen()
+        return self.clock_ahead
 
     async def observe(self) -> tuple[JobObservation, ...]:
         """Every job it was given."""

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
 
+from connectors.clocks import ahead_s, date_of
 from connectors.errors import ConnectorError, ContractBroken, Rejected, Unavailable
 
 _PAGE = 500
@@ -39,7 +41,8 @@ _KINDS = {404: NotFound, 408: Unavailable, 409: Conflict, 410: Expired, 429: Una
 class Api:
     """Asks one API server.
 
-    ``calls`` counts what was asked; ``is_refused`` says that our credentials were not accepted.
+    ``calls`` counts what was asked; ``is_refused`` says that our credentials were not accepted;
+    ``clock_ahead_s`` how far its clock was ahead of ours when it last answered [s].
     """
 
     def __init__(self, cluster: str, client: httpx2.AsyncClient, timeout_s: float) -> None:
@@ -48,6 +51,7 @@ class Api:
         self._timeout_s = timeout_s
         self.calls = 0
         self.is_refused = False
+        self.clock_ahead_s: float | None = None
 
     async def get(self, path: str, **query: str) -> dict[str, Any]:
         """Read one object."""
@@ -118,9 +122,12 @@ class Api:
         content = None if body is None else json.dumps(body)
         headers = {} if body is None else {"Content-Type": media}
         async with self._named(what), asyncio.timeout(self._timeout_s):
+            began = time.time()
             reply = await self._client.request(
                 method, path, params=query, content=content, headers=headers
             )
+            if (told := date_of(reply.headers.get("date"))) is not None:
+                self.clock_ahead_s = ahead_s(told, began, time.time())
         if reply.is_error:
             raise self._refusal(what, reply)
         try:

@@ -76,6 +76,16 @@ class KubernetesCluster:
 
         return await self._call(count)
 
+    async def clock_ahead_s(self) -> float | None:
+        """Return that of its API server, as it dates its answers."""
+
+        async def ask(session: Session) -> float | None:
+            if session.api.clock_ahead_s is None:
+                await session.identity()
+            return session.api.clock_ahead_s
+
+        return await self._call(ask)
+
     async def observe(self) -> tuple[JobObservation, ...]:
         """Every job that was released once and is not forgotten, from what is watched."""
 

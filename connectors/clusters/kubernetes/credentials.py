@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 from lightkube.config.models import UserExec
 from lightkube.core.exceptions import ConfigError
 
+from connectors.clocks import ahead_s, date_of
 from connectors.clusters.kubernetes.config import KubernetesConfig
 from connectors.errors import Rejected, Unavailable
 
@@ -75,6 +77,7 @@ class ProgramCredentials(httpx2.Auth):
         self._program = program
         self._token: str | None = None
         self._expires_at: datetime | None = None
+        self._ahead = timedelta(0)  # the clock by which tokens expire, of ours
 
     async def async_auth_flow(
         self, request: httpx2.Request
@@ -84,14 +87,17 @@ class ProgramCredentials(httpx2.Auth):
         if was_fresh:
             await self._renew()
         request.headers["Authorization"] = f"Bearer {self._token}"
+        began = time.time()
         response = yield request
+        if (told := date_of(response.headers.get("date"))) is not None:
+            self._ahead = timedelta(seconds=ahead_s(told, began, time.time()))
         if response.status_code == _UNAUTHORIZED and not was_fresh:
             await self._renew()
             request.headers["Authorization"] = f"Bearer {self._token}"
             yield request
 
     def _is_over(self) -> bool:
-        now = datetime.now(UTC)
+        now = datetime.now(UTC) + self._ahead
         return self._expires_at is not None and now >= self._expires_at - _RENEW_BEFORE
 
     async def _renew(self) -> None:

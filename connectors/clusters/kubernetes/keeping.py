@@ -40,7 +40,8 @@ async def keep(session: Session) -> None:
             await note_what_was_seen(session)
             await tell_power_caps(session)
             await tell_to_leave(session)
-            now = datetime.now(UTC)
+            ahead = timedelta(seconds=session.api.clock_ahead_s or 0.0)
+            now = datetime.now(UTC) + ahead  # by the clock that dates its objects
             if session.jobs.version and (swept_at is None or now - swept_at > _SWEEP_EVERY):
                 await forget(session, now)
                 swept_at = now

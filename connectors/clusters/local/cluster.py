@@ -91,6 +91,10 @@ class LocalCluster:
         standings = await self._call(self._jobs.standings)
         return gpus.capacity(self._pools, standings)
 
+    async def clock_ahead_s(self) -> float | None:
+        """Not at all: it is the same clock."""
+        return 0.0
+
     async def observe(self) -> tuple[JobObservation, ...]:
         """Every job ever given; one that a crash left half done is first seen to."""
         standings = await self._call(self._jobs.looked_after)

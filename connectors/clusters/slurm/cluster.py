@@ -12,6 +12,7 @@ import shlex
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from connectors.clocks import ForeignClock
 from connectors.clusters.folders import in_thread, on_files
 from connectors.clusters.logs import lines
 from connectors.clusters.measured import GpusThere, read_power
@@ -84,6 +85,7 @@ class SlurmCluster:
         self._memory = Memory(config.folder)
         self._care = Care(transport, config)
         self._over = Finished()
+        self._clock = ForeignClock(transport.time)
 
     async def identity(self) -> str:
         """Name of the shared folder, given at its first use."""
@@ -95,6 +97,10 @@ class SlurmCluster:
         rows, nodes = await look(self._transport, await self._same_identity())
         jobs = known(await in_thread(self.name, self._open_records), rows)
         return tuple(capacity_of(pool, nodes, jobs) for pool in self._config.pools)
+
+    async def clock_ahead_s(self) -> float | None:
+        """Return that of its controller; nodes agree with it, or Slurm starts nothing on them."""
+        return await self._clock.ahead_s()
 
     @on_files
     async def observe(self) -> tuple[JobObservation, ...]:

@@ -65,6 +65,14 @@ class SlurmCommands:
             return read_nodes(await self._listed("scontrol", "show", "nodes", "--json"))
         return read_nodes(await self._listed("sinfo", "--json"))
 
+    async def time(self) -> float:
+        """By ``scontrol``, which begins its configuration with it."""
+        answer = await self._run("env", "SLURM_TIME_FORMAT=%s", "scontrol", "show", "config")
+        found = re.match(r"Configuration data as of (\d+)\s", answer)
+        if found is None:
+            raise ContractBroken(f"scontrol show config: expected a time, came {answer[:60]!r}")
+        return float(found[1])
+
     async def node_power(self) -> dict[str, NodePower]:
         """By ``scontrol``, as JSON where it can."""
         if await self._slurm_version() >= _NODES_BY_SCONTROL_SINCE:

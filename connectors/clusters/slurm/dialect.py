@@ -30,6 +30,17 @@ def read_nodes(answer: Mapping[str, Any]) -> tuple[SlurmNode, ...]:
     return tuple(_each(answer, "nodes", _node))
 
 
+def read_time(answer: Mapping[str, Any]) -> float:
+    """Read the time of the controller in the answer that tells its statistics [s since 1970]."""
+    try:
+        found = _number(answer["statistics"]["req_time"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ContractBroken(f"Slurm's statistics: {type(error).__name__}: {error}") from error
+    if not found:
+        raise ContractBroken(f"Slurm's statistics: req_time = {found}, must be a time")
+    return found
+
+
 def read_node_power(answer: Mapping[str, Any]) -> dict[str, NodePower]:
     """Read what the answer that lists nodes says of their power; dialects before 23.02 nothing.
 

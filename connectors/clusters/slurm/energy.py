@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from connectors.clusters.slurm.config import SlurmPool
 from connectors.clusters.slurm.gpus import gpus_of, is_away
 from connectors.clusters.slurm.transport import NodePower, SlurmTransport
+from connectors.errors import ConnectorError
 from connectors.types import MeasuredPower, PowerScope
 
 
@@ -19,8 +20,9 @@ class SlurmCounters:
     scope
         What the cluster's AcctGatherEnergyType counts; Slurm does not say.
     stale_after_s
-        An older figure is none. How often it is taken is AcctGatherNodeFreq of the cluster; by
-        default never. Before 23.02 Slurm does not say how old it is.
+        A figure that is older by the controller's clock is none. How often it is taken is
+        AcctGatherNodeFreq of the cluster; by default never. Before 23.02 Slurm does not say how old
+        it is.
     """
 
     name = "slurm"
@@ -43,11 +45,12 @@ class SlurmCounters:
         """Power now. A node that is away has no say; any other that does not tell is silent."""
         nodes = [node for node in await self._transport.nodes() if not is_away(node)]
         told = await self._transport.node_power()
+        now = await self._now()
         gpus: dict[str, int] = {}
         for pool in self._pools:
             for one in gpus_of(pool, nodes):
                 gpus[one.node] = gpus.get(one.node, 0) + one.total
-        silent = {name: self._why_silent(told.get(name)) for name in sorted(gpus)}
+        silent = {name: self._why_silent(told.get(name), now) for name in sorted(gpus)}
         heard = [name for name in gpus if not silent[name]]
         return MeasuredPower(
             sum(told[name].watts for name in heard) / 1000,
@@ -55,11 +58,18 @@ class SlurmCounters:
             tuple(f"node {name}: {why}" for name, why in silent.items() if why),
         )
 
-    def _why_silent(self, power: NodePower | None) -> str:
+    async def _now(self) -> float:
+        """Return the time by the clock of the cluster, by which its figures are dated."""
+        try:
+            return await self._transport.time()
+        except ConnectorError:
+            return self._clock()  # the figures may be had where this may not
+
+    def _why_silent(self, power: NodePower | None, now: float) -> str:
         if power is None:
             return "its power is not known to Slurm"
         if power.at is None:
             return ""
-        age_s = self._clock() - power.at
+        age_s = now - power.at
         is_stale = age_s > self._stale_after_s
         return f"its power is {age_s:.0f} s old, AcctGatherNodeFreq?" if is_stale else ""

@@ -28,6 +28,14 @@ put() {
 
 now() { date +%s.%N; }
 
+# Put how long this node has been up [ms] in ${up_ms}. What lasts is counted by this: the clock may be
+# set, and a job would be ended for a beat that nobody missed, or before its grace was over.
+look_at_uptime() {
+    local up
+    read -r up _ </proc/uptime
+    up_ms=$((10#${up/./} * 10))
+}
+
 # What was done must not be lost to a file system that is away for a while.
 ended() {
     local tries
@@ -143,10 +151,12 @@ trap '' PIPE
 exec {pulse}> >(end_when_beats_fail)
 fence=$!
 
-beat_at=$SECONDS
+look_at_uptime
+beat_at_ms=$up_ms
 beat() {
-    ((SECONDS - beat_at < beat_every_s)) && return
-    touch "$folder/beat-$this" && echo >&"$pulse" && beat_at=$SECONDS
+    look_at_uptime
+    ((up_ms - beat_at_ms < beat_every_s * 1000)) && return
+    touch "$folder/beat-$this" && echo >&"$pulse" && beat_at_ms=$up_ms
 }
 
 # Whether the fence ended it; to be asked once it is over.
@@ -178,8 +188,9 @@ leave() {
     how="left within $grace s of grace"
     kill -TERM -- "-$child" 2>/dev/null
     kill -CONT -- "-$child" 2>/dev/null
-    until_ms=$(($(date +%s%3N) + grace_ms))
-    while lives && [ "$(date +%s%3N)" -lt "$until_ms" ]; do
+    look_at_uptime
+    until_ms=$((up_ms + grace_ms))
+    while lives && ((up_ms < until_ms)); do
         beat
         pause_a_little 0.05
     done

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from connectors.clusters.slurm.dialect import read_jobs, read_node_power, read_nodes
+from connectors.clusters.slurm.dialect import read_jobs, read_node_power, read_nodes, read_time
 from connectors.clusters.slurm.sacct import read_accounts
 from connectors.clusters.slurm.speech import rest_job
 from connectors.clusters.slurm.transport import (
@@ -35,7 +35,9 @@ _OVER = frozenset((2017, 2021))  # ESLURM_INVALID_JOB_ID, ESLURM_ALREADY_DONE
 _HELD = frozenset((2042,))  # ESLURM_JOB_HELD, which is what was asked for
 _NOTHING_FOUND = frozenset((9003,))  # ESLURM_REST_EMPTY_RESULT
 _TOO_MANY = 429
-_AWAY = {1001, 1007, 1800, 2006, 5004, 6000, 7000}
+_AWAY = frozenset((1001, 1007, 1800, 2006, 5004, 6000, 7000))
+# What a token that is over comes to: since 23.02 a refusal to authenticate, before that no word.
+_MAY_BE_EXPIRED = frozenset((-1, 1007, 5004, 6000))
 _AWAY_WORDS = re.compile(r"unable to contact|timed out|communication|connect", re.IGNORECASE)
 
 
@@ -73,6 +75,10 @@ class SlurmRest:
     async def nodes(self) -> tuple[SlurmNode, ...]:
         """By ``GET nodes``."""
         return read_nodes(await self._ask("GET", "nodes"))
+
+    async def time(self) -> float:
+        """By ``GET diag``."""
+        return read_time(await self._ask("GET", "diag"))
 
     async def node_power(self) -> dict[str, NodePower]:
         """By ``GET nodes``; dialects before v0.0.40 do not tell."""
@@ -136,8 +142,21 @@ class SlurmRest:
         errors = answer.get("errors") or []
         codes = {_code(error) for error in errors}
         if not codes <= is_fine:
-            raise _error(f"{method} {path}", errors, codes)
+            raise self._error(f"{method} {path}", errors, codes)
         return answer
+
+    def _error(self, asked: str, errors: list[dict[str, Any]], codes: set[int]) -> ConnectorError:
+        said = "; ".join(
+            " ".join(filter(None, (error.get("error"), error.get("description"))))
+            for error in errors
+        )
+        text = f"slurmrestd {self._url}: {asked}: {said}"
+        if "MaxSubmitJob" in text:  # a limit on what may be submitted at once
+            return GpusBusy(text)
+        if codes & _MAY_BE_EXPIRED:
+            return Unavailable(f"{text}; is the token of user {self._user} expired?")
+        is_away = bool(codes & _AWAY) or _AWAY_WORDS.search(said)
+        return (Unavailable if is_away else Rejected)(text)
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
         headers = {
@@ -156,11 +175,11 @@ class SlurmRest:
                 verify=self._tls,
             )
         except httpx.TransportError as error:
-            raise Unavailable(f"slurmrestd: {type(error).__name__}: {error}") from error
+            raise Unavailable(f"slurmrestd {self._url}: {type(error).__name__}: {error}") from error
         if response.status_code in {401, 403}:
             raise Unavailable(
-                f"slurmrestd: {response.status_code}, user {self._user} or its token is not (or no"
-                " longer) accepted"
+                f"slurmrestd {self._url}: {response.status_code}, user {self._user} or its token"
+                " is not (or no longer) accepted; is it expired?"
             )
         if not response.content and response.is_success:
             return {}
@@ -169,12 +188,13 @@ class SlurmRest:
         except ValueError as error:
             kind = Unavailable if response.is_server_error else ContractBroken
             raise kind(
-                f"slurmrestd: {response.status_code}, no JSON: {response.text[:200]!r}"
+                f"slurmrestd {self._url}: {response.status_code}, no JSON: {response.text[:200]!r}"
             ) from error
         if not response.is_success and not answer.get("errors"):
             is_later = response.is_server_error or response.status_code == _TOO_MANY
-            text = f"slurmrestd: {method} {path}: {response.status_code}: {response.text[:200]!r}"
-            raise (Unavailable if is_later else Rejected)(text)
+            said = f"{response.status_code}: {response.text[:200]!r}"
+            refusal = Unavailable if is_later else Rejected
+            raise refusal(f"slurmrestd {self._url}: {method} {path}: {said}")
         return answer
 
 
@@ -195,13 +215,3 @@ def read_token(file: Path) -> str:
 def _code(error: dict[str, Any]) -> int:
     names = ("error_number", "error_code", "errno")  # in one dialect or another
     return next((int(error[name]) for name in names if error.get(name)), 0)
-
-
-def _error(asked: str, errors: list[dict[str, Any]], codes: set[int]) -> ConnectorError:
-    text = "; ".join(
-        " ".join(filter(None, (error.get("error"), error.get("description")))) for error in errors
-    )
-    if "MaxSubmitJob" in text:  # a limit on what may be submitted at once
-        return GpusBusy(f"slurmrestd: {asked}: {text}")
-    is_away = bool(codes & _AWAY) or _AWAY_WORDS.search(text)
-    return (Unavailable if is_away else Rejected)(f"slurmrestd: {asked}: {text}")

@@ -175,6 +175,10 @@ class SlurmTransport(Protocol):
         """Every node."""
         ...
 
+    async def time(self) -> float:
+        """Now by the clock of the controller, in whole seconds since 1970."""
+        ...
+
     async def node_power(self) -> dict[str, NodePower]:
         """Power of the nodes of which Slurm knows any, by name."""
         ...
