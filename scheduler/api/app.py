@@ -32,7 +32,7 @@ from scheduler.api.browsers import BrowserRules
 from scheduler.api.context import ApiContext
 from scheduler.api.docs import add_docs
 from scheduler.api.limits import BodyLimit
-from scheduler.api.metrics import RequestMetrics
+from scheduler.api.metrics import RequestFigures, RequestMetrics
 from scheduler.api.openapi import openapi_of
 from scheduler.api.problems import add_problem_handlers
 
@@ -73,5 +73,5 @@ def create_app(context: ApiContext) -> FastAPI:
     app.add_exception_handler(pages.LoginNeeded, pages.ask_to_log_in)
     app.add_middleware(BodyLimit, max_bytes=context.max_body_bytes)
     app.add_middleware(BrowserRules)
-    app.add_middleware(RequestMetrics, registry=app.state.registry)
+    app.add_middleware(RequestMetrics, figures=RequestFigures(app.state.registry))
     return app

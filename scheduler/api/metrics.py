@@ -27,11 +27,10 @@ _OF_TRANSFERS = frozenset(JobStatus) - {JobStatus.EXPIRED}
 _UNROUTED = "(none)"  # one label for every address that does not exist
 
 
-class RequestMetrics:
-    """ASGI middleware: counts requests and their duration by route, not by address."""
+class RequestFigures:
+    """Requests and their duration by route, not by address; one of these for each registry."""
 
-    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
-        self._app = app
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
             "gridtide_http_requests",
             "Requests served.",
@@ -44,6 +43,19 @@ class RequestMetrics:
             ("method", "route"),
             registry=registry,
         )
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request that was served."""
+        self._requests.labels(method, route, status).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+
+class RequestMetrics:
+    """ASGI middleware that counts what it serves. The framework may make several for one app."""
+
+    def __init__(self, app: ASGIApp, figures: RequestFigures) -> None:
+        self._app = app
+        self._figures = figures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request and count it, also where it fails."""
@@ -63,8 +75,7 @@ class RequestMetrics:
             await self._app(scope, receive, watched)
         finally:
             route = getattr(scope.get("route"), "path", _UNROUTED)
-            self._requests.labels(scope["method"], route, status).inc()
-            self._seconds.labels(scope["method"], route).observe(time.perf_counter() - began)
+            self._figures.count(scope["method"], route, status, time.perf_counter() - began)
 
 
 @router.get(

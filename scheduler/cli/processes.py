@@ -34,6 +34,8 @@ from scheduler.worker import Worker, WorkerTiming
 
 PROCESSES = ("api", "worker", "clock", "dispatcher")
 PARENT_POLL_S = 1.0
+# Requests that still run then are broken off: a log may be followed for hours.
+REQUESTS_END_WITHIN_S = 5
 VPP_NAME = "vpp"
 
 HostOption = Annotated[str | None, typer.Option(help="Default: GRIDTIDE_HOST, or 127.0.0.1.")]
@@ -82,7 +84,13 @@ def api(host: HostOption = None, port: PortOption = None, parent: ParentOption =
     _log_to_stderr()
     _end_with(parent)
     app = make_app(settings, sessions, system_now)
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning")
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
+    )
 
 
 def worker(parent: ParentOption = None) -> None:

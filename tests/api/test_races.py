@@ -8,6 +8,9 @@ from threading import Barrier
 from typing import Any
 
 import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from scheduler.db.models import PlanStatus, Role
 from scheduler.db.session import transaction
@@ -128,6 +131,24 @@ def test_two_changes_of_one_fleet_version_do_not_lose_either(world: World) -> No
     accepted = {f"S{number}" for number, status in enumerate(statuses) if status == 200}
     assert sites == accepted | {"DE"}
     assert len(FLEET["sites"]) == 1
+
+
+def test_the_first_requests_of_an_app_may_come_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The framework puts an app together at its first request, and then in every thread."""
+    barrier = Barrier(N_AT_ONCE)
+    build = FastAPI.build_middleware_stack
+
+    def at_the_same_moment(app: FastAPI) -> ASGIApp:
+        barrier.wait(10)
+        return build(app)
+
+    monkeypatch.setattr(FastAPI, "build_middleware_stack", at_the_same_moment)
+    statuses = at_once(*[(world.submitter.get, "/v1/sites", {})] * N_AT_ONCE)
+    assert statuses == [200] * N_AT_ONCE
+    counted = 'gridtide_http_requests_total{method="GET",route="/v1/sites",status="200"}'
+    assert f"{counted} {N_AT_ONCE:.1f}" in world.submitter.get("/metrics").text
 
 
 def test_many_requests_at_once_are_all_answered(world: World) -> None:

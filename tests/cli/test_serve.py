@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from scheduler.cli.console import ExitCode
 from tests.cli.server import gridtide
 from tests.cli.test_supervise import is_alive, until
+from tests.contracts.waiting import end_everything
 from tests.peers.processes import free_ports
 from tests.services.builders import fleet_spec
 
@@ -100,9 +103,7 @@ def test_serve_runs_four_processes_and_ends_them(
     process, address = server
     children = children_of(process.pid)
     assert len(children) == 4
-    printed = re.search(r"^gt_\S+", (tmp_path / "output").read_text(), re.MULTILINE)
-    assert printed is not None
-    headers = {"Authorization": f"Bearer {printed[0]}"}
+    headers = {"Authorization": f"Bearer {first_key(tmp_path)}"}
     assert httpx.get(f"{address}/v1/jobs", headers=headers).json()["items"] == []
     assert httpx.put(f"{address}/v1/fleet", headers=headers, json=FLEET).is_success
     event = f"{address}/v1/grid-events/dr-1"
@@ -111,6 +112,52 @@ def test_serve_runs_four_processes_and_ends_them(
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == ExitCode.OK
     assert not any(is_alive(pid) for pid in children)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_it_ends_though_somebody_follows_a_log(
+    server: tuple[subprocess.Popen[str], str], tmp_path: Path, how: signal.Signals
+) -> None:
+    """Told to, or with its parent: who follows is broken off, and no process has to be killed."""
+    process, address = server
+    children = children_of(process.pid)
+    cluster = LocalCluster("DE", tmp_path / "state" / "clusters" / "DE", [LocalPool("a100", 8)])
+    headers = {"Authorization": f"Bearer {first_key(tmp_path)}"}
+    with httpx.Client(base_url=address, headers=headers, timeout=60.0) as client:
+        assert client.put("/v1/fleet", json=FLEET).is_success
+        assert client.post("/v1/jobs", json=due_now()).is_success
+        until(lambda: client.get("/v1/jobs/endless").json()["status"] == "running")
+        with client.stream("GET", "/v1/jobs/endless/logs", params={"follow": True}) as followed:
+            lines = followed.iter_lines()
+            assert next(lines) == "up"
+            process.send_signal(how)
+            with pytest.raises(httpx.RemoteProtocolError):
+                list(lines)
+    process.wait(30)
+    until(lambda: not any(is_alive(pid) for pid in children))
+    assert "is killed" not in (tmp_path / "output").read_text()
+    await end_everything(cluster)
+
+
+def due_now() -> dict[str, Any]:
+    """A job that has to be started at once to be done in time."""
+    now = datetime.now(UTC)
+    return {
+        "name": "endless",
+        "work_hours": 1.0,
+        "operating_points": [{"pool": "a100", "gpus": 1, "kw": 1.0}],
+        "release_at": (now - HOUR).isoformat(),
+        "deadline_at": (now + 1.1 * HOUR).isoformat(),
+        "command": ["sh", "-c", "echo up; exec sleep 600"],
+    }
+
+
+def first_key(tmp_path: Path) -> str:
+    """The key that was printed at the first start."""
+    printed = re.search(r"^gt_\S+", (tmp_path / "output").read_text(), re.MULTILINE)
+    assert printed is not None
+    return printed[0]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

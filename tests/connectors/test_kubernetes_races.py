@@ -137,11 +137,15 @@ async def test_what_ended_before_it_was_paused_has_ended(
     await cluster.submit(order("a", script))
     await seen_as(cluster, "a", JobState.RUNNING)
     place.plane.kill("kube-controller-manager")
-    _, folder = place, next((place.volumes / "claims" / place.namespace / CLAIM).iterdir())
-    (folder / "go").touch()
-    place.plane.until(lambda: pods(place)[0]["status"]["phase"] == "Succeeded", "the pod has ended")
-    await cluster.suspend("a")
-    place.plane.start("kube-controller-manager")
+    try:
+        folder = next((place.volumes / "claims" / place.namespace / CLAIM).iterdir())
+        (folder / "go").touch()
+        place.plane.until(
+            lambda: pods(place)[0]["status"]["phase"] == "Succeeded", "the pod has ended"
+        )
+        await cluster.suspend("a")
+    finally:  # without it nothing that another test begins would ever end
+        place.plane.start("kube-controller-manager")
     assert (await seen_as(cluster, "a", JobState.SUCCEEDED)).exit_code == 0
 
 

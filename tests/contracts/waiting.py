@@ -11,6 +11,7 @@ from connectors.protocols import Cluster
 from connectors.types import JobObservation, JobState
 
 DEADLINE_S = 30.0
+ENDS_WITHIN_S = 120.0  # clearing up proves nothing: on a busy machine it may take its time
 LOOK_EVERY_S = 0.02
 
 
@@ -19,15 +20,17 @@ async def seen(cluster: Cluster, key: str) -> JobObservation:
     return next(job for job in await cluster.observe() if job.key == key)
 
 
-async def seen_as(cluster: Cluster, key: str, *states: JobState) -> JobObservation:
+async def seen_as(
+    cluster: Cluster, key: str, *states: JobState, within_s: float = DEADLINE_S
+) -> JobObservation:
     """Return the observation of one job as soon as it is in one of ``states``."""
-    give_up_at = time.monotonic() + DEADLINE_S
+    give_up_at = time.monotonic() + within_s
     while True:
         job = await seen(cluster, key)
         if job.state in states:
             return job
         if time.monotonic() > give_up_at:
-            raise AssertionError(f"never {states} within {DEADLINE_S:g} s: {job}")
+            raise AssertionError(f"never {states} within {within_s:g} s: {job}")
         await asyncio.sleep(LOOK_EVERY_S)
 
 
@@ -89,5 +92,6 @@ async def end_everything(cluster: Cluster) -> None:
     for job in await cluster.observe():
         if not job.state.is_final:
             await cluster.cancel(job.key)
+    over = (JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED)
     for job in await cluster.observe():
-        await seen_as(cluster, job.key, JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED)
+        await seen_as(cluster, job.key, *over, within_s=ENDS_WITHIN_S)
