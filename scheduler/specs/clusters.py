@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from connectors.types import PowerScope
 from scheduler.specs.base import MONTH_MINUTES, YEAR_HOURS, Name, Spec, Text
 
+LAST_PORT = 65_535
+
+
+def _with_an_address(url: str) -> str:
+    """Refuse a URL whose host or port no connection can be made to."""
+    try:
+        port = urlsplit(url).port
+    except ValueError as error:
+        raise ValueError(f"{url!r}: {error}; a port must be within [1, {LAST_PORT}]") from error
+    if port == 0:
+        raise ValueError(f"{url!r}: port = 0, must be within [1, {LAST_PORT}]")
+    return url
+
+
 AbsolutePath = Annotated[Text, Field(pattern=r"^/", max_length=4000)]
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@\-]*$", max_length=300)]
-Url = Annotated[Text, Field(pattern=r"^https?://", max_length=2000)]
+Url = Annotated[
+    Text, Field(pattern=r"^https?://", max_length=2000), AfterValidator(_with_an_address)
+]
 Word = Annotated[Text, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+@\-]*$", max_length=120)]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./_\-]*$", max_length=316)]
 LabelValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9._\-]*$", max_length=63)]
@@ -21,7 +38,11 @@ Amount = Annotated[int, Field(ge=1, le=1_000_000)]
 
 Argument = Annotated[Text, Field(min_length=1, max_length=1000)]
 # Without a user and password: the address stands in every reading that it does not give.
-PlainUrl = Annotated[Text, Field(pattern=r"^https?://[^/?@\s]+([/?]\S*)?$", max_length=2000)]
+PlainUrl = Annotated[
+    Text,
+    Field(pattern=r"^https?://[^/?@\s]+([/?]\S*)?$", max_length=2000),
+    AfterValidator(_with_an_address),
+]
 Metric = Annotated[str, Field(pattern=r"^[A-Za-z_:][A-Za-z0-9_:]*$", max_length=200)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 

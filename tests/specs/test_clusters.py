@@ -90,3 +90,36 @@ def test_a_cluster_that_makes_no_sense_is_refused(cluster: Any, named: str) -> N
     """With the field, the value or the limit."""
     with pytest.raises(ValidationError, match=named):
         cluster_of(cluster)
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("http://n1:70000/metrics", "a port must be within [1, 65535]"),
+        ("http://n1:94000", "a port must be within [1, 65535]"),
+        ("http://n1:0/metrics", "port = 0, must be within [1, 65535]"),
+        ("http://n1:metrics", "a port must be within [1, 65535]"),
+        ("http://[::1/metrics", "Invalid IPv6 URL"),
+    ],
+)
+def test_an_address_that_no_connection_can_be_made_to_is_refused(url: str, named: str) -> None:
+    """Wherever the fleet says one: with the field, the value and the limit."""
+    exporters = {"kind": "exporters", "urls": ["http://n0:9400/metrics", url]}
+    for cluster, field in (
+        (SLURM | REST | {"url": url}, ("url",)),
+        (SLURM | {"power": PROMETHEUS | {"url": url}}, ("url",)),
+        (KUBERNETES | {"power": exporters}, ("urls", 1)),
+    ):
+        with pytest.raises(ValidationError) as refusal:
+            cluster_of(cluster)
+        error = refusal.value.errors()[0]
+        assert error["loc"][-len(field) :] == field
+        assert repr(url) in error["msg"]
+        assert named in error["msg"]
+
+
+def test_the_last_port_and_none_are_addresses() -> None:
+    """As are those of IPv6."""
+    urls = ["http://n1:65535/metrics", "https://n1/metrics", "http://[::1]:9400/metrics"]
+    cluster = cluster_of(KUBERNETES | {"power": {"kind": "exporters", "urls": urls}})
+    assert list(cluster.power.urls) == urls
