@@ -142,6 +142,7 @@ def test_pools_are_listed_as_their_clusters_saw_them(world: World) -> None:
                 gpus_available=6,
                 gpus_in_use=3,
                 gpus_of_others=1,
+                clock_ahead_s=-612.5,
                 seen_at=world.now,
             )
         )
@@ -153,7 +154,10 @@ def test_pools_are_listed_as_their_clusters_saw_them(world: World) -> None:
             "gpus_available": 6,
             "gpus_in_use": 3,
             "gpus_of_others": 1,
+            "clock_ahead_s": -612.5,
             "seen_at": world.now.isoformat().replace("+00:00", "Z"),
             "silent_since": None,
         }
     ]
+    metrics = world.submitter.get("/metrics").text
+    assert 'gridtide_cluster_clock_ahead_seconds{site="DE"} -612.5' in metrics
