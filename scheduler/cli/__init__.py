@@ -24,6 +24,8 @@ COMMANDS = {
     "worker": "scheduler.cli.processes",
     "clock": "scheduler.cli.processes",
     "dispatcher": "scheduler.cli.processes",
+    "fleet": "scheduler.cli.fleet",
+    "signals": "scheduler.cli.signals",
     "jobs": "scheduler.cli.jobs",
     "plans": "scheduler.cli.plans",
     "keys": "scheduler.cli.keys",

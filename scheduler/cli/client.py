@@ -51,6 +51,15 @@ class Server:
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         return self._call("POST", path, json=body, headers=headers).json()
 
+    def put(self, path: str, body: object) -> Any:
+        """Put ``body`` in the place of what is at ``path`` and return the answer."""
+        return self._call("PUT", path, json=body).json()
+
+    def post_csv(self, path: str, text: str, **query: object) -> Any:
+        """Send a table to ``path`` and return the answer."""
+        content, headers = text.encode(), {"Content-Type": "text/csv"}
+        return self._call("POST", path, content=content, headers=headers, params=query).json()
+
     def pages(self, path: str, limit: int, **query: object) -> list[dict[str, Any]]:
         """Return the first ``limit`` items of a list that comes in pages."""
         items: list[dict[str, Any]] = []
@@ -123,7 +132,9 @@ def _refusal(answer: httpx.Response) -> UserError:
         f"{entry['object']}: {entry['field']} = {entry['value']!r}, must be {entry['limit']}"
         for entry in refused
     ]
-    return UserError(message, tuple(details), code)
+    if len(details) < 2:  # the one is what the message says
+        return UserError(message, code=code)
+    return UserError(f"{len(details)} values are refused", tuple(details), code)
 
 
 def text_table(columns: Mapping[str, str], rows: Rows) -> str:

@@ -28,6 +28,7 @@ def problems_of(
     return [
         at_line(line_of(found["loc"]), _sentence(field_of(found["loc"]), found))
         for found in error.errors(include_url=False)
+        if not (found["type"] == "too_short" and found["input"])  # for want of items that are right
     ]
 
 

@@ -21,7 +21,17 @@ class NoFleet(Conflict):
     """The request means nothing before a fleet was set."""
 
     def __init__(self) -> None:
-        super().__init__("no fleet has been set yet; an admin puts one first")
+        super().__init__(
+            "no fleet has been set yet; an admin puts one first: gridtide fleet put, PUT /v1/fleet"
+        )
+
+
+class NoFleetYet(NotFound):
+    """There is none to show."""
+
+    def __init__(self) -> None:
+        super().__init__("fleet", "current")
+        self.args = (str(NoFleet()),)
 
 
 def find_current(session: Session) -> FleetVersion | None:
@@ -33,7 +43,7 @@ def current(session: Session) -> FleetVersion:
     """Return the newest version; ``NotFound`` where none was ever set."""
     version = find_current(session)
     if version is None:
-        raise NotFound("fleet", "current")
+        raise NoFleetYet
     return version
 
 

@@ -1,0 +1,59 @@
+"""``gridtide signals``: upload prices, carbon and weather, and see how far they reach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scheduler.cli.client import DEFAULT_SERVER, ServerOption, server_at, text_table
+from scheduler.cli.console import JsonOption, emit
+from scheduler.files import read_text
+
+COLUMNS = {
+    "SITE": "site",
+    "KIND": "kind",
+    "NEEDED": "needed",
+    "KNOWN UNTIL": "known_until",
+    "AHEAD h": "hours_ahead",
+    "AGE h": "age_hours",
+    "STALE": "stale",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of commands."""
+    group = typer.Typer(help="Upload prices, carbon ..., on a server.", no_args_is_help=True)
+    group.command("upload")(upload)
+    group.command("coverage")(coverage)
+    app.add_typer(group, name="signals")
+
+
+def upload(
+    file: Annotated[Path, typer.Argument(help="Prices, carbon, PV ..., CSV.", exists=True)],
+    source: Annotated[str | None, typer.Option(help="Default: the name of the file.")] = None,
+    server: ServerOption = DEFAULT_SERVER,
+    as_json: JsonOption = False,
+) -> None:
+    """Upload the values of a file. What tells nothing new changes nothing."""
+    text = read_text(file)
+    with server_at(server) as api:
+        stored = api.post_csv("/v1/signals/csv", text, source=source or file.name)
+    said = f"{stored['inserted']} values are new, {stored['unchanged']} were known"
+    emit(stored, said, as_json)
+
+
+def coverage(server: ServerOption = DEFAULT_SERVER, as_json: JsonOption = False) -> None:
+    """Show how far every signal reaches, and which are missing."""
+    with server_at(server) as api:
+        found = api.get("/v1/signals/coverage")
+    rows = [
+        one
+        | {
+            "needed": "yes" if one["is_needed"] else "no",
+            "stale": "yes" if one["is_stale"] else "no",
+        }
+        for one in found
+    ]
+    emit(found, text_table(COLUMNS, rows), as_json)
