@@ -87,6 +87,7 @@ def energy_drawn(
     session: SessionDep, _caller: SubmitterDep, site: SiteParam, start: Instant, end: Instant
 ) -> EnergyView:
     """Show what a site drew in [start, end) [kWh], how much of it was measured, and the gaps."""
+    power.require_known(session, site)
     return _energy_view(power.energy(session, site, _window(start, end, _LONGEST_SUM)))
 
 

@@ -20,7 +20,7 @@ from connectors.errors import ConnectorError, Unavailable
 from scheduler.api.auth import Unauthenticated
 from scheduler.api.job_logs import TooManyFollowers
 from scheduler.db.outage import DATABASE_AWAY, DATABASE_BUSY
-from scheduler.services.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
+from scheduler.services.errors import Conflict, Forbidden, Invalid, NotFound, Refusal, must_be
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
@@ -179,7 +179,7 @@ def _refusal_of(entry: Mapping[str, Any]) -> Refusal:
     if entry["type"] == "json_invalid":
         return Refusal("body", "", "", f"JSON: {entry['ctx']['error']}")
     value = None if entry["type"] == "missing" else entry["input"]
-    return Refusal(str(where), ".".join(map(str, path)), value, entry["msg"])
+    return Refusal(str(where), ".".join(map(str, path)), value, must_be(entry["msg"]))
 
 
 def _refused_value(refusal: Refusal) -> RefusedValue:

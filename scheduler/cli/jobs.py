@@ -150,7 +150,8 @@ def why(job: JobName, server: ServerOption = DEFAULT_SERVER, as_json: JsonOption
     """Say why a job runs where and when it does, and what the alternatives would cost."""
     with server_at(server) as api:
         found = api.get(f"/v1/jobs/{job}/explanation")
-    alternatives = text_table(ALTERNATIVES, found["alternatives"])
+    rows = [one | {"blocked_by": "; ".join(one["blocked_by"])} for one in found["alternatives"]]
+    alternatives = text_table(ALTERNATIVES, rows)
     emit(found, f"{_lines(found, leave_out=('alternatives',))}\n\n{alternatives}", as_json)
 
 

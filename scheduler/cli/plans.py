@@ -55,9 +55,12 @@ def request(
             run = _until_over(api, run)
         if run["status"] != RunStatus.SUCCEEDED:
             reason = run["error"] or run["status"]
-            raise UserError(f"planning run {run['id']}: {reason}", code=ExitCode.UNEXPECTED)
+            is_input = reason.startswith("InputRefused")
+            code = ExitCode.INVALID if is_input else ExitCode.UNEXPECTED
+            raise UserError(f"planning run {run['id']}: {reason}", code=code)
         plan = api.get(f"/v1/plans/{run['plan_id']}")
-        emit(plan, api.text(f"/v1/plans/{run['plan_id']}/summary"), as_json)
+        text = api.text(f"/v1/plans/{run['plan_id']}/summary")
+    emit(plan, f"{text.rstrip()}\n\nPlan {plan['id']} is {_standing(plan)}", as_json)
 
 
 def list_plans(
@@ -105,7 +108,11 @@ def reject(
 def _decide(decision: str, plan: str, note: str, server: str, as_json: bool) -> None:
     with server_at(server) as api:
         decided = api.post(f"/v1/plans/{plan}/{decision}", {"note": note})
-    emit(decided, f"plan {decided['id']} is {decided['status'].replace('_', ' ')}", as_json)
+    emit(decided, f"plan {decided['id']} is {_standing(decided)}", as_json)
+
+
+def _standing(plan: dict[str, Any]) -> str:
+    return str(plan["status"]).replace("_", " ")
 
 
 def _until_over(api: Server, run: dict[str, Any]) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def _log_to_stderr() -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    for chatty in ("alembic", "apscheduler"):
+    for chatty in ("alembic", "apscheduler", "httpx", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -40,6 +40,11 @@ class Refusal:
         return f"{self.owner}: {self.field} = {self.value!r}, must be {self.limit}"
 
 
+def must_be(sentence: str) -> str:
+    """Return the limit a sentence of pydantic's tells, as it reads after "must be"."""
+    return sentence.removeprefix("Input should be ").removeprefix("Value error, ")
+
+
 class Invalid(ServiceError):
     """Some values can never be accepted; all that were found are named."""
 
@@ -50,10 +55,11 @@ class Invalid(ServiceError):
     @classmethod
     def from_validation(cls, owner: str, error: ValidationError) -> Self:
         """Name what a spec refused."""
+        found = error.errors(include_url=False, include_context=False)
         return cls(
             *(
-                Refusal(owner, ".".join(map(str, found["loc"])), found["input"], found["msg"])
-                for found in error.errors(include_url=False, include_context=False)
+                Refusal(owner, ".".join(map(str, one["loc"])), one["input"], must_be(one["msg"]))
+                for one in found
             )
         )
 

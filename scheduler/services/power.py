@@ -17,6 +17,8 @@ from sqlalchemy.orm import Session
 
 from connectors.types import Window
 from scheduler.db.models import ClusterPower
+from scheduler.services import fleet
+from scheduler.services.errors import NotFound
 
 LONGEST_GAP = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
@@ -74,6 +76,14 @@ def last_readings(session: Session, since: datetime | None = None) -> list[Clust
             .order_by(ClusterPower.site)
         )
     )
+
+
+def require_known(session: Session, site: str) -> None:
+    """Raise ``NotFound`` for a site that is not in the fleet and was never read."""
+    spec = fleet.required_spec(session)
+    is_read = select(ClusterPower.site).where(ClusterPower.site == site).limit(1)
+    if site not in {one.name for one in spec.sites} and session.scalar(is_read) is None:
+        raise NotFound("site", site)
 
 
 def readings(session: Session, site: str, window: Window) -> list[ClusterPower]:

@@ -69,6 +69,13 @@ def test_energy_says_how_much_of_it_is_known(world: World) -> None:
     assert [gap["end"] for gap in found["gaps"]] == ["2026-06-07T09:28:00Z", "2026-06-07T10:30:00Z"]
 
 
+def test_a_site_nobody_knows_drew_nothing_that_could_be_told(world: World) -> None:
+    """It is refused; one that left the fleet still has its readings."""
+    assert "'FR'" in problem_of(asked(world, "/energy", site="FR"), 404, "not-found")["detail"]
+    draw(world, 60.0, 60.0, site="FR")
+    assert asked(world, "/energy", site="FR").json()["kwh"] == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(
     ("path", "days"), [("/readings", 0), ("/readings", 8), ("/energy", -1), ("/energy", 400)]
 )
