@@ -10,6 +10,7 @@ from connectors.clusters.slurm.folder import End, How, Phase, Records
 from connectors.clusters.slurm.transport import SlurmJob
 from connectors.types import JobObservation, JobState
 
+_NOT_LAUNCHED = "JobLaunchFailure"
 _NOT_ITS_FAULT = frozenset(("BOOT_FAIL", "NODE_FAIL", "PREEMPTED"))
 _SAID_BY_SLURM = (
     ("PREEMPTED", JobState.SUSPENDED, "preempted: PREEMPTED"),
@@ -66,6 +67,8 @@ def conclusion(records: Records, row: SlurmJob | None) -> tuple[JobState, str] |
         return _unless_cancelled(records, JobState.SUSPENDED), "taken out of the queue of Slurm"
     states = frozenset() if row is None else row.states
     because = "" if row is None or row.reason in {"", "None"} else f" ({row.reason})"
+    if row is not None and row.reason == _NOT_LAUNCHED:
+        because = f" ({row.reason}: does its node see the folder of the cluster?)"
     if not records.is_started and states & _NOT_ITS_FAULT:
         return JobState.SUSPENDED, f"{' '.join(sorted(states))} before it was started{because}"
     for said, state, reason in _SAID_BY_SLURM:
