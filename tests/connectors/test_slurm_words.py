@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from connectors.clusters.slurm.folder import Phase, Records, Wanted
-from connectors.clusters.slurm.rest import SlurmRest
 from connectors.clusters.slurm.standing import conclusion
 from connectors.clusters.slurm.transport import SlurmJob
-from connectors.errors import ConnectorError
 from connectors.types import JobOrder, JobState
-from tests.peers.slurm import Slurm
 
 
 def test_a_node_that_could_not_launch_a_job_leads_to_the_folder() -> None:
@@ -38,9 +33,3 @@ def test_a_node_that_could_not_launch_a_job_leads_to_the_folder() -> None:
     assert state is JobState.FAILED
     assert "JobLaunchFailure: does its node see the folder of the cluster?" in reason
 
-
-async def test_a_token_that_is_not_accepted_is_named(slurm: Slurm) -> None:
-    """Slurm says no more than that it failed."""
-    rest = SlurmRest(slurm.rest_url, "root", lambda: "garbage")
-    with pytest.raises(ConnectorError, match="token of user root is over"):
-        await rest.jobs()
