@@ -32,4 +32,3 @@ def test_a_node_that_could_not_launch_a_job_leads_to_the_folder() -> None:
     state, reason = ended
     assert state is JobState.FAILED
     assert "JobLaunchFailure: does its node see the folder of the cluster?" in reason
-

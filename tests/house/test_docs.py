@@ -16,13 +16,13 @@ import pytest
 from scheduler.db.models import Role
 from scheduler.db.session import make_engine, make_session_factory
 from scheduler.files.grid_script import read_grid_script
-from scheduler.specs import FleetSpec, JobSpec
+from scheduler.specs import FleetSpec, JobArraySpec, JobSpec
 from scheduler.worker import Worker
 from tests.api.world import World, job
 from tests.cli.server import gridtide, talk_to
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "clusters.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "clusters.md", ROOT / "docs" / "failures.md")
 _BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _COMMAND = re.compile(r"^(?:\S*/)?gridtide((?: [a-z]+)+)", re.MULTILINE)
 _GROUPS = {"fleet", "signals", "jobs", "plans", "keys", "clusters", "db"}
@@ -34,6 +34,10 @@ time_zone = "Europe/Berlin"
 grid = { import_limit_kw = 400 }
 pools = [{ name = "gpus", gpus = 4 }]
 """
+PART_OF = {
+    "[sites.cluster.power]": '[sites.cluster]\nkind = "local"\n',
+    "[sites.cluster.accounting]": '[sites.cluster]\nkind = "slurm"\nfolder = "/shared/gridtide"\n',
+}
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -52,12 +56,17 @@ def test_files_that_are_shown_are_valid(text: str, tmp_path: Path) -> None:
         path = tmp_path / "events.toml"
         path.write_text(text)
         assert read_grid_script(path)
-    elif "[jobs.data]" in text:
-        data = tomllib.loads(text)["jobs"]["data"]
-        assert JobSpec.model_validate(job() | {"data": data}).data
+    elif "jobs" in (document := tomllib.loads(text)):
+        jobs = document["jobs"]
+        for part in jobs if isinstance(jobs, list) else [jobs]:
+            kind = JobArraySpec if "array" in part else JobSpec
+            assert kind.model_validate(job() | part)
     else:
-        kind = '[sites.cluster]\nkind = "local"\n' if text.startswith("[sites.cluster.p") else ""
-        whole = text if "[[sites]]" in text else SITE + kind + text
+        whole = (
+            text
+            if "[[sites]]" in text
+            else SITE + PART_OF.get(text.split(maxsplit=1)[0], "") + text
+        )
         assert FleetSpec.model_validate(tomllib.loads(whole)).sites
 
 
