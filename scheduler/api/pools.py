@@ -29,6 +29,7 @@ class PoolView(View):
     )
     seen_at: datetime
     silent_since: datetime | None
+    silence: str = Field(description="Why its cluster did not answer when it was last asked.")
 
 
 @router.get("")

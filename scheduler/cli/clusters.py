@@ -23,6 +23,7 @@ COLUMNS = {
     "CLOCK AHEAD s": "clock_ahead_s",
     "SEEN": "seen_at",
     "SILENT SINCE": "silent_since",
+    "WHY": "silence",
 }
 LINKS = {
     "FROM": "from_site",

@@ -36,23 +36,21 @@ def keep_known(
         rows = [_row(site, report, now) for site, report in new.items()]
         insert_new(session, ClusterIdentity, rows)
         known = _known(session)
-    kept = dict(observed.clusters)
+    kept, silent = dict(observed.clusters), dict(observed.silent)
     for site, report in observed.clusters.items():
         if report.identity == known[site]:
             continue
         if site in busy_sites:
-            log.error(
-                "site %s: its jobs were given to cluster %s, but %s answers; is its state folder"
-                " mounted? Nothing is assumed of it; see gridtide clusters forget",
-                site,
-                known[site],
-                report.identity,
+            silent[site] = (
+                f"its jobs were given to cluster {known[site]}, but {report.identity} answers; is"
+                " its state folder mounted? Nothing is assumed of it; see gridtide clusters forget"
             )
+            log.error("site %s: %s", site, silent[site])
             del kept[site]
         else:
             log.warning("site %s has another cluster now: %s", site, report.identity)
             _learn(session, site, report.identity, now)
-    return replace(observed, clusters=kept)
+    return replace(observed, clusters=kept, silent=silent)
 
 
 def forget(session: Session, site: str) -> str | None:

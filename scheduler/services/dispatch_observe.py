@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Hashable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -46,10 +46,14 @@ class ClusterReport:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Reports of those that answered: clusters by site, batteries by site and name."""
+    """Reports of those that answered: clusters by site, batteries by site and name.
+
+    ``silent`` says by site why its cluster is not among them.
+    """
 
     clusters: Mapping[str, ClusterReport]
     batteries: Mapping[tuple[str, str], StorageTelemetry]
+    silent: Mapping[str, str] = field(default_factory=dict)
 
     def site_of(self, key: str) -> str | None:
         """Site whose cluster has a job that is not over under this key; ``None``: no such site."""
@@ -82,7 +86,8 @@ def observe(lines: Lines, outside: Outside, answer_s: float = ANSWER_S) -> Obser
     batteries = {
         name: _begin(lines, name, battery.telemetry) for name, battery in outside.batteries.items()
     }
-    return Observed(_answers(clusters, until), _answers(batteries, until))
+    reports, silent = _answers(clusters, until)
+    return Observed(reports, _answers(batteries, until)[0], silent)
 
 
 def ask_all(
@@ -90,7 +95,7 @@ def ask_all(
 ) -> dict[K, T]:
     """Make calls at once, each on a line of its own; return the answers that come in time."""
     until = time.monotonic() + answer_s
-    return _answers({name: _begin(lines, name, call) for name, call in calls.items()}, until)
+    return _answers({name: _begin(lines, name, call) for name, call in calls.items()}, until)[0]
 
 
 def changes(row: Job, spec: JobSpec, seen: JobObservation | None, now: datetime) -> dict[str, Any]:
@@ -224,19 +229,22 @@ def _begin(
     return None if lines.is_busy(line) else lines.start(line, call)
 
 
-def _answers(asked: Mapping[K, Future[T] | None], until: float) -> dict[K, T]:
-    """Answers that come until then, by who gave them; the rest is logged."""
-    answers = {}
+def _answers(asked: Mapping[K, Future[T] | None], until: float) -> tuple[dict[K, T], dict[K, str]]:
+    """Answers that come until then, by who gave them; and why the others gave none, logged too."""
+    answers, silent = {}, {}
     for name, future in asked.items():
-        if future is None:
-            log.warning("%s does not answer: it is still at the last call", name)
-            continue
         try:
-            answers[name] = future.result(max(0.0, until - time.monotonic()))
+            if future is None:
+                silent[name] = "it is still at the last call"
+            else:
+                answers[name] = future.result(max(0.0, until - time.monotonic()))
         except TimeoutError:
-            log.warning("%s does not answer: timed out", name)
+            silent[name] = "timed out"
         except ConnectorError as error:
-            log.warning("%s does not answer: %s", name, error)
-        except Exception:  # a fault of one connector is not the trouble of the others
-            log.exception("%s does not answer", name)
-    return answers
+            silent[name] = str(error)
+        except Exception as error:  # a fault of one connector is not the trouble of the others
+            log.exception("%s failed", name)
+            silent[name] = f"unexpected error: {error!r}"
+        if name in silent:
+            log.warning("%s does not answer: %s", name, silent[name])
+    return answers, silent

@@ -46,10 +46,13 @@ def record_pools(session: Session, observed: Observed, fleet: FleetSpec, now: da
         row.clock_ahead_s = observed.clusters[site].clock_ahead_s
         row.seen_at = now
         row.silent_since = None
+        row.silence = ""
     for spec in fleet.sites:
         if spec.name not in observed.clusters:
             for pool in spec.pools:
-                _note_silence(session, known.get((spec.name, pool.name)), spec.name, pool, now)
+                row = known.get((spec.name, pool.name)) or _unheard(session, spec.name, pool, now)
+                row.silent_since = row.silent_since or now
+                row.silence = observed.silent.get(spec.name, "")
 
 
 def _warn_of_clocks(known: Iterable[PoolState], observed: Observed) -> None:
@@ -70,22 +73,18 @@ def _is_apart(ahead_s: float | None) -> bool:
     return ahead_s is not None and abs(ahead_s) > CLOCK_LIMIT_S
 
 
-def _note_silence(
-    session: Session, row: PoolState | None, site: str, pool: PoolSpec, now: datetime
-) -> None:
-    if row is None:
-        row = PoolState(
-            site=site,
-            pool=pool.name,
-            gpus_total=pool.gpus,
-            gpus_available=pool.gpus,
-            gpus_in_use=0,
-            gpus_of_others=0,
-            seen_at=now,
-        )
-        session.add(row)
-    if row.silent_since is None:
-        row.silent_since = now
+def _unheard(session: Session, site: str, pool: PoolSpec, now: datetime) -> PoolState:
+    row = PoolState(
+        site=site,
+        pool=pool.name,
+        gpus_total=pool.gpus,
+        gpus_available=pool.gpus,
+        gpus_in_use=0,
+        gpus_of_others=0,
+        seen_at=now,
+    )
+    session.add(row)
+    return row
 
 
 def list_pools(session: Session) -> list[PoolState]:

@@ -157,6 +157,7 @@ def test_pools_are_listed_as_their_clusters_saw_them(world: World) -> None:
             "clock_ahead_s": -612.5,
             "seen_at": world.now.isoformat().replace("+00:00", "Z"),
             "silent_since": None,
+            "silence": "",
         }
     ]
     metrics = world.submitter.get("/metrics").text

@@ -45,7 +45,7 @@ def test_ready_with_the_schema_it_needs(world: World) -> None:
     assert answer.status_code == 200
     found = answer.json()
     assert found["is_ready"]
-    assert found["schema_revision"] == found["schema_needed"] == "r0007"
+    assert found["schema_revision"] == found["schema_needed"] == "r0008"
 
 
 def test_not_ready_on_another_schema(world: World, engine: Engine) -> None:

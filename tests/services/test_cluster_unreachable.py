@@ -13,8 +13,9 @@ import pytest
 
 from connectors.types import JobState
 from scheduler.db.models import JobStatus
-from scheduler.db.session import make_engine, make_session_factory
+from scheduler.db.session import make_engine, make_session_factory, transaction
 from scheduler.services.outside import Outside
+from scheduler.services.pool_states import list_pools
 from scheduler.worker import Worker
 from tests.services.builders import START, fleet_spec, site_spec
 from tests.services.fakes import FakeCluster
@@ -45,6 +46,12 @@ class TwoSites(Play):
         assert plan is not None
         self.scene.approve(plan)
 
+    @property
+    def silence(self) -> dict[str, str]:
+        """Why each cluster does not answer, by site."""
+        with transaction(self.scene.sessions) as session:
+            return {pool.site: pool.silence for pool in list_pools(session)}
+
     def stands(self, job: UUID) -> tuple[JobStatus, str | None, int]:
         """Where a job stands: its status, its site, and how often it was started."""
         row = self.scene.job(job)
@@ -66,6 +73,18 @@ def play(sqlite_url: str) -> Iterator[TwoSites]:
     play.at(0.2)
     yield play
     engine.dispose()
+
+
+def test_why_it_does_not_answer_is_on_record_until_it_does(play: TwoSites) -> None:
+    """In the words of the last try, for people to see; who answers has nothing to explain."""
+    assert play.silence == {"DE": "cluster DE is silent", "FR": ""}
+    play.cluster.is_silent = False
+    play.cluster.memory = "a folder that is not mounted"
+    play.at(0.3)
+    assert "but a folder that is not mounted answers" in play.silence["DE"]
+    play.cluster.memory = "cluster DE"
+    play.at(0.4)
+    assert play.silence == {"DE": "", "FR": ""}
 
 
 def test_its_last_schedule_stands(play: TwoSites) -> None:

@@ -23,3 +23,4 @@ class PoolState(Base):
     seen_at: Mapped[datetime]
     clock_ahead_s: Mapped[float | None]  # of this scheduler's; None: its cluster does not tell
     silent_since: Mapped[datetime | None]  # its cluster did not answer the dispatcher from then on
+    silence: Mapped[str] = mapped_column(default="")  # why, in words of the last try
