@@ -226,6 +226,11 @@ class Job:
         if self.pin is not None and self.pin.point not in {point.name for point in self.points}:
             raise InvalidProblem(owner, "pin.point", self.pin.point, "one of its operating points")
 
+    @property
+    def may_pause(self) -> bool:
+        """Whether it may be stopped, once it runs, before it is done."""
+        return self.pausing is not None and self.pausing.max_pauses != 0
+
     def point(self, name: str) -> OperatingPoint:
         """Return the operating point called ``name``."""
         return next(point for point in self.points if point.name == name)

@@ -22,6 +22,11 @@ def upgrade() -> None:
         job.add_column(
             sa.Column("checkpoint_problem", sa.String(), nullable=False, server_default="")
         )
+    # What was paused before had saved: nobody told otherwise. Of one that runs it is what it was
+    # when it last went on.
+    op.execute(
+        "UPDATE job SET work_saved_hours = work_done_hours WHERE starts > 1 OR status = 'suspended'"
+    )
     with op.batch_alter_table("pool_state") as pool_state:
         pool_state.add_column(sa.Column("clock_ahead_s", sa.Double(), nullable=True))
 

@@ -73,7 +73,7 @@ def mean_eur_per_it_kwh(site: Site, weights: Weights) -> float:
 
 def fit_deadline(job: Job, outlook: Outlook) -> FittedJob:
     """Return what the window must hold of ``job``, whose deadline is counted past its end."""
-    if job.pin is not None and job.pin.is_running and job.pausing is None:
+    if job.pin is not None and job.pin.is_running and not job.may_pause:
         return _running_contiguous(job, outlook)
     lengths = _lengths(job, outlook)
     if job.deadline_slot <= outlook.n_slots or not lengths:
@@ -84,7 +84,7 @@ def fit_deadline(job: Job, outlook: Outlook) -> FittedJob:
         return _may_wait(job, lengths, outlook, fits=fits)
     if fits:
         return FittedJob(replace(job, deadline_slot=outlook.n_slots))
-    if job.pausing is not None:
+    if job.may_pause:
         return _part_of_pausable(job, outlook)
     return _part_of_contiguous(job, lengths, outlook)
 

@@ -300,7 +300,7 @@ def _pin_running(job: Job, point: OperatingPoint, standing: JobToPlan, window: P
     """
     needed = slots_to_do(job.work, point, window.slot_hours)
     n_pinned = needed
-    if job.pausing is not None:
+    if job.may_pause:
         spec = standing.spec.pausing
         n_pinned = 1
         if spec is not None and standing.running_since is not None:

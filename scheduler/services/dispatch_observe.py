@@ -160,8 +160,10 @@ def _crashed(row: Job, spec: JobSpec, seen: JobObservation, now: datetime) -> di
     """Return what a crash changes; without checkpoints all that was done is lost."""
     if _is_counted(row, seen):
         return {}
-    done = work_done_hours(row, spec, now) if spec.keeps_checkpoints else 0.0
     found = crash_changes(row, spec, seen, now)
+    done = work_done_hours(row, spec, now) if spec.keeps_checkpoints else 0.0
+    if found:  # what it began with is of no use, and what it did with that neither
+        done = row.work_saved_hours
     also = f"; {found['checkpoint_problem']}" if found else ""
     return found | {
         "status": JobStatus.SUSPENDED,
@@ -177,7 +179,8 @@ def _crashed(row: Job, spec: JobSpec, seen: JobObservation, now: datetime) -> di
 
 def _failed_at_last(row: Job, spec: JobSpec, seen: JobObservation, now: datetime) -> dict[str, Any]:
     """Return what else is to be said of a job that is over and failed."""
-    found = crash_changes(row, spec, seen, now) if seen.state is JobState.FAILED else {}
+    is_new = seen.state is JobState.FAILED and not _is_counted(row, seen)
+    found = crash_changes(row, spec, seen, now) if is_new else {}
     also = f"; {found['checkpoint_problem']}" if found else ""
     return found | {"reason": f"{seen.reason}{also}"}
 

@@ -176,7 +176,7 @@ def _by_idempotency_key(session: Session, by: str, key: str | None) -> Job | Non
 
 def same_or_conflict(job: Job, document: dict[str, Any]) -> Job:
     """Return ``job`` where it was submitted so, else raise ``Conflict``."""
-    if job.spec != document:
+    if JobSpec.model_validate(job.spec).model_dump(mode="json") != document:
         raise Conflict(
             f"idempotency key {job.idempotency_key!r} was used for job {job.name} with another body"
         )

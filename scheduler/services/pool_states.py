@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -31,19 +31,20 @@ def record_pools(session: Session, observed: Observed, fleet: FleetSpec, now: da
     for too long.
     """
     known = {(row.site, row.pool): row for row in session.scalars(select(PoolState))}
-    _warn_of_clocks(known.values(), observed)
+    _warn_of_clocks(known, observed)
     for site, capacity in _said(observed):
         row = known.get((site, capacity.pool))
+        ahead_s = observed.clusters[site].clock_ahead_s
         if row is None:
             row = PoolState(site=site, pool=capacity.pool)
             session.add(row)
-        elif not _is_news(row, capacity, now):
+        elif not _is_news(row, capacity, ahead_s, now):
             continue
         row.gpus_total = capacity.gpus_total
         row.gpus_available = capacity.gpus_available
         row.gpus_in_use = capacity.gpus_in_use
         row.gpus_of_others = capacity.gpus_of_others
-        row.clock_ahead_s = observed.clusters[site].clock_ahead_s
+        row.clock_ahead_s = ahead_s
         row.seen_at = now
         row.silent_since = None
         row.silence = ""
@@ -55,9 +56,10 @@ def record_pools(session: Session, observed: Observed, fleet: FleetSpec, now: da
                 row.silence = observed.silent.get(spec.name, "")
 
 
-def _warn_of_clocks(known: Iterable[PoolState], observed: Observed) -> None:
+def _warn_of_clocks(known: Mapping[tuple[str, str], PoolState], observed: Observed) -> None:
     """Say once which clocks are further apart than they may be."""
-    before = {row.site: row.clock_ahead_s for row in known}
+    rows = (known.get((site, capacity.pool)) for site, capacity in _said(observed))
+    before = {row.site: row.clock_ahead_s for row in rows if row is not None}
     for site, report in observed.clusters.items():
         if _is_apart(report.clock_ahead_s) and not _is_apart(before.get(site)):
             log.warning(
@@ -94,7 +96,8 @@ def list_pools(session: Session) -> list[PoolState]:
 
 def clocks_ahead_s(session: Session) -> dict[str, float]:
     """Return how far the clock of each cluster that tells it is ahead of the dispatcher's [s]."""
-    told = ((row.site, row.clock_ahead_s) for row in list_pools(session))
+    by_age = sorted(list_pools(session), key=lambda row: row.seen_at)  # pools may be gone
+    told = ((row.site, row.clock_ahead_s) for row in by_age)
     return {site: ahead_s for site, ahead_s in told if ahead_s is not None}
 
 
@@ -114,8 +117,9 @@ def _said(observed: Observed) -> Iterator[tuple[str, PoolCapacity]]:
             yield site, capacity
 
 
-def _is_news(row: PoolState, said: PoolCapacity, now: datetime) -> bool:
+def _is_news(row: PoolState, said: PoolCapacity, ahead_s: float | None, now: datetime) -> bool:
     before = (row.gpus_total, row.gpus_available, row.gpus_in_use, row.gpus_of_others)
     found = (said.gpus_total, said.gpus_available, said.gpus_in_use, said.gpus_of_others)
     is_back = row.silent_since is not None
-    return is_back or before != found or now - row.seen_at >= _SAY_AGAIN_AFTER
+    is_set = _is_apart(row.clock_ahead_s) != _is_apart(ahead_s)
+    return is_back or is_set or before != found or now - row.seen_at >= _SAY_AGAIN_AFTER

@@ -124,7 +124,8 @@ def _moving(row: DataTransfer, seen: JobObservation, now: datetime) -> dict[str,
     What began and ended between two looks lasted as long as its cluster says, by its one clock.
     Else our instants count, and of its first start no other than one that can have been.
     """
-    if seen.starts == 1 and seen.state.is_final and seen.started_at and seen.ended_at:
+    is_done = seen.state is JobState.SUCCEEDED
+    if seen.starts == 1 and is_done and seen.started_at and seen.ended_at:
         return {"hours": _hours(seen.started_at, seen.ended_at), "moving_since": None}
     hours, since = row.hours, row.moving_since
     if seen.starts > row.starts:
@@ -136,8 +137,7 @@ def _moving(row: DataTransfer, seen: JobObservation, now: datetime) -> dict[str,
         since = now
     if seen.state is JobState.RUNNING:
         return {"hours": hours, "moving_since": since}
-    end = seen.ended_at if seen.state.is_final else None
-    return {"hours": hours + _hours(since, end or now), "moving_since": None}
+    return {"hours": hours + _hours(since, now), "moving_since": None}
 
 
 def _hours(start: datetime | None, end: datetime) -> float:

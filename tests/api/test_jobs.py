@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from scheduler.db.models import JobStatus
+from scheduler.db.models import Job, JobStatus
+from scheduler.db.session import transaction
 from tests.api.client import Client
 from tests.api.world import MIDNIGHT, NOW, SITE, World, job, problem_of
 
@@ -31,6 +33,18 @@ def test_same_key_and_body_is_the_same_job(world: World) -> None:
     again = world.submitter.post("/v1/jobs", json=job(), headers=key)
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json() == again.json()
+
+
+def test_a_job_of_before_a_field_was_there_is_the_same_job(world: World) -> None:
+    """A client asks again after an upgrade: what its body does not name has its default."""
+    key = {"Idempotency-Key": "attempt-1"}
+    body = job(pausing={"min_run_minutes": 60})
+    first = world.submitter.post("/v1/jobs", json=body, headers=key).json()
+    with transaction(world.sessions) as session:
+        row = session.get_one(Job, UUID(first["id"]))
+        pausing = {"min_run_minutes": 60.0, "restart_minutes": 0.0}
+        row.spec = row.spec | {"pausing": pausing}
+    assert world.submitter.post("/v1/jobs", json=body, headers=key).status_code == 200
 
 
 def test_same_key_with_another_body_is_a_conflict(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -87,26 +88,43 @@ def test_a_job_that_ends_before_it_is_told_is_done(folder: JobFolder) -> None:
 
 
 class Full(JobFolder):
-    """A folder that is to be paused and in which nothing can be noted."""
+    """A folder that is to be paused, and has no room for what is first noted, of each kind."""
+
+    def __init__(self, path: Path, job: subprocess.Popen[bytes]) -> None:
+        super().__init__(path)
+        self._leader = identify(job.pid)
+        self._refused: set[str] = set()
+        self.was_held = False
 
     def wanted(self) -> Wanted:
         """Pause it."""
+        if self._refused:
+            self.was_held |= is_held(self._leader)
         return Wanted(1, Phase.PAUSE, (0,))
 
     def write_told_to_leave(self, run: int) -> None:
-        """Find no room."""
-        raise OSError(errno.ENOSPC, f"run {run}: no space left on device")
+        """Find no room at first."""
+        self._refuse_once("told")
+        super().write_told_to_leave(run)
+
+    def write_pause(self, run: int, exit_code: int | None, reason: str) -> None:
+        """Find no room at first."""
+        self._refuse_once("pause")
+        super().write_pause(run, exit_code, reason)
+
+    def _refuse_once(self, what: str) -> None:
+        if what not in self._refused:
+            self._refused.add(what)
+            raise OSError(errno.ENOSPC, f"{what}: no space left on device")
 
 
-def test_a_job_whose_folder_is_full_works_on_until_its_pause_can_be_noted(
-    folder: JobFolder,
-) -> None:
-    """It was held to be told to leave: it is not left standing so."""
+def test_a_job_whose_folder_is_full_is_paused_once_that_can_be_noted(folder: JobFolder) -> None:
+    """Until then it works on; and how it left is not lost with whoever saw it."""
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as job:
         run = Run(1, identify(job.pid), is_child=True)
-        with pytest.raises(OSError, match="no space left"):
-            watch(Full(folder.path), folder.assignment(1).order, run)
-        assert not is_held(run.leader)
-        assert not run.has_ended
-        job.kill()
-    assert folder.pause(1) is None
+        full = Full(folder.path, job)
+        watch(full, folder.assignment(1).order, run)
+    assert not full.was_held
+    pause = folder.pause(1)
+    assert pause is not None
+    assert pause.exit_code == -signal.SIGTERM

@@ -10,12 +10,19 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import CheckConstraint, Engine, inspect, text
+from sqlalchemy import CheckConstraint, Connection, Engine, inspect, text
 
 import migrations
 from scheduler.db.models import Base
 from scheduler.db.session import make_engine
 from scheduler.db.upgrade import DatabaseTooNew, schema_state, upgrade
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    return config
 
 
 def test_models_and_migrated_schema_agree(engine: Engine) -> None:
@@ -96,13 +103,38 @@ def test_newer_database_is_refused_by_name(database_url: str, engine: Engine) ->
         upgrade(database_url)
 
 
+def test_what_was_done_before_checkpoints_were_judged_counts_as_saved(tmp_path: Path) -> None:
+    """Nobody said otherwise; what a first run has done so far is not saved yet."""
+    engine = make_engine(f"sqlite:///{tmp_path}/old.db")
+    stood = {"paused": ("suspended", 1), "resumed": ("running", 3), "begun": ("running", 1)}
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "r0006")
+        for number, (name, (status, starts)) in enumerate(stood.items()):
+            connection.execute(
+                text(
+                    "INSERT INTO job (id, name, tenant, spec, submitted_by, submitted_at,"
+                    " release_at, deadline_at, status, reason, starts, crashes, work_done_hours,"
+                    " power_cap_problem) VALUES (:id, :name, '', '{}', 'me', :at, :at, :at,"
+                    " :status, '', :starts, 0, 40.0, '')"
+                ),
+                {
+                    "id": f"{number:032x}",
+                    "name": name,
+                    "at": "2021-07-05 00:00:00",
+                    "status": status,
+                    "starts": starts,
+                },
+            )
+        command.upgrade(_config(connection), "head")
+        rows = connection.execute(text("SELECT name, work_saved_hours FROM job")).all()
+    engine.dispose()
+    assert dict(rows) == {"paused": 40.0, "resumed": 40.0, "begun": 0.0}
+
+
 def test_first_revision_can_be_taken_back(engine: Engine) -> None:
     """Downgrading leaves none of our tables behind."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        command.downgrade(_config(connection), "base")
     assert set(inspect(engine).get_table_names()) == {"alembic_version"}
 
 

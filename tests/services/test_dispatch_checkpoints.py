@@ -8,13 +8,15 @@ from uuid import UUID
 import pytest
 
 from connectors.types import JobState, SuspendBy
-from scheduler.db.models import CommandKind, Job, JobStatus
+from scheduler.db.models import CommandKind, Job, JobStatus, Role
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import observations
+from scheduler.services.jobs import cancel_job
+from scheduler.services.keys import Caller
 from scheduler.specs import JobSpec
-from tests.services.builders import job_spec
+from tests.services.builders import START, job_spec
 from tests.services.fakes import FakeCluster
-from tests.services.play import Play, runs
+from tests.services.play import HOUR, Play, runs
 from tests.services.scene import Scene, put_in_force
 from tests.services.test_assemble_jobs import made, only, to_plan
 
@@ -157,6 +159,34 @@ def test_a_continuation_that_crashes_at_once_is_a_checkpoint_that_failed(
     assert "its continuation crashed at once" in row.reason
 
 
+def test_what_useless_continuations_did_is_not_counted(sessions: SessionFactory) -> None:
+    """Three crash, each within minutes of its start: it is worth what had been saved."""
+    played = begun(sessions, retries=3)
+    saved = played.pause(2, 0).work_saved_hours
+    played.go_on(4)
+    for crashes, at_h in ((1, 4.07), (2, 4.14), (3, 4.21)):
+        row = played.crash(at_h)
+        assert (row.crashes, row.failed_checkpoints, row.work_done_hours) == (
+            crashes,
+            crashes,
+            saved,
+        )
+        played.play.at(at_h + 0.01)
+
+
+def test_a_crash_that_is_known_is_not_counted_again(sessions: SessionFactory) -> None:
+    """The plan has it wait to go on when it is cancelled."""
+    played = begun(sessions, retries=1)
+    played.pause(2, 0)
+    played.go_on(5.95)
+    assert played.crash(6.01).failed_checkpoints == 1
+    with transaction(sessions) as session:
+        cancel_job(session, "train", Caller("test", Role.ADMIN), played.play.scene.now())
+    played.play.at(6.02)
+    row = played.row()
+    assert (row.status, row.failed_checkpoints) == (JobStatus.FAILED, 1)
+
+
 def test_a_continuation_that_crashes_later_is_a_crash(sessions: SessionFactory) -> None:
     """It had read what was saved: that was no failure of its checkpoint."""
     played = begun(sessions, retries=1)
@@ -188,6 +218,16 @@ def test_a_plan_does_not_pause_a_job_whose_checkpoints_failed_too_often() -> Non
     assert only(assembled).pausing.max_pauses == 0  # type: ignore[union-attr]
     assert [point.name for point in only(assembled).points] == ["DE/a100x1"]
     assert "job train: it is not paused any more, 2 of its checkpoints failed" in assembled.marks
+
+
+def test_a_job_that_is_not_paused_any_more_has_its_gpus_to_the_end_of_the_window() -> None:
+    """Nobody is to be promised them: dispatch lets it run on."""
+    stands = {"site": "DE", "point": "a100x1", "is_running": True, "had_started": True}
+    far = {"work_hours": 40.0, "deadline_at": START + 120 * HOUR}
+    for how in ({"failed_checkpoints": 2}, {"pauses_made": 1}):
+        one = only(made(to_plan(pausing=PAUSING | {"max_pauses": 1}, **far, **stands, **how)))
+        assert one.pin is not None
+        assert (one.pin.start_slot, one.pin.n_slots, one.work) == (0, 24, 24.0), how
 
 
 def test_what_is_held_in_memory_has_no_checkpoint_to_fail() -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from connectors.types import JobState
-from scheduler.db.models import JobStatus
+from scheduler.db.models import JobStatus, PoolState
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import observations
 from scheduler.services.pool_states import list_pools
@@ -99,6 +99,36 @@ def test_clocks_that_are_apart_are_shown_and_warned_about_once(
         watched = observations.observe(session, play.scene.now()).clocks
     assert shown == {"DE": 1.5, "FR": ahead.total_seconds(), "NO": None}
     assert watched == {"DE": 1.5, "FR": ahead.total_seconds()}
+
+
+@BOTH_WAYS
+def test_a_clock_that_is_set_while_nothing_else_changes_is_warned_about_once(
+    sessions: SessionFactory, ahead: timedelta, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though a tick of a quiet cluster is no news, and a pool is remembered that is gone."""
+    play = Apart(sessions, timedelta())
+    with transaction(sessions) as session:
+        session.add(
+            PoolState(
+                site="FR",
+                pool="gone",
+                gpus_total=1,
+                gpus_available=1,
+                gpus_in_use=0,
+                gpus_of_others=0,
+                clock_ahead_s=0.0,
+                seen_at=START,
+            )
+        )
+    with caplog.at_level(logging.WARNING):
+        for tick in range(10):
+            play.at(3 + tick / 3600)
+            play.fr.clock_ahead = ahead.total_seconds()
+    assert sum("clock of its cluster" in record.getMessage() for record in caplog.records) == 1
+    with transaction(sessions) as session:
+        assert observations.observe(session, play.scene.now()).clocks["FR"] == (
+            ahead.total_seconds()
+        )
 
 
 @BOTH_WAYS

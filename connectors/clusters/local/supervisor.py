@@ -19,12 +19,14 @@ What it finds decides what it does, so it may be started at any time and any num
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from connectors.clusters.local.jobfolder import JobFolder, Phase
@@ -50,6 +52,7 @@ _LOOK_AT_ADOPTED_EVERY_S = 0.2  # nobody tells us when a process that is not our
 _LOOK_FIRST_AFTER_S = 0.005
 _LOOK_SLOWER_BY = 1.5
 _LOCK_WAIT_S = 2.0  # longer than anybody holds the lock to see whether it is free
+_NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT))
 _UNSEEN = "it ended while its supervisor was gone, so its exit code is not known"
 
 
@@ -169,18 +172,15 @@ def _record_end(folder: JobFolder, run: Run, code: int | None) -> None:
     PowerCap(folder, folder.wanted()).lift()
     is_cancelled = folder.wanted().phase is Phase.CANCEL
     was_told_to_leave = folder.was_told_to_leave(run.number)
-    if is_cancelled and (was_told_to_leave or code is None):
-        folder.write_final(JobState.CANCELLED, code, f"cancelled: {_describe(code)}")
-    elif was_told_to_leave:
-        folder.write_pause(run.number, code, f"paused: {_describe(code)}")
+    if was_told_to_leave or (is_cancelled and code is None):
+        _note_paused(folder, run, code, _describe(code))
     elif code == 0:
-        folder.write_final(JobState.SUCCEEDED, code, "")
-    elif code is not None:
-        folder.write_final(JobState.FAILED, code, _describe(code))
-    elif run.leader.boot_id != boot_id():
-        folder.write_final(JobState.FAILED, None, "the machine restarted while it ran")
+        _note(partial(folder.write_final, JobState.SUCCEEDED, code, ""))
+    elif code is None and run.leader.boot_id != boot_id():
+        why = "the machine restarted while it ran"
+        _note(partial(folder.write_final, JobState.FAILED, None, why))
     else:
-        folder.write_final(JobState.FAILED, None, _UNSEEN)
+        _note(partial(folder.write_final, JobState.FAILED, code, _describe(code)))
 
 
 def watch(folder: JobFolder, order: JobOrder, run: Run) -> None:
@@ -192,10 +192,10 @@ def watch(folder: JobFolder, order: JobOrder, run: Run) -> None:
         if phase is Phase.CANCEL or (
             phase is Phase.PAUSE and order.suspend_by is SuspendBy.CHECKPOINT
         ):
-            if _freeze_before_end(run):
-                _end(folder, order, run)
+            if not _freeze_before_end(run):
+                break
+            if _end(folder, order, run):
                 return
-            break
         if order.suspend_by is SuspendBy.FREEZE:
             _hold(run, is_wanted=phase is Phase.PAUSE)
         signal.sigtimedwait(_HEARD, _LOOK_EVERY_S if run.is_child else _LOOK_AT_ADOPTED_EVERY_S)
@@ -222,19 +222,22 @@ def _freeze_before_end(run: Run) -> bool:
     return True
 
 
-def _end(folder: JobFolder, order: JobOrder, run: Run) -> None:
+def _end(folder: JobFolder, order: JobOrder, run: Run) -> bool:
     """Let a held run save and leave, kill what stays, and say that it is paused or cancelled.
+
+    False where there is no room to note that it is told: then it is not, and works on.
 
     After SIGTERM any exit code means "paused": frameworks leave with 0 as well as with an error
     once they have saved, and to take a saved job for a finished one would lose the rest of it.
-    The code is kept, for whoever knows what it says. Where it cannot be noted that it is told, it
-    works on and is told nothing.
+    The code is kept, for whoever knows what it says.
     """
     try:
         folder.write_told_to_leave(run.number)  # while it is held: it had not ended by itself
-    except OSError:  # its folder is full or away: whoever looks next tries again
+    except OSError as error:
         signal_group(run.leader, signal.SIGCONT)
-        raise
+        if error.errno not in _NO_ROOM:
+            raise
+        return False
     signal_group(run.leader, signal.SIGTERM)
     signal_group(run.leader, signal.SIGCONT)
     give_up_at = time.monotonic() + order.checkpoint_grace_s
@@ -249,10 +252,27 @@ def _end(folder: JobFolder, order: JobOrder, run: Run) -> None:
         if was_killed
         else f"left within {order.checkpoint_grace_s:g} s of grace, {_describe(code)}"
     )
+    _note_paused(folder, run, code, how)
+    return True
+
+
+def _note_paused(folder: JobFolder, run: Run, code: int | None, how: str) -> None:
     if folder.wanted().phase is Phase.CANCEL:
-        folder.write_final(JobState.CANCELLED, code, f"cancelled: {how}")
+        _note(partial(folder.write_final, JobState.CANCELLED, code, f"cancelled: {how}"))
     else:
-        folder.write_pause(run.number, code, f"paused: {how}")
+        _note(partial(folder.write_pause, run.number, code, f"paused: {how}"))
+
+
+def _note(write: Callable[[], None]) -> None:
+    """Write down what nobody else knows, once there is room for it."""
+    for _ in _ever_slower():
+        try:
+            write()
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+        else:
+            break
 
 
 def _kill(run: Run) -> bool:

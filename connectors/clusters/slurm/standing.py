@@ -146,9 +146,8 @@ def _exit_code(records: Records, state: JobState) -> int | None:
 
 
 def _ended_at(records: Records) -> datetime | None:
-    if records.end is not None:
-        return records.end.at
-    return None if records.conclusion is None else records.conclusion.at
+    """Return when its node says that it ended; what we concluded is of our clock, and no end."""
+    return None if records.end is None else records.end.at
 
 
 def _reason(records: Records, row: SlurmJob | None, state: JobState) -> str:
