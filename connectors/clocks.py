@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from connectors.errors import ConnectorError
 
 _READ_EVERY_S = 60.0
+_LONGEST_ANSWER_S = 2.0  # what takes longer does not say when in that time its clock was read
 _HALF_A_SECOND = 0.5  # who tells whole seconds has left out so much on average
 
 
@@ -34,13 +35,19 @@ class ForeignClock:
             except ConnectorError:  # it is a question beside others, whose errors are told
                 self._ahead_s = None
             else:
-                self._ahead_s = ahead_s(told, began, time.time())
+                measured = ahead_s(told, began, time.time())
+                self._ahead_s = self._ahead_s if measured is None else measured
             self._read_at = time.monotonic()
         return self._ahead_s
 
 
-def ahead_s(told: float, began: float, ended: float) -> float:
-    """How far a clock is ahead that told whole seconds between two instants of ours [s]."""
+def ahead_s(told: float, began: float, ended: float) -> float | None:
+    """How far a clock is ahead that told whole seconds between two instants of ours [s].
+
+    ``None`` where these are too far apart to say.
+    """
+    if ended - began > _LONGEST_ANSWER_S:
+        return None
     return told + _HALF_A_SECOND - (began + ended) / 2
 
 

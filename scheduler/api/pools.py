@@ -10,6 +10,7 @@ from pydantic import Field
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import SessionDep
 from scheduler.api.views import View
+from scheduler.db.models import Role
 from scheduler.services.pool_states import list_pools
 
 router = APIRouter(prefix="/v1/pools", tags=["fleet"])
@@ -33,10 +34,13 @@ class PoolView(View):
 
 
 @router.get("")
-def list_pools_seen(session: SessionDep, _caller: SubmitterDep) -> list[PoolView]:
+def list_pools_seen(session: SessionDep, caller: SubmitterDep) -> list[PoolView]:
     """List what every cluster last said of its pools. The next plan goes by it.
 
     Where `silent_since` is set, its cluster does not answer; where it never has, the GPUs are those
-    that the fleet says.
+    that the fleet says. `silence` is for operators: a cluster may quote who asked, and how.
     """
-    return [PoolView.model_validate(row) for row in list_pools(session)]
+    found = [PoolView.model_validate(row) for row in list_pools(session)]
+    if caller.role.includes(Role.OPERATOR):
+        return found
+    return [pool.model_copy(update={"silence": ""}) for pool in found]

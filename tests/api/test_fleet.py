@@ -144,6 +144,7 @@ def test_pools_are_listed_as_their_clusters_saw_them(world: World) -> None:
                 gpus_of_others=1,
                 clock_ahead_s=-612.5,
                 seen_at=world.now,
+                silence="Unavailable: as told",
             )
         )
     assert world.submitter.get("/v1/pools").json() == [
@@ -160,5 +161,7 @@ def test_pools_are_listed_as_their_clusters_saw_them(world: World) -> None:
             "silence": "",
         }
     ]
+    (told,) = world.operator.get("/v1/pools").json()
+    assert told["silence"] == "Unavailable: as told"
     metrics = world.submitter.get("/metrics").text
     assert 'gridtide_cluster_clock_ahead_seconds{site="DE"} -612.5' in metrics

@@ -28,8 +28,8 @@ def noted(file: Path) -> list[int]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for ``condition``, at most 20 s."""
-    end = time.monotonic() + 20
+    """Wait for ``condition``, at most a minute."""
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, "this took too long"
         time.sleep(0.02)

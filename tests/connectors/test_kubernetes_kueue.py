@@ -64,7 +64,8 @@ async def test_a_pause_gives_the_room_in_the_queue_back(cluster: KubernetesClust
     await seen_for(cluster, "a", "Pending: ")
     await cluster.cancel("b")
     assert (await seen_as(cluster, "a", JobState.RUNNING)).starts == 2
-    assert [line async for line in cluster.logs("a")] == ["1"]
+    # What an earlier run printed goes with its pod, which Kueue takes in its time.
+    assert [line async for line in cluster.logs("a")][-1] == "1"
 
 
 async def test_a_job_in_the_queue_leaves_it_unstarted(cluster: KubernetesCluster) -> None:
@@ -96,4 +97,5 @@ async def test_what_kueue_preempts_is_paused_and_can_go_on(
     assert (job.starts, job.gpus) == (1, 0)
     await cluster.resume(order("a", script, 2))
     assert (await seen_as(cluster, "a", JobState.RUNNING)).starts == 2
-    assert [line async for line in cluster.logs("a")] == ["1"]
+    # What an earlier run printed goes with its pod, which Kueue takes in its time.
+    assert [line async for line in cluster.logs("a")][-1] == "1"

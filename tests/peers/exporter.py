@@ -67,7 +67,11 @@ def served(exporter: Exporter) -> Iterator[Exporter]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            """Print the page."""
+            """Print the page, unless who asked has given up waiting."""
+            with suppress(ConnectionError):
+                self._answer()
+
+        def _answer(self) -> None:
             if exporter.is_silent:
                 self.send_error(503)
                 return
@@ -78,8 +82,7 @@ def served(exporter: Exporter) -> Iterator[Exporter]:
                 self.send_header("Content-Encoding", exporter.packed_as)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            with suppress(ConnectionError):  # who scraped has given up waiting
-                self.wfile.write(body)
+            self.wfile.write(body)
 
         def date_time_string(self, timestamp: float | None = None) -> str:
             """Date the answer by its own clock."""

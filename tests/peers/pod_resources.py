@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,19 @@ class PodResourcesSocket:
         self._file = self._folder / "pods.json"
         self._process: subprocess.Popen[bytes] | None = None
         self.shown: list[dict[str, Any]] = []
+        self._showing = threading.Lock()
+        self._is_removed = False
         self.show([])
 
     def show(self, pods: list[dict[str, Any]]) -> None:
         """Say from now on that these pods are there, with the devices of their containers."""
-        self.shown = pods
-        beside = self._folder / ".pods.json"
-        beside.write_text(json.dumps(pods))
-        beside.replace(self._file)
+        with self._showing:
+            self.shown = pods
+            if self._is_removed:  # the node ends after its socket
+                return
+            beside = self._folder / ".pods.json"
+            beside.write_text(json.dumps(pods))
+            beside.replace(self._file)
 
     def start(self) -> None:
         """Serve; return once somebody can ask."""
@@ -70,4 +76,6 @@ class PodResourcesSocket:
     def remove(self) -> None:
         """Stop, and take the files away."""
         self.stop()
-        shutil.rmtree(self._folder)
+        with self._showing:
+            self._is_removed = True
+            shutil.rmtree(self._folder)

@@ -126,8 +126,9 @@ class Api:
             reply = await self._client.request(
                 method, path, params=query, content=content, headers=headers
             )
-            if (told := date_of(reply.headers.get("date"))) is not None:
-                self.clock_ahead_s = ahead_s(told, began, time.time())
+            told = date_of(reply.headers.get("date"))
+            ahead = None if told is None else ahead_s(told, began, time.time())
+            self.clock_ahead_s = self.clock_ahead_s if ahead is None else ahead
         if reply.is_error:
             raise self._refusal(what, reply)
         try:

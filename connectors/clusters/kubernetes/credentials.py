@@ -89,8 +89,9 @@ class ProgramCredentials(httpx2.Auth):
         request.headers["Authorization"] = f"Bearer {self._token}"
         began = time.time()
         response = yield request
-        if (told := date_of(response.headers.get("date"))) is not None:
-            self._ahead = timedelta(seconds=ahead_s(told, began, time.time()))
+        told = date_of(response.headers.get("date"))
+        ahead = None if told is None else ahead_s(told, began, time.time())
+        self._ahead = self._ahead if ahead is None else timedelta(seconds=ahead)
         if response.status_code == _UNAUTHORIZED and not was_fresh:
             await self._renew()
             request.headers["Authorization"] = f"Bearer {self._token}"

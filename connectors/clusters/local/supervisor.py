@@ -244,8 +244,11 @@ def _end(folder: JobFolder, order: JobOrder, run: Run) -> bool:
     for _ in _ever_slower():
         if not group_lives(run.leader) or time.monotonic() >= give_up_at:
             break
+    leader_lived = find(run.leader) is not None
     was_killed = _kill(run)
     code = run.collect()
+    if code is None and leader_lived and was_killed:  # it is nobody's child, and yet we know
+        code = -signal.SIGKILL
     PowerCap(folder, folder.wanted()).lift()
     how = (
         f"killed after {order.checkpoint_grace_s:g} s of grace"
