@@ -1,15 +1,14 @@
 """The command that sets power caps on GPUs of this machine: that of ``deploy/node``.
 
 ``... set WATTS|default GPU...`` prints one line, what it reads back and what is wrong. A command
-that does not come back is left to itself: that of another user (``sudo``) cannot be killed, and one
-that waits in the driver does not end by it.
+that does not come back is left to itself, and ends by its own time limits: killed, it would leave
+behind what it has begun, and that would still set a cap after the next command.
 """
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 DEFAULT = "default"
 NOT_KNOWN = "-"
@@ -19,6 +18,7 @@ _ANSWER_S = 20.0
 class CapCommand:
     """Sets caps one after the other, and never beside one that still hangs.
 
+    So whoever sets caps on the same GPUs has the same one.
     ``before_exec`` is called in the new process; only a program without threads may give one.
     """
 
@@ -59,8 +59,6 @@ class CapCommand:
         return said.splitlines()[0]
 
     def _abandon(self, process: subprocess.Popen[str]) -> None:
-        with suppress(PermissionError):
-            process.kill()
         for pipe in filter(None, (process.stdout, process.stderr)):
             pipe.close()
         self._abandoned = process  # not waited for: that could take for ever

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.clusters import cap_command
 from connectors.clusters.kubernetes.cluster import KubernetesCluster
 from connectors.types import JobState
 from tests.contracts.orders import endless
@@ -136,6 +137,54 @@ async def test_a_cap_that_is_being_set_as_its_pod_ends_does_not_outlast_it(
         assert capped_gpus.limit(0) == 700.0
 
 
+async def test_a_driver_that_answers_too_late_leaves_no_cap_behind(
+    capped_cluster: KubernetesCluster,
+    capped_gpus: FakeGpus,
+    agent_place: AgentPlace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pod is kept in mind until what was begun for it is over."""
+    monkeypatch.setattr(cap_command, "_ANSWER_S", 1.0)
+    capped_gpus.refuse("slow")
+    async with agent_place.running():
+        await capped_cluster.submit(endless("a", 1, power_cap_w=250.0))
+        await seen_capped(capped_cluster, "a", None, "no answer within 1 s")
+        await capped_cluster.cancel("a")
+        await until(lambda: agent_place.records == [], "it is over")
+        assert any("-pl 700" in call for call in capped_gpus.calls())
+        assert capped_gpus.limit(0) == 700.0
+
+
+async def test_a_cap_that_is_changed_while_it_is_being_set_is_set_after_it(
+    capped_cluster: KubernetesCluster, capped_gpus: FakeGpus, agent_place: AgentPlace
+) -> None:
+    """At once, and not when it is looked at again."""
+    capped_gpus.refuse("slow")
+    async with replace(agent_place, check_every_s=600.0).running():
+        await capped_cluster.submit(endless("a", 1, power_cap_w=250.0))
+        await until(lambda: any("-pl 250" in call for call in capped_gpus.calls()), "it is begun")
+        await capped_cluster.set_power_cap("a", 180.0)
+        await seen_capped(capped_cluster, "a", 180.0)
+        assert capped_gpus.limit(0) == 180.0
+
+
+async def test_a_default_that_is_being_set_as_the_next_pod_begins_does_not_undo_its_cap(
+    capped_cluster: KubernetesCluster, capped_gpus: FakeGpus, agent_place: AgentPlace
+) -> None:
+    """Its cap comes after it."""
+    async with replace(agent_place, check_every_s=600.0).running():
+        await capped_cluster.submit(endless("a", 4, power_cap_w=250.0))
+        await seen_capped(capped_cluster, "a", 250.0)
+        capped_gpus.refuse("slow")
+        await capped_cluster.cancel("a")
+        await until(lambda: any("-pl 700" in call for call in capped_gpus.calls()), "it is begun")
+        capped_gpus.refuse("")
+        await capped_cluster.submit(endless("b", 4, power_cap_w=180.0))
+        await seen_capped(capped_cluster, "b", 180.0)
+        await asyncio.sleep(5)
+        assert capped_gpus.limits() == [180.0] * 4
+
+
 async def test_gpus_that_others_have_by_then_are_not_given_back(
     capped_cluster: KubernetesCluster, capped_gpus: FakeGpus, agent_place: AgentPlace
 ) -> None:
@@ -254,6 +303,8 @@ async def test_what_cannot_be_told_yet_is_told_later(
         await until(lambda: "in force cannot be told: " in caplog.text, "it cannot be told")
         assert capped_gpus.limit(0) == 250.0
         assert (await seen(capped_cluster, "a")).power_cap_in_force_w is None
+        await asyncio.sleep(6)  # it was tried again
+        assert caplog.text.count("in force cannot be told: ") == 1
         place.plane.ask("DELETE", f"{role}/gridtide-node-agent")
         grant_node_agent(place.plane, place.namespace, agent_place.node)
         await seen_capped(capped_cluster, "a", 250.0)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from connectors.clusters import cap_command
+from connectors.clusters.cap_command import DEFAULT, CapCommand
 from connectors.clusters.local.cluster import LocalCluster, LocalPool
 from connectors.clusters.local.jobfolder import Assignment, JobFolder, Phase, Wanted
 from connectors.clusters.local.power_caps import PowerCap
@@ -134,14 +135,9 @@ def test_a_report_that_cannot_be_written_ends_no_supervisor(tmp_path: Path) -> N
 
 @pytest.fixture
 def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A command that never answers, and that nobody but its user may kill, as with sudo."""
-
-    def refuse(_process: subprocess.Popen[str]) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
+    """A command that never answers."""
     pids = tmp_path / "pids"
     monkeypatch.setattr(cap_command, "_ANSWER_S", 0.5)
-    monkeypatch.setattr(subprocess.Popen, "kill", refuse)
     yield f"echo $$ >>{pids}; exec sleep 600"
     for pid in map(int, pids.read_text().split()):
         os.kill(pid, signal.SIGKILL)
@@ -169,3 +165,18 @@ def test_a_command_that_hangs_holds_up_nobody(
     PowerCap(folder, RUN).lift()
     assert time.monotonic() - began < 10
     assert "GPUs 0 may have kept their cap: - /bin/sh: no answer" in capfd.readouterr().err
+
+
+def test_a_command_that_comes_late_is_waited_for_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has begun goes on whatever becomes of itself; the default must come after it."""
+    monkeypatch.setattr(cap_command, "_ANSWER_S", 0.5)
+    done = tmp_path / "done"
+    slow = f"[ $2 = default ] && echo 700 && exit; (sleep 3; echo 250 >{done}) & wait"
+    command = CapCommand(["/bin/sh", "-c", slow, "sh"])
+    assert command.set("250", ["0"]) == "- /bin/sh: no answer within 0.5 s"
+    said = command.set(DEFAULT, ["0"])
+    assert (said, done.exists()) == ("- /bin/sh: still does not answer", False)
+    wait_until(lambda: command.set(DEFAULT, ["0"]) == "700", "the next has its turn")
+    assert done.exists()

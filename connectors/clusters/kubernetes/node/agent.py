@@ -81,6 +81,7 @@ class NodeAgent:
         self._refused: dict[str, str] = {}  # why a pod can have no cap, by uid
         self._applied: dict[tuple[str, bool], _Applied] = {}  # by uid, and whether it is over
         self._complaints: dict[str, str] = {}  # by namespace
+        self._untold: dict[str, str] = {}  # why a pod cannot be told, by uid
         self._watches: Mapping[str, Watched[NodePod]] = {}
         self._retry_after_s = math.inf
         self._changed = asyncio.Event()
@@ -141,6 +142,7 @@ class NodeAgent:
         await asyncio.gather(*(self._keep(api, pod, unknown) for pod in pods.values()))
         kept = {record.uid for record in self._records}
         self._refused = {uid: why for uid, why in self._refused.items() if uid in pods}
+        self._untold = {uid: why for uid, why in self._untold.items() if uid in pods}
         self._applied = {key: one for key, one in self._applied.items() if key[0] in kept}
 
     def _complain(self) -> None:
@@ -162,9 +164,10 @@ class NodeAgent:
 
     async def _give_back_one(self, record: Record, held: set[str]) -> None:
         gpus = [gpu for gpu in record.gpus if gpu not in held]
-        before = self._applied.get((record.uid, False))
-        if before is not None and before.work is not None and not before.work.done():
-            return  # its cap is still being set, and would come after the default
+        if self._is_being_set(record.uid, is_over=False):
+            return  # its cap would come after the default
+        if self._is_being_set(record.uid, is_over=True):
+            return  # the record stays, so that whoever has its GPUs now waits for it
         said = await self._set(record.uid, DEFAULT, gpus, is_over=True) if gpus else ""
         if said is None:
             return
@@ -174,6 +177,18 @@ class NodeAgent:
             return
         log.info("pod %s/%s is over: %s W", record.namespace, record.name, in_force or "others'")
         self._records.remove(record)
+
+    def _is_being_set(self, uid: str, *, is_over: bool) -> bool:
+        one = self._applied.get((uid, is_over))
+        return one is not None and one.work is not None and not one.work.done()
+
+    def _is_being_given_back(self, gpus: Iterable[str]) -> bool:
+        """Whether the default for a pod before is still on its way to any of ``gpus``."""
+        wanted = set(gpus)
+        return any(
+            self._is_being_set(record.uid, is_over=True) and not wanted.isdisjoint(record.gpus)
+            for record in self._records
+        )
 
     async def _learn(self, pods: Mapping[str, NodePod]) -> str:
         """Ask the kubelet which GPUs the pods have of which that is not known; why it is not."""
@@ -207,6 +222,8 @@ class NodeAgent:
             said = f"{NOT_KNOWN} cap = {pod.cap!r:.80}, must be a number of watts"
             await self._tell(api, pod, f"{_NO_CAP} {said}")
         elif record is not None:
+            if self._is_being_given_back(record.gpus):
+                return  # the default would come after its cap; another round is made then
             in_force = await self._set(pod.uid, watts, record.gpus)
             if in_force is not None:
                 await self._tell(api, pod, f"{pod.cap or _NO_CAP} {in_force}")
@@ -220,8 +237,13 @@ class NodeAgent:
         """Have GPUs at a limit; what was read back lately counts. None: it is not yet known."""
         key = uid, is_over
         if key not in self._applied:
-            self._applied[key] = _Applied(CapCommand(self._duty.command))
+            other = self._applied.get((uid, not is_over))
+            command = CapCommand(self._duty.command) if other is None else other.command
+            self._applied[key] = _Applied(command)
         last = self._applied[key]
+        if last.work is not None and last.work.done():
+            last.work.result()
+            last.work = None
         is_due = time.monotonic() - last.at >= self._duty.check_every_s
         if last.work is None and (last.watts != watts or is_due):
             last.work = asyncio.create_task(_apply(last, watts, gpus))
@@ -246,8 +268,13 @@ class NodeAgent:
         except (NotFound, Conflict):
             return  # it has ended
         except ConnectorError as error:
-            log.warning("%s: what is in force cannot be told: %s", pod, error)
+            words = str(error)
+            if self._untold.get(pod.uid) != words:
+                log.warning("%s: what is in force cannot be told: %s", pod, words)
+            self._untold[pod.uid] = words
             self._try_again(5 * _RETRY_AFTER_S)
+        else:
+            self._untold.pop(pod.uid, None)
 
     def _try_again(self, after_s: float) -> None:
         self._retry_after_s = min(self._retry_after_s, after_s)
