@@ -6,6 +6,7 @@ Each task is a job like any other; what an array is, is no more than what its jo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -49,7 +50,7 @@ def submit_array(
     if before:
         return _same_array(session, tasks, keys, before), False
     require_admissible(session, tasks[0], now)  # they differ by nothing that it looks at
-    require_free_names(session, tasks[0], by)
+    require_free_names(session, tasks, by)
     jobs = [new_job(task, by, now, key) for task, key in zip(tasks, keys, strict=True)]
     try:
         with session.begin_nested():
@@ -87,7 +88,8 @@ def cancel_array(session: Session, array: str, caller: Caller, now: datetime) ->
     find_array(session, array)
     open_jobs = select(Job.name).where(Job.array_name == array, Job.status.in_(OPEN_STATUSES))
     for name in session.scalars(open_jobs.order_by(Job.name)).all():
-        cancel_job(session, name, caller, now)
+        with suppress(Conflict):  # it has ended meanwhile
+            cancel_job(session, name, caller, now)
     return find_array(session, array)
 
 

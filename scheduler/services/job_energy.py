@@ -36,19 +36,19 @@ def unsettled_jobs(
 
     They come in the order of their ids, those behind ``after``.
     """
-    settled = (
-        select(JobEnergy.job_id, func.count().label("n")).group_by(JobEnergy.job_id).subquery()
+    # By the key of each job that is looked at: the table grows with every start there ever was.
+    n_settled = (
+        select(func.count())
+        .select_from(JobEnergy)
+        .where(JobEnergy.job_id == Job.id)
+        .correlate(Job)
+        .scalar_subquery()
     )
     goes_on = Job.status == JobStatus.RUNNING
-    n_settled = func.coalesce(settled.c.n, 0)
-    wanted = (
-        select(Job.id)
-        .outerjoin(settled, settled.c.job_id == Job.id)
-        .where(
-            Job.site == site,
-            or_(Job.status.in_(OPEN_STATUSES), Job.ended_at >= ended_since),
-            or_(~goes_on & (Job.starts > n_settled), Job.starts > n_settled + 1),
-        )
+    wanted = select(Job.id).where(
+        Job.site == site,
+        or_(Job.status.in_(OPEN_STATUSES), Job.ended_at >= ended_since),
+        or_(~goes_on & (Job.starts > n_settled), Job.starts > n_settled + 1),
     )
     if after is not None:
         wanted = wanted.where(Job.id > after)

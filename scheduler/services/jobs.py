@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,7 +49,7 @@ def submit_job(
     if before is not None:
         return same_or_conflict(before, document), False
     require_admissible(session, spec, now)
-    require_free_names(session, spec, by)
+    require_free_names(session, [spec], by)
     job = new_job(spec, by, now, idempotency_key)
     try:
         with session.begin_nested():
@@ -76,22 +77,25 @@ def new_job(spec: JobSpec, by: str, now: datetime, idempotency_key: str | None) 
     )
 
 
-def require_free_names(session: Session, spec: JobSpec, by: str) -> None:
+def require_free_names(session: Session, specs: Sequence[JobSpec], by: str) -> None:
     """Refuse a job called like an array, and a task of what is a job or another's array.
+
+    ``specs`` are one job, or all tasks of an array.
 
     Raises
     ------
     Conflict
         With the name.
     """
-    task = spec.array_task
-    array = spec.name if task is None else task.array
-    others = select(Job).where(Job.array_name == array)
-    other = session.scalar(others.limit(1))
+    names = [spec.name for spec in specs]
+    taken = session.scalar(select(Job.array_name).where(Job.array_name.in_(names)).limit(1))
+    if taken is not None:
+        raise Conflict(f"job {taken}: the name is taken by an array")
+    task = specs[0].array_task
     if task is None:
-        if other is not None:
-            raise Conflict(f"job {spec.name}: the name is taken by an array")
         return
+    array = task.array
+    other = session.scalar(select(Job).where(Job.array_name == array).limit(1))
     if session.scalar(select(Job.id).where(Job.name == array)) is not None:
         raise Conflict(f"array {array}: the name is taken by a job")
     if other is None:

@@ -11,6 +11,8 @@ from scheduler.specs.array import ArrayTaskSpec, tasks_of
 from scheduler.specs.base import Text
 from scheduler.specs.job import JobSpec
 
+MOST_CHARACTERS = 50_000_000  # of all jobs of an array together
+
 
 class JobArraySpec(JobSpec):
     """A job for each task of ``array``: ``0-49``, ``0-9:3,17``; called ``name-INDEX``."""
@@ -25,6 +27,12 @@ class JobArraySpec(JobSpec):
             tasks = tasks_of(self.name, self.array)
         except ValueError as error:
             raise ValueError(f"job {self.name}: array = {self.array!r}: {error}") from error
+        characters = len(tasks) * len(self.model_dump_json())
+        if characters > MOST_CHARACTERS:
+            raise ValueError(
+                f"job {self.name}: array = {self.array!r:.80}: its {len(tasks)} jobs are"
+                f" {characters} characters, must be <= {MOST_CHARACTERS}"
+            )
         own = {task.job_name for task in tasks}.intersection(self.after)
         if own:
             raise ValueError(f"job {self.name}: after names {min(own)}, a task of its own")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from scheduler.db.models import JobStatus
+from scheduler.db.models import Job, JobStatus
+from scheduler.services import job_arrays
+from scheduler.services.jobs import cancel_job
+from scheduler.services.keys import Caller
 from tests.api.world import World, job, problem_of
 
 
@@ -83,6 +89,18 @@ def test_names_of_arrays_and_jobs_are_apart(world: World) -> None:
     assert "another array of this name" in problem_of(answer, 409, "conflict")["detail"]
 
 
+def test_no_task_is_called_like_an_array(world: World) -> None:
+    """By itself or in an array, whichever of its tasks it is."""
+    assert world.submitter.post("/v1/job-arrays", json=array(name="train-3")).status_code == 201
+    answer = world.submitter.post("/v1/job-arrays", json=array("0-4"))
+    words = "job train-3: the name is taken by an array"
+    assert words in problem_of(answer, 409, "conflict")["detail"]
+    assert names(world) == []
+    task = {"array": "train", "index": 3, "first": 0, "last": 4, "step": 1, "count": 5}
+    answer = world.submitter.post("/v1/jobs", json=job("train-3", array_task=task))
+    assert words in problem_of(answer, 409, "conflict")["detail"]
+
+
 def test_after_an_array_is_refused_in_words(world: World) -> None:
     """Its tasks can be named; files name them by themselves."""
     assert world.submitter.post("/v1/job-arrays", json=array()).status_code == 201
@@ -102,6 +120,24 @@ def test_an_array_is_cancelled_as_a_whole(world: World) -> None:
         assert answer.json()["statuses"] == {"succeeded": 1, "running": 1, "cancelled": 1}
     running = world.submitter.get("/v1/jobs/train-2").json()
     assert running["cancel_requested_at"] is not None
+
+
+def test_a_task_that_ends_meanwhile_keeps_no_other_from_being_cancelled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dispatch sees one end while the others are called off."""
+    assert world.submitter.post("/v1/job-arrays", json=array()).status_code == 201
+
+    def cancel(session: Session, name: str, caller: Caller, now: datetime) -> Job:
+        if name == "train-2":
+            found = session.scalars(select(Job).where(Job.name == name)).one()
+            found.status, found.site = JobStatus.SUCCEEDED, "DE"
+        return cancel_job(session, name, caller, now)
+
+    monkeypatch.setattr(job_arrays, "cancel_job", cancel)
+    answer = world.submitter.post("/v1/job-arrays/train/cancel")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["statuses"] == {"succeeded": 1, "cancelled": 2}
 
 
 @pytest.mark.parametrize("is_operator", [True, False])

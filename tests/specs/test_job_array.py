@@ -109,6 +109,14 @@ def test_what_no_task_could_be_is_refused_at_once(changes: dict[str, Any], why: 
         JobArraySpec.model_validate(document)
 
 
+def test_an_array_multiplies_its_job_within_a_limit() -> None:
+    """Each of its jobs is kept whole."""
+    of_two = array_spec("0-1", command=["true", "a" * 60_000])
+    assert len(of_two.jobs()) == 2
+    with pytest.raises(ValidationError, match=r"its 1000 jobs are 60\d{6} characters, must be <="):
+        array_spec("0-999", command=["true", "a" * 60_000])
+
+
 def test_a_job_without_an_array_is_written_as_before() -> None:
     """What was submitted before there were arrays is the same request today."""
     assert "array_task" not in job_spec().model_dump(mode="json")
