@@ -173,6 +173,10 @@ def test_the_step_that_was_everywhere_all_the_time_tells() -> None:
             steps(replace(EXTERN, end_at=START_S + 5), end_at=START_S + 500),
             "no step of it was on its 2 nodes from beginning to end",
         ),
+        (
+            steps(replace(EXTERN, start_at=START_S + 40, end_at=START_S + 50), end_at=START_S + 90),
+            "no step of it was on its 2 nodes from beginning to end",
+        ),
         (steps(replace(EXTERN, joules=None), JOB.steps[0]), "extern has no energy on record"),
         (steps(replace(EXTERN, is_silent_somewhere=True)), "not all of its 2 nodes told"),
         (steps(replace(EXTERN, joules=1.1e6)), "110 kW for each of its nodes, must be <= 100"),
@@ -195,9 +199,11 @@ class Slurmdbd:
 
     def __init__(self, *accounts: JobAccount) -> None:
         self._accounts = accounts
+        self.asked: list[list[int]] = []
 
     async def accounts(self, job_ids: list[int]) -> tuple[JobAccount, ...]:
         """Those of these numbers, whoever had them."""
+        self.asked.append(job_ids)
         return tuple(one for one in self._accounts if one.job_id in job_ids)
 
     async def nodes(self) -> tuple[SlurmNode, ...]:
@@ -234,14 +240,67 @@ async def test_a_record_is_of_the_job_by_number_name_and_time(tmp_path: Path) ->
     assert await accounts_of(tmp_path, now_s, *others).energy(["k"]) == ()
 
 
+async def test_many_numbers_are_several_questions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line of a command, or the address of a page, has an end."""
+    monkeypatch.setattr("connectors.clusters.slurm.accounts._IDS_AT_ONCE", 2)
+    accounts = accounts_of(tmp_path, START_S + 1000, JOB)
+    transport: Any = accounts._transport
+    for number in (2, 3):
+        job = Memory(tmp_path).folder(str(number))
+        job.create(JobOrder(str(number), ("true",), "pool", 8))
+        (job.path / "claim-1").symlink_to(str(number))
+        (job.path / "start-1.0").write_text(f"{START_S + 1} n[1-2]\n")
+        (job.path / "end-1.0").write_text(f"{START_S + 5} exited 0\n")
+    (found,) = await accounts.energy(["k", "2", "3"])
+    assert found.key == "k"
+    assert transport.asked == [[1, 2], [3]]
+
+
+def set_clock(folder: Path, ahead_s: float, *starts: tuple[float, float]) -> None:
+    """Let the job have been started so, by the clock of a node [s after its first start]."""
+    job = Memory(folder).folder("k").path
+    for attempt, (start, end) in enumerate(starts):
+        began, ended = START_S + ahead_s + start, START_S + ahead_s + end
+        (job / f"start-1.{attempt}").write_text(f"{began} n[1-2]\n")
+        (job / f"end-1.{attempt}").write_text(f"{ended} exited 0\n")
+
+
+@pytest.mark.parametrize("ahead_s", [-290.0, -100.0, 0.0, 100.0, 290.0])
+async def test_a_node_whose_clock_is_off_loses_no_energy(tmp_path: Path, ahead_s: float) -> None:
+    """As far as munge lets it; starts of a job that was requeued are told apart all the same."""
+    again = steps(
+        replace(EXTERN, start_at=START_S + 130, end_at=START_S + 150, joules=16000.0),
+        start_at=START_S + 130,
+        end_at=START_S + 150,
+    )
+    accounts = accounts_of(tmp_path, START_S + 1000, again, JOB)
+    set_clock(tmp_path, ahead_s, (1, 5))
+    (found,) = await accounts_of(tmp_path, START_S + 1000, JOB).energy(["k"])
+    assert found.kwh == 8000 / 3.6e6
+    set_clock(tmp_path, ahead_s, (1, 5), (131, 150))
+    found, other = await accounts.energy(["k"])
+    assert (found.kwh, other.kwh) == (8000 / 3.6e6, 16000 / 3.6e6)
+
+
+async def test_the_record_of_a_start_before_is_nobody_elses(tmp_path: Path) -> None:
+    """That of a job which was requeued may come later."""
+    accounts = accounts_of(tmp_path, START_S + 1000, JOB)
+    set_clock(tmp_path, 0.0, (1, 5), (131, 150))
+    (found,) = await accounts.energy(["k"])
+    assert (found.start, found.kwh) == (1, 8000 / 3.6e6)
+
+
 async def test_a_record_is_waited_for_until_it_is_whole(tmp_path: Path) -> None:
-    """A step may be told after its job; one that never is, is given up after three days."""
+    """A step may be told after its job; one that never is, is given up after six days."""
     late = replace(JOB, steps=(*JOB.steps, replace(EXTERN, name="1", end_at=None)))
     for account in (late, replace(JOB, end_at=None)):
         assert await accounts_of(tmp_path, START_S + 1000, account).energy(["k"]) == ()
-        (found,) = await accounts_of(tmp_path, START_S + 73 * 3600, account).energy(["k"])
-        assert (found.kwh, found.reason) == (None, "not on record 72 h after it was over")
-    (unknown,) = await accounts_of(tmp_path, START_S + 73 * 3600).energy(["k"])
+        assert await accounts_of(tmp_path, START_S + 143 * 3600, account).energy(["k"]) == ()
+        (found,) = await accounts_of(tmp_path, START_S + 145 * 3600, account).energy(["k"])
+        assert (found.kwh, found.reason) == (None, "not on record 144 h after it was over")
+    (unknown,) = await accounts_of(tmp_path, START_S + 145 * 3600).energy(["k"])
     assert (unknown.kwh, unknown.ended_at) == (None, None)
 
 

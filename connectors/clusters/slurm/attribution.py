@@ -18,6 +18,8 @@ from connectors.clusters.slurm.transport import JobAccount, SlurmNode, StepAccou
 from connectors.types import PowerScope
 
 CLOCKS_S = 60.0  # by which clocks of nodes and controller differ, and steps begin late, at most
+_WHOLE = 0.9  # of its job, as a share, is at least a step that was there from beginning to end
+_ROUNDED_S = 1.0  # both are on record in whole seconds
 _JOULES_PER_KWH = 3.6e6
 _MOST_KW_PER_NODE = 100.0
 
@@ -86,6 +88,8 @@ def _shared(
 def _whole_step(account: JobAccount) -> StepAccount | None:
     """Return a step that was everywhere all the time; of several the one that counted most."""
     n_nodes = len(host_names(account.nodes))
+    end_at = account.start_at if account.end_at is None else account.end_at
+    least_s = _WHOLE * (end_at - account.start_at) - _ROUNDED_S
     whole = [
         step
         for step in account.steps
@@ -94,5 +98,6 @@ def _whole_step(account: JobAccount) -> StepAccount | None:
         and step.end_at is not None
         and account.end_at is not None
         and step.end_at >= account.end_at - CLOCKS_S
+        and step.end_at - step.start_at >= least_s
     ]
     return max(whole, key=lambda step: step.joules or 0.0, default=None)
