@@ -51,7 +51,7 @@ class NvmlPower:
     def __init__(self, gpus: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._gpus = gpus
         self._clock = clock
-        self._last: dict[int, _Counted] = {}
+        self._last: dict[str, _Counted] = {}  # by UUID: a number passes on where a GPU is gone
 
     async def read(self) -> MeasuredPower:
         """Power now. GPUs that do not tell are named as silent."""
@@ -82,14 +82,15 @@ class NvmlPower:
 
     def _milliwatts(self, index: int) -> float:
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        before, now = self._last.pop(index, None), self._count(handle)
+        uuid = str(pynvml.nvmlDeviceGetUUID(handle))
+        before, now = self._last.pop(uuid, None), self._count(handle)
         if now is not None:
-            self._last[index] = now
+            self._last[uuid] = now
         if before is None or now is None or now.millijoules < before.millijoules:
             return float(pynvml.nvmlDeviceGetPowerUsage(handle))
         seconds = now.at_s - before.at_s
         if seconds < SHORTEST_MEAN_S:
-            self._last[index] = before  # it is still to become a mean
+            self._last[uuid] = before  # it is still to become a mean
         if not SHORTEST_MEAN_S <= seconds <= LONGEST_MEAN_S:
             return float(pynvml.nvmlDeviceGetPowerUsage(handle))
         return (now.millijoules - before.millijoules) / seconds

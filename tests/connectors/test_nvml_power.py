@@ -66,6 +66,17 @@ async def test_a_driver_that_was_loaded_anew_counts_from_zero(
     assert (await source.read()).kw == pytest.approx(0.3)
 
 
+async def test_a_gpu_that_moves_up_keeps_its_own_counter(gpus: FakeNvml, source: NvmlPower) -> None:
+    """Not that of the one which was there before it."""
+    gpus.set_watts("here", 1, 400.0)
+    gpus.let_pass(600)
+    await source.read()
+    gpus.remove("here", 0)
+    gpus.let_pass(60)
+    gpus.set_watts("here", 1, 300.0)
+    assert (await source.read()).kw == pytest.approx(0.4)
+
+
 async def test_a_gpu_that_counts_nothing_says_what_it_draws(
     gpus: FakeNvml, source: NvmlPower
 ) -> None:

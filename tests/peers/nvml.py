@@ -32,6 +32,7 @@ class FakeNvml:
             "nvmlShutdown",
             "nvmlDeviceGetCount",
             "nvmlDeviceGetHandleByIndex",
+            "nvmlDeviceGetUUID",
             "nvmlDeviceGetPowerUsage",
             "nvmlDeviceGetTotalEnergyConsumption",
         ):
@@ -56,6 +57,10 @@ class FakeNvml:
     def load_driver_anew(self) -> None:
         """Let the counters begin at zero."""
         self._joules = dict.fromkeys(self._watts, 0.0)
+
+    def remove(self, node: str, gpu: int) -> None:
+        """Let a GPU be gone, and those behind it move up by one."""
+        self._gpus.remove((node, gpu))
 
     def silence(self, *nodes: str) -> None:
         """Let the GPUs of these fall off the bus; without any left, the driver does not answer."""
@@ -83,6 +88,11 @@ class FakeNvml:
         if node in self._silent:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
         return node, gpu
+
+    def nvmlDeviceGetUUID(self, handle: tuple[str, int]) -> str:  # noqa: N802
+        """What names it wherever it is."""
+        self._must_be_open()
+        return "GPU-{}-{}".format(*handle)
 
     def nvmlDeviceGetPowerUsage(self, handle: tuple[str, int]) -> int:  # noqa: N802
         """What it draws [mW]."""
