@@ -241,7 +241,8 @@ def make_pod(place: Place, name: str, node: str) -> None:
     """Make a pod that is bound to a node, there or not."""
     command = ["sleep", "600"]
     spec = {"containers": [{"name": "job", "image": "good", "command": command}], "nodeName": node}
-    notes = {"labels": {"a": "1"}, "annotations": {"b": "2", "c": "3"}}
+    notes: dict[str, Any] = {"labels": {"a": "1"}, "annotations": {"b": "2", "c": "3"}}
+    notes["finalizers"] = ["batch.kubernetes.io/a"]
     place.plane.ask("POST", place.pods, {"metadata": {"name": name, **notes}, "spec": spec})
 
 
@@ -268,6 +269,8 @@ def test_it_writes_annotations_and_can_change_no_image(
         ("elsewhere", {"metadata": {"annotations": CAPPED}}, "pods of its own node only"),
         ("gpu-0", {"status": {"reason": "Evicted"}}, "annotations only"),
         ("gpu-0", {"metadata": {"labels": {"a": "2"}}}, "annotations only"),
+        ("gpu-0", {"metadata": {"finalizers": None}}, "annotations only"),
+        ("gpu-0", {"metadata": {"finalizers": ["batch.kubernetes.io/b"]}}, "annotations only"),
         ("gpu-0", {"metadata": {"annotations": {"b": "9"}}}, "its own annotation only"),
         ("gpu-0", {"metadata": {"annotations": {"b": None}}}, "its own annotation only"),
         ("gpu-0", {"metadata": {"annotations": {"d": "4"}}}, "its own annotation only"),
