@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -83,6 +84,9 @@ async def test_a_job_whose_records_are_gone_is_not_passed_over(
     class Idle:
         async def jobs(self) -> tuple[SlurmJob, ...]:
             return ()
+
+        async def time(self) -> float:
+            return time.time()
 
     config = SlurmConfig(tmp_path, (SlurmPool("pool", "gpu"),))
     cluster = SlurmCluster("slurm", config, cast("SlurmTransport", Idle()))
