@@ -51,6 +51,12 @@ def ahead_s(told: float, began: float, ended: float) -> float | None:
     return told + _HALF_A_SECOND - (began + ended) / 2
 
 
+def ahead_by_date(header: str | None, began: float) -> float | None:
+    """How far a clock is ahead by the ``Date`` of an answer that was asked for at ``began`` [s]."""
+    told = date_of(header)
+    return None if told is None else ahead_s(told, began, time.time())
+
+
 def date_of(header: str | None) -> float | None:
     """Return what a ``Date`` header of HTTP tells [s since 1970], ``None`` where it does not."""
     try:

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx2
 
-from connectors.clocks import ahead_s, date_of
+from connectors.clocks import ahead_by_date
 from connectors.errors import ConnectorError, ContractBroken, Rejected, Unavailable
 
 _PAGE = 500
@@ -126,8 +126,7 @@ class Api:
             reply = await self._client.request(
                 method, path, params=query, content=content, headers=headers
             )
-            told = date_of(reply.headers.get("date"))
-            ahead = None if told is None else ahead_s(told, began, time.time())
+            ahead = ahead_by_date(reply.headers.get("date"), began)
             self.clock_ahead_s = self.clock_ahead_s if ahead is None else ahead
         if reply.is_error:
             raise self._refusal(what, reply)

@@ -16,7 +16,7 @@ from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 from lightkube.config.models import UserExec
 from lightkube.core.exceptions import ConfigError
 
-from connectors.clocks import ahead_s, date_of
+from connectors.clocks import ahead_by_date
 from connectors.clusters.kubernetes.config import KubernetesConfig
 from connectors.errors import Rejected, Unavailable
 
@@ -89,8 +89,7 @@ class ProgramCredentials(httpx2.Auth):
         request.headers["Authorization"] = f"Bearer {self._token}"
         began = time.time()
         response = yield request
-        told = date_of(response.headers.get("date"))
-        ahead = None if told is None else ahead_s(told, began, time.time())
+        ahead = ahead_by_date(response.headers.get("date"), began)
         self._ahead = self._ahead if ahead is None else timedelta(seconds=ahead)
         if response.status_code == _UNAUTHORIZED and not was_fresh:
             await self._renew()

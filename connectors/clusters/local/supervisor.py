@@ -173,7 +173,7 @@ def _record_end(folder: JobFolder, run: Run, code: int | None) -> None:
     is_cancelled = folder.wanted().phase is Phase.CANCEL
     was_told_to_leave = folder.was_told_to_leave(run.number)
     if was_told_to_leave or (is_cancelled and code is None):
-        _note_paused(folder, run, code, _describe(code))
+        _note_left(folder, run, code, _describe(code))
     elif code == 0:
         _note(partial(folder.write_final, JobState.SUCCEEDED, code, ""))
     elif code is None and run.leader.boot_id != boot_id():
@@ -255,11 +255,11 @@ def _end(folder: JobFolder, order: JobOrder, run: Run) -> bool:
         if was_killed
         else f"left within {order.checkpoint_grace_s:g} s of grace, {_describe(code)}"
     )
-    _note_paused(folder, run, code, how)
+    _note_left(folder, run, code, how)
     return True
 
 
-def _note_paused(folder: JobFolder, run: Run, code: int | None, how: str) -> None:
+def _note_left(folder: JobFolder, run: Run, code: int | None, how: str) -> None:
     if folder.wanted().phase is Phase.CANCEL:
         _note(partial(folder.write_final, JobState.CANCELLED, code, f"cancelled: {how}"))
     else:
