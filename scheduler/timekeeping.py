@@ -15,6 +15,12 @@ def system_now() -> datetime:
     return datetime.now(UTC)
 
 
+def seconds_to_next_minute(now: datetime) -> float:
+    """Return how long it is from ``now`` to the next full minute [s]."""
+    minute = timedelta(minutes=1)
+    return (now.replace(second=0, microsecond=0) + minute - now) / timedelta(seconds=1)
+
+
 def accelerated_now(start: datetime, factor: float, began_s: float | None = None) -> Now:
     """Return a clock that shows ``start`` now and runs ``factor`` times as fast as real time.
 

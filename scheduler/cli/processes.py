@@ -20,16 +20,15 @@ from scheduler.cli.keys import print_first_key
 from scheduler.cli.supervise import KeepsFailing, supervise
 from scheduler.clock import run_clock
 from scheduler.dispatcher import run_dispatcher
-from scheduler.energy_watch import run_energy_watch
 from scheduler.grid_side import run_grid_side
 from scheduler.main import make_app, outside_of, virtual_power_plant_of
-from scheduler.power_watch import run_power_watch
 from scheduler.services.energy_watch import EnergyWatch
 from scheduler.services.grid_side import GridSide
 from scheduler.services.power_watch import PowerWatch
 from scheduler.settings import Settings
 from scheduler.side_by_side import SearchPlace
 from scheduler.timekeeping import system_now
+from scheduler.watches import run_energy_watch, run_power_watch
 from scheduler.worker import Worker, WorkerTiming
 
 PROCESSES = ("api", "worker", "clock", "dispatcher")

@@ -22,11 +22,10 @@ from scheduler.services.dispatch_lines import Lines
 from scheduler.services.dispatch_observe import ANSWER_S, ask_all
 from scheduler.services.job_energy import record_energy, unsettled_jobs
 from scheduler.services.outside import OutsideOf
-from scheduler.timekeeping import Now
+from scheduler.timekeeping import Now, seconds_to_next_minute
 
 log = logging.getLogger(__name__)
 
-EVERY = timedelta(minutes=1)
 ASKED_FOR = timedelta(days=7)  # after its end a job is asked for no longer than this
 JOBS_AT_ONCE = 200
 
@@ -76,8 +75,7 @@ class EnergyWatch:
 
     def seconds_to_next(self) -> float:
         """Return how long it is to the next minute [s]."""
-        now = self._now()
-        return (now.replace(second=0, microsecond=0) + EVERY - now) / timedelta(seconds=1)
+        return seconds_to_next_minute(self._now())
 
     def _whose_turn_it_is(self, sites: Collection[str], now: datetime) -> dict[str, list[UUID]]:
         with transaction(self._sessions) as session:

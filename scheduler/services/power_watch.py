@@ -29,11 +29,9 @@ from scheduler.services.outside import OutsideOf
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import read_document
 from scheduler.specs import FleetSpec
-from scheduler.timekeeping import Now
+from scheduler.timekeeping import Now, seconds_to_next_minute
 
 log = logging.getLogger(__name__)
-
-EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +92,7 @@ class PowerWatch:
 
     def seconds_to_next(self) -> float:
         """Return how long it is to the next minute [s]."""
-        now = self._now()
-        return (now.replace(second=0, microsecond=0) + EVERY - now) / timedelta(seconds=1)
+        return seconds_to_next_minute(self._now())
 
     def _read(self, at: datetime) -> _Known | None:
         with transaction(self._sessions) as session:

@@ -15,10 +15,10 @@ from connectors.errors import Unavailable
 from connectors.types import PowerScope, StartEnergy
 from scheduler.db.models import Job, JobEnergy, JobStatus
 from scheduler.db.session import SessionFactory, transaction
-from scheduler.energy_watch import run_energy_watch
 from scheduler.services.energy_watch import EnergyWatch
 from scheduler.services.job_energy import energy_of, total_of
 from scheduler.services.outside import Outside
+from scheduler.watches import run_energy_watch
 from tests.services.builders import START, fleet_spec, site_spec
 from tests.services.scene import Scene
 

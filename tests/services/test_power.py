@@ -11,11 +11,11 @@ from connectors.types import PowerReading, Window
 from optimizer import Placement, Run
 from scheduler.db.models import ClusterIdentity, ClusterPower
 from scheduler.db.session import SessionFactory, transaction
-from scheduler.power_watch import run_power_watch
 from scheduler.services import power
 from scheduler.services.outside import Outside
 from scheduler.services.power import Reading, integrate
 from scheduler.services.power_watch import PowerWatch
+from scheduler.watches import run_power_watch
 from tests.services.builders import START, fleet_spec, site_spec
 from tests.services.fakes import FakeCluster
 from tests.services.scene import Scene, put_in_force

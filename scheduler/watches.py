@@ -1,10 +1,11 @@
-"""The power watch's loop: one look a minute."""
+"""The loops of the power watch and the energy watch: one look a minute."""
 
 from __future__ import annotations
 
 import threading
 
 from scheduler.loops import again_and_again
+from scheduler.services.energy_watch import EnergyWatch
 from scheduler.services.power_watch import PowerWatch
 
 
@@ -12,3 +13,8 @@ def run_power_watch(watch: PowerWatch, stop: threading.Event) -> None:
     """Look at the beginning of every minute until ``stop`` is set."""
     what = "a look at the power of the clusters"
     again_and_again(watch.look, what, stop, watch.seconds_to_next)
+
+
+def run_energy_watch(watch: EnergyWatch, stop: threading.Event) -> None:
+    """Look at the beginning of every minute until ``stop`` is set."""
+    again_and_again(watch.look, "a look at the energy of jobs", stop, watch.seconds_to_next)
