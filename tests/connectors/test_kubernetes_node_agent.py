@@ -23,6 +23,7 @@ from tests.peers.kubernetes import ControlPlane, Place
 from tests.peers.kubernetes_rights import NODE_AGENT, grant_node_agent
 from tests.peers.nvidia_smi import uuid_of
 from tests.peers.pod_resources import PodResourcesSocket
+from tests.peers.processes import wait_until
 
 
 def pod(name: str, **devices: list[str]) -> dict[str, Any]:
@@ -204,8 +205,15 @@ def test_its_pod_is_admitted_in_its_namespace_and_in_no_other(
     labels = {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}
     control_plane.ask("PATCH", f"/api/v1/namespaces/{place.namespace}", {"metadata": labels})
     body["spec"] = {**template["spec"], "serviceAccountName": "default"}
-    with pytest.raises(AssertionError, match="violates PodSecurity"):
-        control_plane.ask("POST", pods.format(place.namespace), body)
+
+    def is_refused() -> bool:
+        try:
+            control_plane.ask("POST", pods.format(place.namespace), body)
+        except AssertionError as refused:
+            return "violates PodSecurity" in str(refused)
+        return False
+
+    wait_until(is_refused, "the API server has heard of the label of the namespace")
 
 
 @pytest.mark.peer

@@ -27,7 +27,7 @@ from tests.peers.slurm_client import WAYS, speaking_to
 
 SCRIPT = Path(__file__).parents[2] / "connectors" / "clusters" / "slurm" / "job.sh"
 TEN_MINUTES_S = 600.0
-LOST_AFTER_S = 4
+LOST_AFTER_S = 6
 
 
 @pytest.fixture(scope="module", params=[TEN_MINUTES_S, -TEN_MINUTES_S], ids=["ahead", "behind"])
@@ -87,13 +87,14 @@ async def test_jobs_are_started_once_paused_and_go_on(
 class Node:
     """A node on which the script of one job runs, and whose clock can be set."""
 
-    def __init__(self, folder: Path, script: str, grace_s: float) -> None:
+    def __init__(self, folder: Path, script: str, grace_s: float, lost_after_s: int) -> None:
         (folder / "jobs").mkdir()
         self.job = JobFolder(folder / "jobs" / "job-a")
         self.job.create(JobOrder("a", ("sh", "-c", script), POOL, 1))
         self._clock = folder / "clock"
         self.set_clock(0.0)
-        words = [str(SCRIPT), str(self.job.path), "1", f"{grace_s * 1e3:.0f}", str(LOST_AFTER_S)]
+        self._lost_after_s = lost_after_s
+        words = [str(SCRIPT), str(self.job.path), "1", f"{grace_s * 1e3:.0f}", str(lost_after_s)]
         self.process = subprocess.Popen(
             [*by_clock_of(self._clock), "bash", *words],
             env=os.environ | {"SLURM_JOB_ID": "17", "SLURM_RESTART_COUNT": "0"},
@@ -107,7 +108,7 @@ class Node:
         """Wait until it has given so many signs of life."""
         for _ in range(times):
             is_new = partial(self._has_beaten_since, self._beat_ns())
-            wait_until(is_new, "another beat", 3.0 * LOST_AFTER_S)
+            wait_until(is_new, "another beat", 3.0 * self._lost_after_s)
 
     def _has_beaten_since(self, beat_ns: int) -> bool:
         return self._beat_ns() != beat_ns
@@ -132,11 +133,11 @@ def test_a_node_whose_clock_is_set_keeps_giving_signs_of_life(
     tmp_path: Path, nodes: list[Node], ahead_s: float
 ) -> None:
     """It goes by the time since its start: set back, it would be silent and end its own job."""
-    node = Node(tmp_path, "exec sleep 600", grace_s=5.0)
+    node = Node(tmp_path, "exec sleep 600", grace_s=5.0, lost_after_s=8)
     nodes.append(node)
     node.beats(1)
     node.set_clock(ahead_s)
-    node.beats(2 * LOST_AFTER_S)  # one a second
+    node.beats(5)  # one in two seconds: for longer than it waits before it ends its own job
     records = node.job.read()
     assert (records.is_started, records.end) == (True, None)
 
@@ -147,7 +148,7 @@ def test_a_grace_lasts_as_long_as_it_says_though_the_clock_is_set(
 ) -> None:
     """Set on, a job that saves would be killed at once."""
     script = "trap 'sleep 2; exit 0' TERM; echo up; while :; do sleep 0.05; done"
-    node = Node(tmp_path, script, grace_s=20.0)
+    node = Node(tmp_path, script, grace_s=20.0, lost_after_s=60)
     nodes.append(node)
     wait_until(lambda: node.job.log.exists() and "up" in node.job.log.read_text(), "it is up")
     node.job.want(Phase.PAUSE)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 _KEEPS_COUNTING = "FAKETIME_DONT_FAKE_MONOTONIC=1"
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where libfaketime keeps what it shares
 
 
 def program_clock(ahead_s: float) -> dict[str, str]:
@@ -46,3 +47,12 @@ def set_clock(told_in: Path, ahead_s: float) -> None:
 def _skip_without_faketime() -> None:
     if shutil.which("faketime") is None:
         pytest.skip("libfaketime is not installed (faketime): no program has another clock")
+    _forget_the_dead()
+
+
+def _forget_the_dead() -> None:
+    """Remove what killed programs left: one with the number of theirs would not start."""
+    for kind in ("faketime_shm_", "sem.faketime_sem_"):
+        for left in _SHARED_MEMORY.glob(f"{kind}*"):
+            if not Path("/proc", left.name.removeprefix(kind)).exists():
+                left.unlink(missing_ok=True)
