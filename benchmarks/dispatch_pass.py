@@ -16,7 +16,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,7 +36,14 @@ from connectors.clusters.local.processes import identify
 from connectors.clusters.slurm.cluster import SlurmCluster
 from connectors.clusters.slurm.config import SlurmConfig, SlurmPool
 from connectors.clusters.slurm.folder import JobFolder as SlurmFolder
-from connectors.clusters.slurm.transport import RunRef, SlurmJob, SlurmNode, Submission
+from connectors.clusters.slurm.transport import (
+    JobAccount,
+    NodePower,
+    RunRef,
+    SlurmJob,
+    SlurmNode,
+    Submission,
+)
 from connectors.protocols import Cluster
 from connectors.types import JobObservation, JobOrder, JobState, PoolCapacity
 from scheduler.cli.database import upgraded_sessions
@@ -120,6 +127,19 @@ class _Answers:
         """All nodes."""
         self.calls += 1
         return self._nodes
+
+    async def time(self) -> float:
+        """As this machine's own."""
+        self.calls += 1
+        return time.time()
+
+    async def node_power(self) -> dict[str, NodePower]:
+        """Of none: nothing is measured there."""
+        return {}
+
+    async def accounts(self, job_ids: Collection[int]) -> tuple[JobAccount, ...]:
+        """Refuse: a pass does not ask for the energy of jobs."""
+        raise AssertionError(f"a pass asked for the accounts of {len(job_ids)} jobs")
 
     async def submit_held(self, submission: Submission) -> int:
         """Refuse: a pass that only looks has nothing submitted."""

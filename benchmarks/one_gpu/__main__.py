@@ -103,7 +103,8 @@ class Bench:
 
     def _counted_kwh(self) -> float:
         """Return what the GPU has drawn since its driver was loaded, as it counts it."""
-        return pynvml.nvmlDeviceGetTotalEnergyConsumption(self._gpu) / 1000 / _J_PER_KWH
+        counted_mj = float(pynvml.nvmlDeviceGetTotalEnergyConsumption(self._gpu))
+        return counted_mj / 1000 / _J_PER_KWH
 
 
 def main() -> None:
