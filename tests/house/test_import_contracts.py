@@ -47,6 +47,11 @@ OFFENCES = {
         ("scheduler.services.assemble", "scheduler.api"),
         ("scheduler.db.session", "scheduler.services.planning"),
     ],
+    "Forecasting is pure: no other room, no clock, no I/O": [
+        ("scheduler.forecasting.seasonal", "scheduler.services.signals"),
+        ("scheduler.forecasting.history", "connectors.types"),
+        ("scheduler.forecasting.spread", "time"),
+    ],
     "The scheduler sees the optimiser only through its __init__": [
         ("scheduler.services.assemble", "optimizer.jobs"),
         ("scheduler.worker", "optimizer.solving.highs"),

@@ -1,0 +1,25 @@
+"""Forecasts that know their error, for what nobody publishes or what is published too short.
+
+Pure: what was known at the time of issue goes in, a ``QuantileForecast`` comes out. No database,
+no services and no clock; numpy and pandas alone, unless the optional extra is installed.
+"""
+
+from scheduler.forecasting.history import History, known_history
+from scheduler.forecasting.quantiles import LEVELS, QuantileForecast, TooLittleHistory
+from scheduler.forecasting.seasonal import seasonal_naive
+from scheduler.forecasting.traits import BASE_LOAD, CARBON, PRICE, PV, WIND, Traits
+
+__all__ = [
+    "BASE_LOAD",
+    "CARBON",
+    "LEVELS",
+    "PRICE",
+    "PV",
+    "WIND",
+    "History",
+    "QuantileForecast",
+    "TooLittleHistory",
+    "Traits",
+    "known_history",
+    "seasonal_naive",
+]
