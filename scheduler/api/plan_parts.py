@@ -9,9 +9,12 @@ from uuid import UUID
 import pandas as pd
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import PlainTextResponse
+from pydantic import Field
 
+from connectors.types import SignalKind
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import SessionDep
+from scheduler.api.views import View
 from scheduler.services import plans
 from scheduler.services.plan_document import PlanDocument
 from scheduler.views import chart, energy_table, job_table, price_table, summary_text
@@ -39,6 +42,21 @@ def _format(
     if format is not None:
         return format
     return TableFormat.CSV if "text/csv" in accept else TableFormat.JSON
+
+
+class PlanInputView(View):
+    """Of how many slots of one signal the values came from where; the first four make up all."""
+
+    site: str
+    kind: SignalKind
+    published_slots: int
+    forecast_slots: int = Field(description="From forecasts of our own.")
+    filled_slots: int = Field(description="Copied from the same time of an earlier day.")
+    missing_slots: int = Field(description="A constant, or what follows from another signal.")
+    flagged_slots: int = Field(description="Of these, from suspicious values, undecided then.")
+    age_hours: float | None = Field(description="Of the newest value when the plan was made [h].")
+    is_stale: bool
+    sources: list[str]
 
 
 DocumentDep = Annotated[PlanDocument, Depends(_document, scope="function")]
@@ -83,6 +101,15 @@ def plan_prices(document: DocumentDep, format_: FormatDep) -> Response:
     `it_eur_per_kwh` (PUE included) and `eur_per_gpu_hour_<pool>` are what jobs would give for more.
     """
     return _table(price_table(document), format_)
+
+
+@router.get("/inputs")
+def plan_inputs(document: DocumentDep) -> list[PlanInputView]:
+    """Show what the signals the plan rests on were: published, forecast, filled, stale, flagged.
+
+    Empty for plans that were made before this was kept; their `marks` say it in sentences.
+    """
+    return [PlanInputView.model_validate(one) for one in document.inputs]
 
 
 @router.get("/summary", response_class=PlainTextResponse)

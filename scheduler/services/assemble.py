@@ -25,6 +25,7 @@ from scheduler.services.assemble_jobs import (
 from scheduler.services.assemble_pools import with_room_for_pinned
 from scheduler.services.assemble_signals import FILL_DAYS, InputRefused, SignalTable
 from scheduler.services.assemble_sites import FleetState, assemble_site
+from scheduler.services.signal_inputs import SignalInput
 from scheduler.services.window import PlanWindow, slot_start_not_before
 from scheduler.specs import FleetSpec
 
@@ -45,13 +46,16 @@ __all__ = [
 class Assembled:
     """A problem, the instants of its slots, and what is to be known about its inputs.
 
-    ``cut_jobs`` are those that only a part of is in the problem.
+    ``cut_jobs`` are those that only a part of is in the problem; ``inputs`` says what the slots of
+    each signal rest on, as known at ``known_at``.
     """
 
     problem: Problem
     window: PlanWindow
     marks: tuple[str, ...]
     cut_jobs: tuple[str, ...] = ()
+    inputs: tuple[SignalInput, ...] = ()
+    known_at: datetime | None = None
 
 
 def assemble(
@@ -112,7 +116,7 @@ def assemble(
         carbon_intensity_name=planning.carbon_intensity_name,
     )
     marks += [*room_marks, *limit_marks, *fitted.marks]
-    return Assembled(problem, window, tuple(marks), fitted.cut_jobs)
+    return Assembled(problem, window, tuple(marks), fitted.cut_jobs, table.inputs, now)
 
 
 def _outlook(

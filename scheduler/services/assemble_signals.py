@@ -1,8 +1,9 @@
 """Signals of any resolution, with gaps, become one value per slot and a sentence per fault.
 
 Values are first laid on a grid of ``STEP_MINUTES``: coarse ones are held, and where two overlap the
-one known last wins. Missing steps take the value of the same UTC time of day on the latest earlier
-day that has one. A slot is the mean of its steps.
+one known last wins; what was published goes before forecasts of our own. Missing steps take the
+value of the same UTC time of day on the latest earlier day that has one. A slot is the mean of its
+steps.
 """
 
 from __future__ import annotations
@@ -16,6 +17,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from connectors.types import SignalKind
+from scheduler.services.signal_inputs import (
+    Rows,
+    SignalInput,
+    is_own_forecast,
+    newest_age_hours,
+    signal_input,
+    with_origin,
+)
 from scheduler.services.window import PlanWindow
 
 STEP_MINUTES = 5
@@ -42,6 +51,7 @@ class SlotSeries:
 
     values: Values
     marks: tuple[str, ...]
+    rests_on: SignalInput
 
     @property
     def is_whole(self) -> bool:
@@ -60,20 +70,28 @@ class SignalTable:
         Parameters
         ----------
         signals
-            Columns site, kind, start_at (UTC), minutes, value, known_at (NaT: not stated).
+            Columns site, kind, start_at (UTC), minutes, value, known_at (NaT: not stated); and
+            source and is_flagged, where somebody says.
         max_age_hours
             Values known longer ago than this are used with a mark.
         """
         known = signals["known_at"].isna() | (signals["known_at"] <= now)
         finite = np.isfinite(signals["value"].to_numpy(float))
-        rows = signals[known & finite]
+        rows = with_origin(signals)[known & finite]
         self._rows = {
             (str(site), SignalKind(kind)): group
             for (site, kind), group in rows.groupby(["site", "kind"], sort=False)
         }
+        self._no_rows = rows.iloc[:0]
         self._window = window
         self._now = now
         self._max_age = timedelta(hours=max_age_hours)
+        self._asked: dict[tuple[str, SignalKind], SlotSeries] = {}
+
+    @property
+    def inputs(self) -> tuple[SignalInput, ...]:
+        """What the signals that were asked for rest on."""
+        return tuple(series.rests_on for series in self._asked.values())
 
     def has(self, site: str, kind: SignalKind) -> bool:
         """Whether any value of this kind is known for the site."""
@@ -99,26 +117,30 @@ class SignalTable:
 
     def optional(self, site: str, kind: SignalKind) -> SlotSeries:
         """Return a series that may be missing, in part or as a whole."""
-        n_slots = self._window.n_slots
-        rows = self._rows.get((site, kind))
-        if rows is None:
-            return SlotSeries(np.full(n_slots, np.nan), ())
+        asked = site, kind
+        if asked not in self._asked:
+            self._asked[asked] = self._series(site, kind)
+        return self._asked[asked]
+
+    def _series(self, site: str, kind: SignalKind) -> SlotSeries:
+        rows = self._rows.get((site, kind), self._no_rows)
         owner = f"{site} {kind.value}"
         self._require_plausible(site, kind, rows)
         history = FILL_DAYS * _STEPS_PER_DAY
         steps = _on_grid(rows, self._window.start - history * _STEP, self._window.end, owner)
         filled, days_back = _fill_from_earlier_days(steps, history)
-        shape = (n_slots, -1)
-        by_slot = filled.reshape(shape)
+        shape = (self._window.n_slots, -1)
+        row_of_step, is_filled = filled.reshape(shape), (days_back > 0).reshape(shape)
+        by_slot = np.append(rows["value"].to_numpy(float), np.nan)[row_of_step]
+        rests_on = signal_input(
+            site, kind, rows, row_of_step, is_filled, now=self._now, max_age=self._max_age
+        )
         # Around the first step, so that the mean of equal values is exactly that value.
         values = by_slot[:, 0] + (by_slot - by_slot[:, :1]).mean(axis=1)
-        was_filled = (days_back.reshape(shape) > 0).any(axis=1) & ~np.isnan(values)
-        marks = [*self._staleness(owner, rows)]
-        if was_filled.any():
-            days = int(days_back.reshape(shape)[was_filled].max())
-            source = "the day before" if days == 1 else f"up to {days} days before"
-            marks.append(f"{owner}: {was_filled.sum()} of {n_slots} slots filled from {source}")
-        return SlotSeries(values, tuple(marks))
+        is_whole = ~np.isnan(values)
+        days = int(days_back.reshape(shape)[is_whole].max(initial=0))
+        marks = (*self._staleness(owner, rows), *_marks(owner, rests_on, days))
+        return SlotSeries(values, marks, rests_on)
 
     def _require_plausible(self, site: str, kind: SignalKind, rows: pd.DataFrame) -> None:
         least = _LEAST.get(kind)
@@ -135,17 +157,39 @@ class SignalTable:
     def _staleness(self, owner: str, rows: pd.DataFrame) -> Sequence[str]:
         start, end = pd.Timestamp(self._window.start), pd.Timestamp(self._window.end)
         ends = rows["start_at"] + pd.to_timedelta(rows["minutes"], unit="min")
-        known_at = rows["known_at"][(rows["start_at"] < end) & (ends > start)].max()
-        if pd.isna(known_at) or self._now - known_at <= self._max_age:
-            return ()
-        age_h = (self._now - known_at) / timedelta(hours=1)
+        age_h = newest_age_hours(rows[(rows["start_at"] < end) & (ends > start)], self._now)
         limit_h = self._max_age / timedelta(hours=1)
+        if age_h is None or age_h <= limit_h:
+            return ()
         return (f"{owner}: newest value is {age_h:.0f} h old (limit {limit_h:g} h)",)
 
 
-def _on_grid(rows: pd.DataFrame, start: datetime, end: datetime, owner: str) -> Values:
-    """Lay values on steps [start, end); NaN where there is none, the one known last where many."""
-    ordered = rows.sort_values("known_at", kind="stable", na_position="first")
+def _marks(owner: str, rests_on: SignalInput, days: int) -> Sequence[str]:
+    """Say of how many slots the values are not what was published, or suspicious."""
+    marks = []
+    n_slots = rests_on.n_slots
+    if rests_on.filled_slots:
+        source = "the day before" if days == 1 else f"up to {days} days before"
+        marks.append(f"{owner}: {rests_on.filled_slots} of {n_slots} slots filled from {source}")
+    if rests_on.flagged_slots:
+        marks.append(
+            f"{owner}: {rests_on.flagged_slots} of {n_slots} slots rest on values that are"
+            " suspicious, see gridtide signals quality"
+        )
+    return marks
+
+
+def _on_grid(rows: pd.DataFrame, start: datetime, end: datetime, owner: str) -> Rows:
+    """Lay rows on steps [start, end): the position of each, -1 where there is none.
+
+    Of several, the one known last stands, and what was published before forecasts of our own.
+    """
+    is_published = ~is_own_forecast(rows["source"])
+    ranked = pd.DataFrame({"published": is_published, "known_at": rows["known_at"]})
+    by_rank = ranked.reset_index(drop=True).sort_values(
+        ["published", "known_at"], kind="stable", na_position="first"
+    )
+    ordered = rows.iloc[by_rank.index]
     offset = (ordered["start_at"] - pd.Timestamp(start)) / pd.Timedelta(_STEP)
     first = np.rint(offset.to_numpy(float)).astype(int)
     minutes = ordered["minutes"].to_numpy(int)
@@ -156,24 +200,23 @@ def _on_grid(rows: pd.DataFrame, start: datetime, end: datetime, owner: str) -> 
             f"{owner}: interval of {row['minutes']} minutes from {row['start_at'].isoformat()},"
             f" must begin and end on a multiple of {STEP_MINUTES} minutes"
         )
-    steps = np.full((end - start) // _STEP, np.nan)
+    steps = np.full((end - start) // _STEP, -1)
     last = np.clip(first + minutes // STEP_MINUTES, 0, len(steps))
-    values = ordered["value"].to_numpy(float)
-    for begin, stop, value in zip(np.clip(first, 0, len(steps)), last, values, strict=True):
-        steps[begin:stop] = value
+    for begin, stop, row in zip(np.clip(first, 0, len(steps)), last, by_rank.index, strict=True):
+        steps[begin:stop] = row
     return steps
 
 
-def _fill_from_earlier_days(steps: Values, history: int) -> tuple[Values, npt.NDArray[np.int_]]:
+def _fill_from_earlier_days(steps: Rows, history: int) -> tuple[Rows, Rows]:
     """Fill gaps after the first ``history`` steps; also say from how many days before."""
     wanted = steps[history:].copy()
     days_back = np.zeros(len(wanted), dtype=int)
     for days in range(1, FILL_DAYS + 1):
-        missing = np.flatnonzero(np.isnan(wanted))
+        missing = np.flatnonzero(wanted < 0)
         if not len(missing):
             break
         source = steps[history + missing - days * _STEPS_PER_DAY]
-        found = missing[~np.isnan(source)]
-        wanted[found] = source[~np.isnan(source)]
+        found = missing[source >= 0]
+        wanted[found] = source[source >= 0]
         days_back[found] = days
     return wanted, days_back

@@ -28,5 +28,7 @@ def make_document(
         baseline=baseline,
         marks=(*marks, *plan.notes, *assembled.marks),
         cut_jobs=assembled.cut_jobs,
+        inputs=assembled.inputs,
+        inputs_known_at=assembled.known_at,
         created_at=now,
     )

@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from optimizer import Plan, Problem
+from scheduler.services.signal_inputs import SignalInput
 from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec
 
@@ -30,6 +31,11 @@ class PlanDocument(BaseModel):
         Stale, filled or short inputs and jobs left out, one sentence each.
     cut_jobs
         Jobs of which the plan holds only a part: they go on after its window.
+    inputs
+        Of how many slots of each signal the values were published, forecast, filled or missing;
+        empty in plans that were made before this was kept.
+    inputs_known_at
+        The instant as of which signals were read; ``None`` in such plans.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -41,6 +47,8 @@ class PlanDocument(BaseModel):
     baseline: Plan
     marks: tuple[str, ...]
     cut_jobs: tuple[str, ...] = ()
+    inputs: tuple[SignalInput, ...] = ()
+    inputs_known_at: AwareDatetime | None = None
     created_at: AwareDatetime
 
     def to_json(self, *, indent: int | None = None) -> str:

@@ -33,7 +33,8 @@ _LEAST: dict[SignalKind, float] = {
     SignalKind.BASE_LOAD: 0.0,
     SignalKind.PUE: 1.0,
 }
-_FRAME_COLUMNS = ("site", "kind", "start_at", "minutes", "value", "known_at")
+_POINT_COLUMNS = ("site", "kind", "start_at", "minutes", "value", "known_at")
+_FRAME_COLUMNS = (*_POINT_COLUMNS, "source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +124,8 @@ def signals_frame(session: Session, window: Window, known_at: datetime) -> pd.Da
     -------
     pandas.DataFrame
         Columns ``site``, ``kind`` (SignalKind), ``start_at`` and ``known_at`` (UTC), ``minutes``,
-        ``value`` [``kind.unit``]; one row for each interval that overlaps the window, in order of
-        site, kind and start.
+        ``value`` [``kind.unit``], ``source``; one row for each interval that overlaps the window,
+        in order of site, kind and start.
     """
     earliest = window.start - timedelta(minutes=LONGEST_MINUTES)
     latest = _latest(known_at, earliest, window.end)
@@ -142,7 +143,7 @@ def latest_values(
 ) -> list[SignalPoint]:
     """Values of one signal in ``window`` as known at ``known_at``, in order of time."""
     latest = _latest(known_at, window.start, window.end)
-    columns = [latest.c[name] for name in _FRAME_COLUMNS]
+    columns = [latest.c[name] for name in _POINT_COLUMNS]
     wanted = select(*columns).where(
         latest.c.rank == 1, latest.c.site == site, latest.c.kind == kind
     )

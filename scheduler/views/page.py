@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from optimizer import Plan
 from scheduler.services.plan_document import PlanDocument
 from scheduler.views.gantt import gantt
+from scheduler.views.inputs import INPUT_COLUMNS, age_words, input_slots
 from scheduler.views.notices import proof_words, violation_notices
 from scheduler.views.panels import site_panels
 from scheduler.views.readout import readouts
@@ -44,7 +45,13 @@ _environment.filters |= {
     "amount": lambda value: number(value, digits_for(value)) if value else "\u2013",
     "hours": hours,
 }
-_environment.globals |= {"percent": percent, "plural": plural}
+_environment.globals |= {
+    "percent": percent,
+    "plural": plural,
+    "input_columns": INPUT_COLUMNS,
+    "input_slots": input_slots,
+    "age_words": age_words,
+}
 
 _HEADLINE_KEYS = ("money_eur", "carbon_kg", "highest_import_kw", "import_kwh", "served")
 

@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from scheduler.services.plan_document import PlanDocument
+from scheduler.views.inputs import INPUT_COLUMNS, age_words, input_slots
 from scheduler.views.notices import proof_words, unserved_notices, violation_notices
 from scheduler.views.series import SiteTotals, site_totals
 from scheduler.views.totals import Figure, objective_terms, totals
@@ -37,6 +38,7 @@ def summary_text(doc: PlanDocument) -> str:
         _terms_table(doc),
         *_notices("Obligations missed", violation_notices(doc)),
         *_notices("Jobs not in this plan", unserved_notices(doc)),
+        *_inputs_table(doc),
         *_notices("Notes", doc.marks),
     ]
     return render(parts)
@@ -146,6 +148,25 @@ def _terms_table(doc: PlanDocument) -> Table:
     rows.append(("Objective", "", "", "", "", number(doc.plan.objective, 2)))
     columns = ("", "plan", "run-now", "unit", "weight", "weighted EUR")
     return text_table("Objective, term by term", columns, rows)
+
+
+def _inputs_table(doc: PlanDocument) -> Iterator[RenderableType]:
+    """Set out the signals that are not wholly published, fresh and unsuspicious."""
+    unsound = [one for one in doc.inputs if not one.is_sound]
+    if not unsound:
+        return
+    columns = ("site", "signal", *INPUT_COLUMNS, "age h", "from")
+    rows = [
+        (
+            one.site,
+            one.kind.value,
+            *(str(slots) if slots else "\u2013" for slots in input_slots(one)),
+            age_words(one),
+            ", ".join(one.sources),
+        )
+        for one in unsound
+    ]
+    yield text_table("Inputs not as published [slots]", columns, rows, words=(0, 1, 8))
 
 
 def _notices(title: str, lines: Sequence[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -156,6 +157,15 @@ def test_plan_page_works_without_the_internet(world: World) -> None:
 def has_form(page: str, plan_id: UUID) -> bool:
     """Whether the page offers a decision."""
     return f'action="/plans/{plan_id}/approve"' in page
+
+
+def test_plan_page_says_what_its_signals_rest_on(world: World) -> None:
+    """Six hours of the day after tomorrow are copied from tomorrow's."""
+    page = see(world, f"/plans/{world.plan(hours=30)}", Role.SUBMITTER)
+    assert "What the signals rest on" in page
+    row = re.search(r'<th scope="row">DE price</th>.*?</tr>', page, re.DOTALL)
+    assert row is not None
+    assert re.findall(r"<td[^>]*>(.*?)</td>", row[0]) == ["24", "–", "6", "–", "–", "0.0", "test"]
 
 
 def test_only_who_may_decide_sees_the_form(world: World) -> None:

@@ -137,6 +137,19 @@ def test_job_table_names_those_left_out(world: World) -> None:
     assert answer.text.splitlines()[0].startswith("job,status,site")
 
 
+def test_a_plan_shows_what_its_signals_rest_on(world: World) -> None:
+    """Tomorrow's hours were published; those of the day after are copied, and both pages say so."""
+    world.now += timedelta(hours=2)
+    path = f"/v1/plans/{world.plan(hours=30)}"
+    rows = {row["kind"]: row for row in world.submitter.get(f"{path}/inputs").json()}
+    price = rows["price"]
+    assert (price["published_slots"], price["filled_slots"], price["missing_slots"]) == (24, 6, 0)
+    assert (price["age_hours"], price["is_stale"], price["sources"]) == (2.0, False, ["test"])
+    lines = world.submitter.get(f"{path}/summary").text.splitlines()
+    (line,) = (line for line in lines if line.split()[:2] == ["DE", "price"])
+    assert line.split() == ["DE", "price", "24", "\u2013", "6", "\u2013", "\u2013", "2.0", "test"]
+
+
 def test_summary_is_readable_text(world: World) -> None:
     """What an operator reads first."""
     world.submit("train")
@@ -182,5 +195,5 @@ def test_two_plans_are_compared(world: World) -> None:
 
 def test_every_part_of_an_unknown_plan_is_not_found(world: World) -> None:
     """Also where the answer would be a picture."""
-    for part in ("document", "energy", "jobs", "summary", "chart.svg", "chart.png"):
+    for part in ("document", "energy", "inputs", "jobs", "summary", "chart.svg", "chart.png"):
         problem_of(world.submitter.get(f"/v1/plans/{uuid4()}/{part}"), 404, "not-found")

@@ -184,7 +184,9 @@ def test_frame_holds_what_overlaps_the_window_as_known_then(world: World) -> Non
         then = signals_frame(session, window, NOW)
         now = signals_frame(session, window, LATER)
         never = signals_frame(session, window, NOW - timedelta(hours=1))
-    assert list(then.columns) == ["site", "kind", "start_at", "minutes", "value", "known_at"]
+    columns = ["site", "kind", "start_at", "minutes", "value", "known_at", "source"]
+    assert list(then.columns) == columns
+    assert set(then["source"]) == {"test"}
     assert list(then[then["kind"] == SignalKind.PRICE]["value"]) == [40.0, 41.0]
     assert list(now[now["kind"] == SignalKind.PRICE]["value"]) == [99.0, 41.0]
     assert never.empty

@@ -115,9 +115,9 @@ class World:
             found.status, found.site = status, site
             return found.id
 
-    def plan(self) -> UUID:
+    def plan(self, hours: int = 24) -> UUID:
         """Plan tomorrow by running every job at once; the plan waits for a decision."""
-        lease = Lease(self._claimed_run(), "test")
+        lease = Lease(self._claimed_run(hours), "test")
         with transaction(self.sessions) as session:
             inputs = read_inputs(session, runs.get_run(session, lease.run_id), self.now)
         assembled = inputs.assemble()
@@ -141,8 +141,8 @@ class World:
         answer = self.submitter.get(f"/v1/plans/{plan_id}/document")
         return PlanDocument.from_json(answer.content)
 
-    def _claimed_run(self) -> UUID:
-        request = runs.RunRequest(f"test/{uuid4()}", "test", 24, 10.0, MIDNIGHT)
+    def _claimed_run(self, hours: int) -> UUID:
+        request = runs.RunRequest(f"test/{uuid4()}", "test", hours, 10.0, MIDNIGHT)
         with transaction(self.sessions) as session:
             runs.queue_run(session, request, self.now)
             run = claim_run(session, "test", self.now, self.now, 60.0)
