@@ -42,6 +42,7 @@ from optimizer.sites import (
 )
 from optimizer.solving.freeing import SideBySide
 from optimizer.solving.greedy import greedy, latest_safe_start
+from optimizer.solving.lower_bound import lower_bound_eur
 from optimizer.solving.marginal_energy import with_marginal_energy
 from optimizer.solving.solve import solve
 from optimizer.verify import Breach, require_verified, verify
@@ -105,6 +106,7 @@ __all__ = [
     "lateness_eur",
     "latest_safe_start",
     "links_of",
+    "lower_bound_eur",
     "pieces_of",
     "require_verified",
     "restarts_of",

@@ -1,4 +1,4 @@
-"""The loops of the power watch and the energy watch: one look a minute."""
+"""The loops of the watches: power and energy once a minute, causes to replan every second."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import threading
 from scheduler.loops import again_and_again
 from scheduler.services.energy_watch import EnergyWatch
 from scheduler.services.power_watch import PowerWatch
+from scheduler.services.replan_watch import ReplanWatch
+
+REPLAN_LOOK_EVERY_S = 1.0
 
 
 def run_power_watch(watch: PowerWatch, stop: threading.Event) -> None:
@@ -18,3 +21,8 @@ def run_power_watch(watch: PowerWatch, stop: threading.Event) -> None:
 def run_energy_watch(watch: EnergyWatch, stop: threading.Event) -> None:
     """Look at the beginning of every minute until ``stop`` is set."""
     again_and_again(watch.look, "a look at the energy of jobs", stop, watch.seconds_to_next)
+
+
+def run_replan_watch(watch: ReplanWatch, stop: threading.Event) -> None:
+    """Look every second until ``stop`` is set; nearly all looks are short."""
+    again_and_again(watch.look, "a look for causes to replan", stop, lambda: REPLAN_LOOK_EVERY_S)

@@ -15,8 +15,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from scheduler.api.auth import COOKIE, require_role
 from scheduler.api.context import NowDep, SessionDep, context_of
 from scheduler.api.forms import FormDep, NoteDep, require_own_page
-from scheduler.db.models import PlanStatus, Role, StoredPlan
-from scheduler.services import keys, plans
+from scheduler.db.models import PlanningRun, PlanStatus, Role, StoredPlan
+from scheduler.services import keys, plans, runs
 from scheduler.services.keys import Caller
 from scheduler.services.paging import PageRequest
 from scheduler.views import IndexRow, PageActions, index_page, login_page, plan_page
@@ -91,7 +91,7 @@ def show_plan(plan_id: UUID, session: SessionDep, person: PersonDep) -> str:
         document,
         title=f"Plan {plan.created_at:%Y-%m-%d %H:%M} UTC",
         status=plan.status.value,
-        note=_decision(plan),
+        note=_note(runs.get_run(session, plan.run_id), plan),
         actions=_actions(plan, person),
         links=_links(plan),
         with_reasons=len(document.problem.jobs) <= _MOST_REASONS,
@@ -134,6 +134,12 @@ def _row(plan: StoredPlan) -> IndexRow:
         n_violations=plan.n_violations,
         n_marks=len(plan.marks),
     )
+
+
+def _note(run: PlanningRun, plan: StoredPlan) -> str:
+    """Say what it was made for, where that was not its time, and what was decided on it."""
+    made = f"Planned anew: {run.reason}." if run.reason else ""
+    return " ".join(part for part in (made, _decision(plan)) if part)
 
 
 def _decision(plan: StoredPlan) -> str:

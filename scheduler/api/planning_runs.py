@@ -41,6 +41,7 @@ class PlanningRunView(View):
     id: UUID
     status: RunStatus
     requested_by: str
+    reason: str = Field(description="What has happened; empty: its time has come, or it was asked.")
     window_start: datetime | None
     hours: int
     time_limit_s: float

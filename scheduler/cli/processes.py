@@ -25,10 +25,11 @@ from scheduler.main import make_app, outside_of, virtual_power_plant_of
 from scheduler.services.energy_watch import EnergyWatch
 from scheduler.services.grid_side import GridSide
 from scheduler.services.power_watch import PowerWatch
+from scheduler.services.replan_watch import ReplanWatch
 from scheduler.settings import Settings
 from scheduler.side_by_side import SearchPlace
 from scheduler.timekeeping import system_now
-from scheduler.watches import run_energy_watch, run_power_watch
+from scheduler.watches import run_energy_watch, run_power_watch, run_replan_watch
 from scheduler.worker import Worker, WorkerTiming
 
 PROCESSES = ("api", "worker", "clock", "dispatcher")
@@ -102,7 +103,9 @@ def worker(parent: ParentOption = None) -> None:
 
 
 def clock(parent: ParentOption = None) -> None:
-    """Queue the daily and rolling planning runs, and listen to the grid side if there is one.
+    """Queue planning runs when their time has come or something has happened.
+
+    It listens to the grid side if there is one.
 
     Any number of clocks may run.
     """
@@ -116,6 +119,8 @@ def clock(parent: ParentOption = None) -> None:
             # Beside the clock, not in it: a silent grid side must not hold up the day's plan.
             polling = (grid_side, stop, settings.grid_side_every_s)
             threading.Thread(target=run_grid_side, args=polling, daemon=True).start()
+        watching = (ReplanWatch(sessions, system_now), stop)
+        threading.Thread(target=run_replan_watch, args=watching, daemon=True).start()
         run_clock(sessions, system_now, stop)
 
     _run(work, parent)

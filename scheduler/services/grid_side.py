@@ -95,7 +95,8 @@ class GridSide:
                 what = "called" if before is None else f"{now:%Y-%m-%dT%H:%M:%S.%fZ}"
                 key = f"event/{notice.event_id}/{what}"
                 fleet = fleets.required_spec(session)
-                queue_run(session, fleet_request(fleet, key, self._name), now)
+                reason = f"grid event {notice.event_id} is new or changed"
+                queue_run(session, fleet_request(fleet, key, self._name, reason), now)
         except ServiceError as error:
             self._refuse(notice, str(error))
             return False

@@ -17,6 +17,7 @@ from scheduler.db.models import (
     CommandKind,
     CommandOutcome,
     DispatchCommand,
+    FleetVersion,
     GridEvent,
     Job,
     JobStatus,
@@ -79,8 +80,15 @@ def read_inputs(session: Session, run: PlanningRun, now: datetime) -> Inputs:
         The run's window does not begin on a slot of the fleet.
     """
     version = fleets.current(session)
+    window = _window(fleets.spec_of(version), run, now)
+    return inputs_for(session, version, window, now)
+
+
+def inputs_for(
+    session: Session, version: FleetVersion, window: PlanWindow, now: datetime
+) -> Inputs:
+    """Read what is known at ``now`` for ``window``."""
     fleet = fleets.spec_of(version)
-    window = _window(fleet, run, now)
     stored = find_in_force(session)
     in_force = None if stored is None else read_document(session, stored.id)
     open_jobs = _open_jobs(session)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -32,6 +32,11 @@ class RunRequest:
     time_limit_s: float
     window_start: datetime | None = None  # None: the next slot after it is claimed
     asked: dict[str, Any] | None = None
+    reason: str = ""  # what has happened that it is asked for, where that is not a time or a person
+
+    def within(self, time_limit_s: float) -> RunRequest:
+        """Return the same with another time limit for the solver [s]."""
+        return replace(self, time_limit_s=time_limit_s)
 
 
 def queue_run(session: Session, request: RunRequest, now: datetime) -> tuple[PlanningRun, bool]:
@@ -46,6 +51,7 @@ def queue_run(session: Session, request: RunRequest, now: datetime) -> tuple[Pla
         "hours": request.hours,
         "time_limit_s": request.time_limit_s,
         "asked": request.asked,
+        "reason": request.reason,
         "queued_at": now,
     }
     created = insert_new(session, PlanningRun, [row]) == 1

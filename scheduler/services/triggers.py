@@ -60,11 +60,14 @@ def owed(fleet: FleetSpec, now: datetime) -> RunRequest | None:
     return fleet_request(fleet, latest.trigger_key, REQUESTED_BY)
 
 
-def fleet_request(fleet: FleetSpec, trigger_key: str, requested_by: str) -> RunRequest:
+def fleet_request(
+    fleet: FleetSpec, trigger_key: str, requested_by: str, reason: str = ""
+) -> RunRequest:
     """Return a run of the whole fleet from the next slot on, as long as the fleet says."""
     return RunRequest(
         trigger_key=trigger_key,
         requested_by=requested_by,
         hours=fleet.planning.horizon_hours,
         time_limit_s=fleet.planning.time_limit_s,
+        reason=reason,
     )

@@ -20,6 +20,7 @@ from scheduler.specs.base import (
     require_unique,
 )
 from scheduler.specs.clusters import ClusterSpec, LocalClusterSpec
+from scheduler.specs.replan import ReplanSpec
 
 
 def _known_time_zone(name: str) -> str:
@@ -221,6 +222,7 @@ class PlanningSpec(Spec):
     carbon_budget_kg: NonNegative | None = None
     cost_ceiling_eur: Annotated[float, Field(ge=-MOST, le=MOST)] | None = None
     weights: WeightsSpec = WeightsSpec()
+    replan: ReplanSpec | None = None  # None: at the times of the clock and for grid events alone
     unserved_eur_per_gpu_hour: Positive = 20.0  # value of a job that states none
 
 

@@ -43,6 +43,7 @@ class PlanningRun(Base):
     hours: Mapped[int]
     time_limit_s: Mapped[float]
     asked: Mapped[dict[str, Any] | None]  # by a person: what was sent; None: by the clock
+    reason: Mapped[str] = mapped_column(default="")  # what has happened; empty: its time has come
     status: Mapped[RunStatus] = mapped_column(enum_by_value(RunStatus), default=RunStatus.QUEUED)
     queued_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
