@@ -12,7 +12,8 @@ import pytest
 
 from scheduler.api.app import create_app
 from scheduler.api.auth import COOKIE
-from scheduler.db.models import Role
+from scheduler.db.models import PlanningRun, Role, StoredPlan
+from scheduler.db.session import transaction
 from tests.api.world import World, problem_of
 
 
@@ -187,6 +188,17 @@ def test_plan_is_rejected_from_its_page(world: World) -> None:
     problem_of(answer, 403, "forbidden")
     assert post_form(world, f"/plans/{plan_id}/reject", Role.OPERATOR).status_code == 303
     assert world.submitter.get(f"/v1/plans/{plan_id}").json()["status"] == "rejected"
+
+
+def test_plan_says_what_it_was_made_for(world: World) -> None:
+    """Where that was not its time: what the run was queued for."""
+    plan_id = world.plan()
+    assert "Planned anew" not in see(world, f"/plans/{plan_id}", Role.OPERATOR)
+    with transaction(world.sessions) as session:
+        run = session.get_one(PlanningRun, session.get_one(StoredPlan, plan_id).run_id)
+        run.reason = "grid event <call-1> is new or changed"
+    page = see(world, f"/plans/{plan_id}", Role.OPERATOR)
+    assert "Planned anew: grid event &lt;call-1&gt; is new or changed." in page
 
 
 def test_refused_plan_says_why(world: World) -> None:

@@ -16,17 +16,21 @@ import pytest
 from scheduler.db.models import Role
 from scheduler.db.session import make_engine, make_session_factory
 from scheduler.files.grid_script import read_grid_script
-from scheduler.specs import FleetSpec, JobArraySpec, JobSpec
+from scheduler.specs import FleetSpec, JobArraySpec, JobSpec, ReplanSpec
 from scheduler.worker import Worker
 from tests.api.world import World, job
 from tests.cli.server import gridtide, talk_to
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "clusters.md", ROOT / "docs" / "failures.md")
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 _BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _COMMAND = re.compile(r"^(?:\S*/)?gridtide((?: [a-z]+)+)", re.MULTILINE)
 _GROUPS = {"fleet", "signals", "jobs", "plans", "keys", "clusters", "db"}
-FIRST_JOB = PAGES[1].read_text(encoding="utf-8").split("## From nothing to the first job")[1]
+FIRST_JOB = (
+    (ROOT / "docs" / "clusters.md")
+    .read_text(encoding="utf-8")
+    .split("## From nothing to the first job")[1]
+)
 SITE = """
 [[sites]]
 name = "frankfurt"
@@ -111,3 +115,10 @@ def test_the_first_job_is_planned_at_once(world: World, tmp_path: Path) -> None:
     assert gridtide("plans", "approve", plan["id"]).exit_code == 0
     (run,) = json.loads(gridtide("jobs", "why", "first", "--json").stdout)["runs"]
     assert run["start_at"] == plan["window_start"]
+
+
+def test_what_is_replanned_for_is_shown_with_its_defaults() -> None:
+    """Every setting but the time limit, which is the day's where none is given."""
+    page = (ROOT / "docs" / "replanning.md").read_text(encoding="utf-8")
+    shown = tomllib.loads(blocks(page, "toml")[0])["planning"]["replan"]
+    assert shown == ReplanSpec().model_dump(exclude_none=True)
