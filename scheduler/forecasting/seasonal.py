@@ -2,10 +2,9 @@ r"""Seasonal-naive: what was there one season ago, and how far that was off befo
 
 .. math::
     \hat y_{o+l} = y_{o+l-s \lceil (l+1)/s \rceil}     \tag{N1}
-    q^{\tau}_{o+l} = \hat y_{o+l} + Q_\tau(y - \hat y \mid l)  \tag{N2}
 
-for origin o (the first interval not known), lead l = 0, 1, ... and season s. Always there: a day of
-history is enough, and says so.
+for origin o (the first interval not known), lead l = 0, 1, ... and season s; its quantiles are
+those of ``spread`` (Q2). Always there: a day of history is enough, and says so.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from scheduler.forecasting.quantiles import (
     TooLittleHistory,
     Values,
 )
-from scheduler.forecasting.spread import residual_quantiles
+from scheduler.forecasting.spread import Past, residual_quantiles
 from scheduler.forecasting.traits import Traits, bounded
 
 METHOD = "seasonal-naive"
@@ -61,14 +60,8 @@ def seasonal_naive(
     def points_at(origins: Indices, leads: Indices) -> Values:
         return seasonal_points(filled, origins, leads, season)
 
-    offsets = residual_quantiles(
-        known.values,
-        points_at,
-        leads,
-        levels,
-        steps_per_day=known.steps_per_day,
-        earliest=season,
-    )
+    past = Past(known.values, points_at, known.steps_per_day, earliest=season)
+    offsets = residual_quantiles(past, leads, levels)
     if offsets is None:
         offsets = _spread_of_a_day(known.values, levels, n_intervals)
         notes = (*notes, "its spread is that of the values themselves: no season to compare with")
