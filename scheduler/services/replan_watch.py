@@ -181,7 +181,8 @@ class ReplanWatch:
                 select(func.count()).where(PlanningRun.trigger_key.startswith(prefix))
             )
             request = fleet_request(read.fleet, f"{prefix}{number}", REQUESTED_BY, cause.text)
-            if spec is not None and spec.time_limit_s is not None:
+            is_anew = cause.kind is not CauseKind.NO_PLAN
+            if is_anew and spec is not None and spec.time_limit_s is not None:
                 request = request.within(spec.time_limit_s)
             if _is_planning(session):
                 return False
