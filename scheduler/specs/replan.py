@@ -17,7 +17,7 @@ class ReplanSpec(Spec):
     what holding on to the plan costs beyond the least that any plan could, on top of what it was
     when the plan was made; it is material above both ``regret_eur`` and ``regret_share`` of what
     the rest of the plan costs. Grid events and lost GPUs wait for nothing; the others come
-    ``spacing_minutes`` after the last run at the earliest. ``time_limit_s`` is for the solver, where
+    ``spacing_minutes`` after the last run at the earliest. ``time_limit_s`` is the solver's where
     there is a plan to begin from.
     """
 
