@@ -23,7 +23,7 @@ from optimizer.jobs import Job
 from optimizer.pieces import Links, links_of, pieces_of, restarts_of, transfer_to
 from optimizer.plan import ObjectiveTerms, Placement, SiteFlows, Violation
 from optimizer.problem import Problem, Weights
-from optimizer.sites import Generator, Site
+from optimizer.sites import Generator, PeakDemand, Site
 from optimizer.violations import ceiling_violations, flow_violations
 
 Floats = NDArray[np.float64]
@@ -155,12 +155,14 @@ def generator_starts(generator: Generator, output_kw: Floats) -> int:
     return int(np.count_nonzero(is_on & ~was_on))
 
 
-def peak_kw(site: Site, import_kw: Floats) -> float:
-    """Return the month's peak after the horizon [kW]; 0 for a site without a peak charge."""
-    if site.peak is None:
-        return 0.0
-    counted = import_kw[np.asarray(site.peak.counts) > 0.0]
-    return max(site.peak.so_far_kw, float(counted.max(initial=0.0)))
+def billed_kw(site: Site, import_kw: Floats) -> Floats:
+    """Return the demand that each peak charge is on after the horizon [charge] in kW."""
+    return np.array([_billed_kw(peak, import_kw) for peak in site.peaks], dtype=np.float64)
+
+
+def _billed_kw(peak: PeakDemand, import_kw: Floats) -> float:
+    counted = import_kw[np.asarray(peak.counts) > 0.0]
+    return max(peak.paid_kw, float(counted.max(initial=0.0)))
 
 
 def _site_terms(problem: Problem, site: Site, flow: SiteFlows) -> dict[str, float]:
@@ -181,15 +183,13 @@ def _site_terms(problem: Problem, site: Site, flow: SiteFlows) -> dict[str, floa
     ):
         wear_eur += unit.wear_eur_per_kwh * (sum(charge) + sum(discharge)) * hours
         value_eur += unit.terminal_value_eur_per_kwh * soc[-1]
-    peak_eur = 0.0
-    if site.peak is not None:
-        rise_kw = peak_kw(site, np.asarray(flow.import_kw)) - site.peak.so_far_kw
-        peak_eur = site.peak.charge_eur_per_kw * rise_kw
+    billed = zip(site.peaks, billed_kw(site, np.asarray(flow.import_kw)), strict=True)
+    peak_eur = sum(peak.charge_eur_per_kw * (kw - peak.paid_kw) for peak, kw in billed)
     return {
         "energy_bought_eur": float(bought_kwh @ grid.import_price_eur_per_mwh) / 1000.0,
         "energy_sold_eur": float(sold_kwh @ grid.export_price_eur_per_mwh) / 1000.0,
         "network_eur": float(bought_kwh @ grid.network_fee_eur_per_mwh) / 1000.0,
-        "peak_eur": peak_eur,
+        "peak_eur": float(peak_eur),
         "generation_eur": generation_eur,
         "storage_wear_eur": wear_eur,
         "storage_value_eur": value_eur,

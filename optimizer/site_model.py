@@ -92,7 +92,7 @@ def add_site(block: pyo.Block, problem: Problem, site: Site) -> SiteModel:
     """Add every energy block of ``site`` and its power balance to ``block``."""
     n_slots, hours = problem.horizon.n_slots, problem.horizon.slot_hours
     apart = exclusivity(problem, site)
-    for name in ("grid", "storage", "renewables", "generators", "commitments", "balance"):
+    for name in ("grid", "storage", "renewables", "generators", "commitments", "peaks", "balance"):
         block.add_component(name, pyo.Block())
     grid = add_grid_connection(
         block.grid,
@@ -113,10 +113,7 @@ def add_site(block: pyo.Block, problem: Problem, site: Site) -> SiteModel:
     generators = add_generators(block.generators, site.generators, n_slots, hours)
     limits = [limit for limit in problem.capacity_limits if limit.site == site.name]
     commitments = add_capacity_limits(block.commitments, limits, grid.import_kw, n_slots, hours)
-    peak = None
-    if site.peak is not None:
-        block.peak = pyo.Block()
-        peak = add_peak_demand(block.peak, site.peak, grid.import_kw)
+    peaks = add_peak_demand(block.peaks, site.peaks, grid.import_kw)
 
     def supply_kw(t: int) -> Any:
         own = [renewables.used_kw[k, t] for k in range(len(site.renewables))]
@@ -133,7 +130,7 @@ def add_site(block: pyo.Block, problem: Problem, site: Site) -> SiteModel:
         "energy_bought_eur": grid.bought_eur,
         "energy_sold_eur": grid.sold_eur,
         "network_eur": grid.network_eur,
-        "peak_eur": peak.peak_eur if peak is not None else 0.0,
+        "peak_eur": peaks.peak_eur,
         "generation_eur": generators.generation_eur,
         "storage_wear_eur": storage.wear_eur,
         "storage_value_eur": storage.value_eur,

@@ -75,27 +75,43 @@ class GridConnection:
 
 @dataclass(frozen=True, slots=True)
 class PeakDemand:
-    """A charge on the highest import of the billing month, of which the horizon is a part.
+    """A charge on the highest import of a billing period, of which the horizon holds a part.
+
+    A site has one for each charge and billing period: a horizon across a month's end has two of
+    each monthly charge.
 
     Attributes
     ----------
     charge_eur_per_kw
-        Price of the month's peak [EUR/kW].
+        Price of the period's peak [EUR/kW].
     so_far_kw
-        Highest import of this month before the horizon [kW]; only what exceeds it costs more.
+        Highest import of this period before the horizon [kW].
     counts
-        1 in slots whose import counts (a time-of-use window), 0 elsewhere [slot].
+        1 in slots whose import counts (of this period, in its hours), 0 elsewhere [slot].
+    name
+        Which charge and billing period it is, e.g. ``"flat 2026-03"``.
+    floor_kw
+        Billed at least [kW]: a ratchet from earlier months, or where a tier of the charge begins.
     """
 
     charge_eur_per_kw: float
     so_far_kw: float
     counts: Series
+    name: str = "peak"
+    floor_kw: float = 0.0
 
     def __post_init__(self) -> None:
-        require_at_least("peak demand", "charge_eur_per_kw", self.charge_eur_per_kw, 0.0)
-        require_at_least("peak demand", "so_far_kw", self.so_far_kw, 0.0)
+        owner = f"peak demand {self.name}"
+        require_at_least(owner, "charge_eur_per_kw", self.charge_eur_per_kw, 0.0)
+        require_at_least(owner, "so_far_kw", self.so_far_kw, 0.0)
+        require_at_least(owner, "floor_kw", self.floor_kw, 0.0)
         if not set(self.counts) <= {0.0, 1.0}:
-            raise InvalidProblem("peak demand", "counts", set(self.counts), "0 or 1 in each slot")
+            raise InvalidProblem(owner, "counts", set(self.counts), "0 or 1 in each slot")
+
+    @property
+    def paid_kw(self) -> float:
+        """What is billed whatever the horizon does [kW]; only what exceeds it costs more."""
+        return max(self.so_far_kw, self.floor_kw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +230,7 @@ class Site:
     renewables: tuple[Renewable, ...] = ()
     storage: tuple[StorageUnit, ...] = ()
     generators: tuple[Generator, ...] = ()
-    peak: PeakDemand | None = None
+    peaks: tuple[PeakDemand, ...] = ()
 
     def __post_init__(self) -> None:
         owner = f"site {self.name}"
@@ -224,6 +240,7 @@ class Site:
         require_unique(owner, "storage", (unit.name for unit in self.storage))
         require_unique(owner, "renewable", (plant.name for plant in self.renewables))
         require_unique(owner, "generator", (generator.name for generator in self.generators))
+        require_unique(owner, "peak demand", (peak.name for peak in self.peaks))
 
     def pool(self, name: str) -> Pool:
         """Return the pool called ``name``."""
@@ -246,6 +263,5 @@ class Site:
         named |= {
             f"renewable {plant.name}.available_kw": plant.available_kw for plant in self.renewables
         }
-        if self.peak is not None:
-            named["peak.counts"] = self.peak.counts
+        named |= {f"peak demand {peak.name}.counts": peak.counts for peak in self.peaks}
         return named

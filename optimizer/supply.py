@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from optimizer.plan import SiteFlows
 from optimizer.problem import Problem
-from optimizer.settlement import ON_ABOVE_KW, peak_kw
+from optimizer.settlement import ON_ABOVE_KW, billed_kw
 from optimizer.sites import Site
 from optimizer.tariffs import site_import_eur_per_kwh, tariff_of
 
@@ -64,10 +64,13 @@ class SiteSupply:
         Cost in the objective, what is really paid of it, and carbon.
     is_import
         Which are imports, and so may raise the peak.
-    total_kw, import_kw, peak_counts
-        All room, what the plan imports, and whether that counts for the peak [slot].
-    peak_kw, peak_eur_per_kw, peak_weight
-        Peak that is paid for already, price of a higher one, and the operator's weight of it.
+    total_kw, import_kw
+        All room, and what the plan imports [slot].
+    peak_counts
+        Whether import counts for each peak charge [charge, slot].
+    peaks_kw, peak_eur_per_kw, peak_weight
+        Peaks that are paid for already and prices of higher ones [charge, 1], and the operator's
+        weight of them.
     """
 
     slot_hours: float
@@ -79,8 +82,8 @@ class SiteSupply:
     total_kw: Floats
     import_kw: Floats
     peak_counts: Floats
-    peak_kw: float
-    peak_eur_per_kw: float
+    peaks_kw: Floats
+    peak_eur_per_kw: Floats
     peak_weight: float
 
     def drawn_kw(self, load_kw: Floats) -> Floats:
@@ -92,19 +95,19 @@ class SiteSupply:
     def eur(self, load_kw: Floats, peak_slots: int) -> Floats:
         """Cost of ``load_kw`` more [slot] in EUR per slot; infinite where it cannot be carried.
 
-        A higher peak is paid once; each slot bears one of ``peak_slots`` shares of it.
+        Higher peaks are paid once; each slot bears one of ``peak_slots`` shares of them.
         """
         drawn = self.drawn_kw(load_kw)
         cost: Floats = (drawn * self.eur_per_kwh).sum(axis=0) * self.slot_hours
-        if self.peak_eur_per_kw > 0.0:
-            share = self.peak_weight * self.peak_eur_per_kw / peak_slots
-            cost += share * np.maximum(self._over_peak_kw(drawn), 0.0)
+        share = self.peak_weight * self.peak_eur_per_kw / peak_slots
+        cost += (share * np.maximum(self._over_peaks_kw(drawn), 0.0)).sum(axis=0)
         return np.where(load_kw > self.total_kw + _NEGLIGIBLE_KW, np.inf, cost)
 
     def added(self, load_kw: Floats) -> AddedLoad:
         """Settle ``load_kw`` more [slot], which the site must be able to carry."""
         drawn = self.drawn_kw(load_kw)
-        rise_eur = self.peak_eur_per_kw * max(0.0, float(self._over_peak_kw(drawn).max()))
+        risen_kw = self._over_peaks_kw(drawn).max(axis=1, keepdims=True, initial=0.0)
+        rise_eur = float((self.peak_eur_per_kw * risen_kw).sum())
         kwh = drawn * self.slot_hours
         return AddedLoad(
             eur=float((kwh * self.eur_per_kwh).sum()) + self.peak_weight * rise_eur,
@@ -113,10 +116,10 @@ class SiteSupply:
             kwh=float(kwh.sum()),
         )
 
-    def _over_peak_kw(self, drawn_kw: Floats) -> Floats:
-        """Import above the peak that is paid for [slot]: negative below it, 0 if not counted."""
+    def _over_peaks_kw(self, drawn_kw: Floats) -> Floats:
+        """Import above each peak that is paid for [charge, slot]: negative below, 0 not counted."""
         imported = self.import_kw + (drawn_kw * self.is_import).sum(axis=0)
-        over: Floats = (imported - self.peak_kw) * (self.peak_counts > 0.0)
+        over: Floats = (imported - self.peaks_kw) * self.peak_counts
         return over
 
 
@@ -147,7 +150,9 @@ def supply_of(problem: Problem, site: Site, flows: SiteFlows) -> SiteSupply:
         return np.take_along_axis(table(name), order, axis=0)
 
     room = np.maximum(in_order("room_kw"), 0.0)
-    imported, peak = np.asarray(flows.import_kw), site.peak
+    imported = np.asarray(flows.import_kw)
+    counts = np.array([peak.counts for peak in site.peaks], dtype=np.float64)
+    charges = np.array([[peak.charge_eur_per_kw] for peak in site.peaks], dtype=np.float64)
     return SiteSupply(
         slot_hours=problem.horizon.slot_hours,
         room_kw=room,
@@ -157,9 +162,9 @@ def supply_of(problem: Problem, site: Site, flows: SiteFlows) -> SiteSupply:
         is_import=in_order("is_import") > 0.0,
         total_kw=room.sum(axis=0),
         import_kw=imported,
-        peak_counts=np.zeros(n_slots) if peak is None else np.asarray(peak.counts),
-        peak_kw=peak_kw(site, imported),
-        peak_eur_per_kw=0.0 if peak is None else peak.charge_eur_per_kw,
+        peak_counts=counts.reshape(-1, n_slots),
+        peaks_kw=billed_kw(site, imported).reshape(-1, 1),
+        peak_eur_per_kw=charges.reshape(-1, 1),
         peak_weight=problem.weights.peak,
     )
 

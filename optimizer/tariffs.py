@@ -33,6 +33,27 @@ def site_import_eur_per_kwh(problem: Problem, site: Site) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
+class PeakPrice:
+    """A peak charge as the operator weighs it; stacked: [site, slot] and [site, 1].
+
+    ``counts`` is 1 where import counts [slot]; ``paid_kw`` is billed whatever is imported.
+    """
+
+    counts: Floats
+    eur_per_kw: float | Floats
+    paid_kw: float | Floats
+
+    @classmethod
+    def stacked(cls, own: Sequence[PeakPrice]) -> PeakPrice:
+        """Return one charge of every site at once."""
+        return cls(
+            np.array([peak.counts for peak in own]),
+            np.array([[peak.eur_per_kw] for peak in own]),
+            np.array([[peak.paid_kw] for peak in own]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SiteTariff:
     """Cost of one site's load by slot, with own supply first: a guide, close to ``dispatch``.
 
@@ -40,7 +61,8 @@ class SiteTariff:
     their order are left out. Settlement, not this, says what a plan costs.
 
     All but the scalars are [slot]. ``caps`` are contractual import limits: kW, and EUR/kWh above.
-    Of several sites, ``stacked``, series are [site, slot] and scalars [site, 1].
+    ``peaks`` are peak charges: where they count, EUR/kW, and kW that is billed anyway. Of several
+    sites, ``stacked``, series are [site, slot] and scalars [site, 1].
     """
 
     slot_hours: float
@@ -53,14 +75,16 @@ class SiteTariff:
     generator_kw: float | Floats
     generator_eur_per_kwh: float | Floats
     shortfall_eur_per_kwh: float
-    peak_counts: Floats
-    peak_eur_per_kw: float | Floats
+    peaks: tuple[PeakPrice, ...]
 
     @classmethod
     def stacked(cls, tariffs: Sequence[SiteTariff]) -> SiteTariff:
         """Return the tariff of several sites at once."""
         n_caps = max(len(tariff.caps) for tariff in tariffs)
         no_cap = (np.full_like(tariffs[0].renewable_kw, np.inf), 0.0)
+        n_peaks = max(len(tariff.peaks) for tariff in tariffs)
+        no_peak = PeakPrice(np.zeros_like(tariffs[0].renewable_kw), 0.0, 0.0)
+        peaks = [[*tariff.peaks, *[no_peak] * (n_peaks - len(tariff.peaks))] for tariff in tariffs]
         caps = [[*tariff.caps, *[no_cap] * (n_caps - len(tariff.caps))] for tariff in tariffs]
 
         def series(name: str) -> Floats:
@@ -83,8 +107,7 @@ class SiteTariff:
             generator_kw=scalars("generator_kw"),
             generator_eur_per_kwh=scalars("generator_eur_per_kwh"),
             shortfall_eur_per_kwh=tariffs[0].shortfall_eur_per_kwh,
-            peak_counts=series("peak_counts"),
-            peak_eur_per_kw=scalars("peak_eur_per_kw"),
+            peaks=tuple(PeakPrice.stacked([own[k] for own in peaks]) for k in range(n_peaks)),
         )
 
     def at(self, slot: int) -> SiteTariff:
@@ -101,14 +124,15 @@ class SiteTariff:
             import_eur_per_kwh=self.import_eur_per_kwh[..., slots],
             export_eur_per_kwh=self.export_eur_per_kwh[..., slots],
             caps=tuple((cap_kw[..., slots], breach) for cap_kw, breach in self.caps),
-            peak_counts=self.peak_counts[..., slots],
+            peaks=tuple(replace(peak, counts=peak.counts[..., slots]) for peak in self.peaks),
         )
 
-    def eur(self, load_kw: Floats, peak_kw: float | Floats, peak_slots: int) -> Floats:
+    def eur(self, load_kw: Floats, peaks_kw: Floats, peak_slots: int) -> Floats:
         """Cost of ``load_kw`` [..., slot] in EUR per slot; negative load is fed into the grid.
 
-        An import above ``peak_kw`` bears the peak charge, shared over ``peak_slots`` slots: each
-        slot by itself, as if no other had raised the peak already.
+        An import above the peak that is paid for, one of ``peaks_kw`` [charge, ...], bears that
+        charge, shared over ``peak_slots`` slots: each slot by itself, as if no other had raised the
+        peak already.
         """
         fed_in = np.maximum(-load_kw, 0.0)
         net = np.maximum(load_kw, 0.0) - self.renewable_kw
@@ -125,26 +149,35 @@ class SiteTariff:
         )
         for cap_kw, breach_eur_per_kwh in self.caps:
             per_hour = per_hour + np.maximum(imported - cap_kw, 0.0) * breach_eur_per_kwh
-        over_peak = np.maximum(imported - peak_kw, 0.0) * self.peak_counts
-        cost = per_hour * self.slot_hours + over_peak * (self.peak_eur_per_kw / peak_slots)
+        cost = per_hour * self.slot_hours
+        for peak, paid_kw in zip(self.peaks, peaks_kw, strict=True):
+            over_kw = np.maximum(imported - paid_kw, 0.0) * peak.counts
+            cost = cost + over_kw * (peak.eur_per_kw / peak_slots)
         # Batteries that export at the very limit exceed it by rounding.
         return np.where(fed_in > self.export_limit_kw + _NEGLIGIBLE_KW, np.inf, cost)
 
     def extra_eur(
-        self, load_kw: Floats, more_kw: Floats, peak_kw: float | Floats, peak_slots: int
+        self, load_kw: Floats, more_kw: Floats, peaks_kw: Floats, peak_slots: int
     ) -> Floats:
         """Cost of ``more_kw`` on top of ``load_kw`` [..., slot]; peaks as in ``eur``."""
-        before = self.eur(load_kw, peak_kw, peak_slots)
-        after = self.eur(load_kw + more_kw, peak_kw, peak_slots)
+        before = self.eur(load_kw, peaks_kw, peak_slots)
+        after = self.eur(load_kw + more_kw, peaks_kw, peak_slots)
         # Without a job there, batteries may feed in more than may be exported: any job is welcome.
         is_over = ~np.isfinite(before)
         cost: Floats = after - np.where(is_over, 0.0, before)
         return np.where(is_over & np.isfinite(after), 0.0, cost)
 
-    def counted_import_kw(self, load_kw: Floats) -> Floats:
-        """Return the import of ``load_kw`` in slots that count for the peak, else 0 [..., slot]."""
-        imported: Floats = np.clip(load_kw - self.renewable_kw, 0.0, self.import_limit_kw)
-        return imported * (self.peak_counts > 0.0)
+    def billed_kw(self, load_kw: Floats) -> Floats:
+        """Return the demand each peak charge is on at ``load_kw`` [charge, ..., 1], slots as one.
+
+        Without peak charges nothing: of length 0.
+        """
+        imported = np.clip(load_kw - self.renewable_kw, 0.0, self.import_limit_kw)
+        highest = [
+            np.maximum(peak.paid_kw, (imported * peak.counts).max(axis=-1, keepdims=True))
+            for peak in self.peaks
+        ]
+        return np.array(highest, dtype=np.float64)
 
 
 def tariff_of(problem: Problem, site: Site) -> SiteTariff:
@@ -180,6 +213,8 @@ def tariff_of(problem: Problem, site: Site) -> SiteTariff:
         generator_kw=sum(generator.max_kw for generator in site.generators),
         generator_eur_per_kwh=max(fuel, default=0.0),
         shortfall_eur_per_kwh=problem.penalties.shortfall_eur_per_kwh,
-        peak_counts=np.zeros(n_slots) if site.peak is None else np.asarray(site.peak.counts),
-        peak_eur_per_kw=0.0 if site.peak is None else weights.peak * site.peak.charge_eur_per_kw,
+        peaks=tuple(
+            PeakPrice(np.asarray(peak.counts), weights.peak * peak.charge_eur_per_kw, peak.paid_kw)
+            for peak in site.peaks
+        ),
     )

@@ -221,7 +221,24 @@ ENERGY: dict[str, Problem] = {
         generators=(generator(min_kw=2.0, fuel_eur_per_kwh=0.1, start_eur=0.5),),
     ),
     "peak above the month's so far": _at(
-        ALTERNATING, job(work=6, points=CAPS, is_elastic=True), peak=peak(0.05, so_far_kw=2.0)
+        ALTERNATING, job(work=6, points=CAPS, is_elastic=True), peaks=(peak(0.05, so_far_kw=2.0),)
+    ),
+    "two charges, each in its own hours": _at(
+        ALTERNATING,
+        job(work=6, points=CAPS, is_elastic=True),
+        peaks=(
+            peak(0.03, so_far_kw=1.0, counts=(1, 1, 1, 1, 0, 0, 0, 0), name="morning"),
+            peak(0.02, so_far_kw=0.5, counts=(0, 0, 1, 1, 1, 1, 0, 0), name="noon"),
+        ),
+    ),
+    "a new month begins, under a ratchet": _at(
+        FALLING,
+        job(work=8, points=CAPS, is_elastic=True),
+        base_kw=1.0,
+        peaks=(
+            peak(0.04, so_far_kw=2.5, counts=(1, 1, 1, 1, 1, 0, 0, 0), name="old"),
+            peak(0.04, floor_kw=2.0, counts=(0, 0, 0, 0, 0, 1, 1, 1), name="new"),
+        ),
     ),
     "limit in the cheapest hours": problem(
         job(work=3, pausing=FREE),

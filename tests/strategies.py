@@ -86,12 +86,17 @@ def generators(draw: st.DrawFn) -> Generator:
 
 
 @st.composite
-def peaks(draw: st.DrawFn, n_slots: int) -> PeakDemand:
-    """Peak charges, with a month's peak so far and slots that do not count."""
-    return PeakDemand(
-        charge_eur_per_kw=draw(st.sampled_from((0.05, 0.5, 0.0))),
-        so_far_kw=draw(st.sampled_from((0.0, 3.0, 9.0))),
-        counts=draw(_series((1.0, 1.0, 0.0), n_slots)),
+def peaks(draw: st.DrawFn, n_slots: int) -> tuple[PeakDemand, ...]:
+    """One or two peak charges, with peaks so far, ratchets and slots that do not count."""
+    return tuple(
+        PeakDemand(
+            charge_eur_per_kw=draw(st.sampled_from((0.05, 0.5, 0.0))),
+            so_far_kw=draw(st.sampled_from((0.0, 3.0, 9.0))),
+            counts=draw(_series((1.0, 1.0, 0.0), n_slots)),
+            name=name,
+            floor_kw=draw(st.sampled_from((0.0, 0.0, 4.0))),
+        )
+        for name in ("flat", "noon")[: draw(st.integers(1, 2))]
     )
 
 
@@ -111,7 +116,7 @@ def sites(draw: st.DrawFn, name: str, n_slots: int, has_plant: bool) -> Site:
         for pool in ("old", "new")[: draw(st.integers(1, 2))]
     )
     plants = st.builds(Renewable, st.just("pv"), _series((0.0, 4.0, 12.0), n_slots))
-    peak = perhaps(peaks(n_slots))
+    charges = perhaps(peaks(n_slots))
     return Site(
         name,
         pools,
@@ -121,7 +126,7 @@ def sites(draw: st.DrawFn, name: str, n_slots: int, has_plant: bool) -> Site:
         renewables=perhaps(plants),
         storage=perhaps(storage_units()),
         generators=perhaps(generators()),
-        peak=peak[0] if peak else None,
+        peaks=charges[0] if charges else (),
     )
 
 

@@ -96,7 +96,7 @@ def _place(problem: Problem, order: Order, prices: SlotPrices | None) -> Placeme
         priced = guided or _cheapest_now(costs, job)
         if priced is not None and priced.cost_eur <= values[job.name]:
             room.put(job, priced.placement)
-            costs.pay_peak(room.row(priced.placement.site))
+            costs.pay_peaks(room.row(priced.placement.site))
             placements.append(priced.placement)
     return tuple(placements)
 
@@ -207,11 +207,11 @@ def _replaced(
         if job.pin is not None or name in has_followers:
             continue
         room.put(job, placement, sign=-1)
-        costs.repay_peak(room.row(placement.site))
+        costs.repay_peaks(room.row(placement.site))
         priced = _cheapest_now(costs, job)
         placed[name] = priced.placement if priced is not None else placement
         room.put(job, placed[name])
-        costs.pay_peak(room.row(placed[name].site))
+        costs.pay_peaks(room.row(placed[name].site))
     values = _values(problem)
     for job in by_precedence(problem.jobs, lambda _: ()):
         if job.name in placed:
@@ -220,7 +220,7 @@ def _replaced(
         if priced is not None and priced.cost_eur <= values[job.name]:
             placed[job.name] = priced.placement
             room.put(job, priced.placement)
-            costs.pay_peak(room.row(priced.placement.site))
+            costs.pay_peaks(room.row(priced.placement.site))
     return tuple(placed.values())
 
 
@@ -252,7 +252,7 @@ def _operated(problem: Problem, placements: Placements) -> dict[str, StorageFlow
     costs = _filled(problem, placements, _battery_kw(problem, {}))
     return {
         site.name: operate_storage(
-            problem, site, costs.tariffs[row], costs.load_kw(row), float(costs.peak_kw[row])
+            problem, site, costs.tariffs[row], costs.load_kw(row), costs.peaks_kw[row]
         )
         for row, site in enumerate(problem.sites)
         if site.storage

@@ -41,8 +41,8 @@ class Filling:
         IT load, idle GPUs included [site, slot].
     battery_kw
         Charge less discharge [site, slot].
-    peak_kw
-        Import each site pays a peak charge for already [site, 1].
+    peaks_kw
+        Demand each site pays a peak charge for already [charge, site, 1].
     placed
         The one column of each job that stands.
     """
@@ -52,7 +52,7 @@ class Filling:
     free_gpus: Floats
     it_kw: Floats
     battery_kw: Floats
-    peak_kw: Floats
+    peaks_kw: Floats
     placed: dict[int, Columns]
 
     @classmethod
@@ -60,9 +60,7 @@ class Filling:
         """Begin with what others leave and draw, and idle batteries."""
         problem = pricing.problem
         tariff = SiteTariff.stacked(tariffs_of(problem))
-        filling = cls(
-            pricing, tariff, free_gpus, it_kw, np.zeros_like(it_kw), np.zeros((len(it_kw), 1)), {}
-        )
+        filling = cls(pricing, tariff, free_gpus, it_kw, np.zeros_like(it_kw), np.zeros(0), {})
         filling.pay_peaks()
         return filling
 
@@ -79,10 +77,7 @@ class Filling:
 
     def pay_peaks(self) -> None:
         """Count what each site imports now as paid for."""
-        problem = self.pricing.problem
-        imported = self.tariff.counted_import_kw(self._load_kw(slice(None)))
-        so_far = [0.0 if site.peak is None else site.peak.so_far_kw for site in problem.sites]
-        self.peak_kw = np.maximum(np.array(so_far), imported.max(axis=1))[:, None]
+        self.peaks_kw = self.tariff.billed_kw(self._load_kw(slice(None)))
 
     def fits(self, column: Columns) -> bool:
         """Whether the GPUs of ``column`` are free."""
@@ -208,7 +203,7 @@ class Filling:
         """Cost of ``it_kw`` more IT load [site, slot]."""
         tariff = self.tariff.during(slots)
         pue = np.array([site.pue[slots] for site in self.pricing.problem.sites])
-        return tariff.extra_eur(self._load_kw(slots), pue * it_kw, self.peak_kw, n_slots)
+        return tariff.extra_eur(self._load_kw(slots), pue * it_kw, self.peaks_kw, n_slots)
 
 
 def insertion_order(pricing: Pricing) -> Integers:
@@ -255,7 +250,7 @@ def insert(
     A job that stands already is taken out first, and stays where no more than ``moving_eur`` is
     gained. Returns whether all had their turn before ``is_over``.
     """
-    has_peak = any(site.peak is not None for site in filling.pricing.problem.sites)
+    has_peak = any(site.peaks for site in filling.pricing.problem.sites)
     for turn, job in enumerate(order.tolist()):
         if is_over is not None and turn % LOOK_EVERY == 0 and is_over():
             return False

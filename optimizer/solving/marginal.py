@@ -18,20 +18,20 @@ Floats = NDArray[np.float64]
 class MarginalCost:
     """What one more load costs on top of the room's load and ``battery_kw`` of batteries.
 
-    ``peak_kw`` is the import each site already pays for [site]; what exceeds it is shared over the
-    ``peak_slots`` a job needs, because a run raises the peak once.
+    ``peaks_kw`` is the demand each site already pays for [site][charge, 1]; what exceeds it is
+    shared over the ``peak_slots`` a job needs, because a run raises a peak once.
     """
 
     room: Room
     tariffs: tuple[SiteTariff, ...]
     battery_kw: Floats
-    peak_kw: Floats
+    peaks_kw: list[Floats]
     peak_slots: int
 
     def eur(self, site: int, it_kw: float) -> Floats:
         """Cost of ``it_kw`` more IT load at the site of this index [slot]."""
         pue = np.asarray(self.room.problem.sites[site].pue)
-        paid_kw = self.peak_kw[site]
+        paid_kw = self.peaks_kw[site]
         return self.tariffs[site].extra_eur(
             self.load_kw(site), pue * it_kw, paid_kw, self.peak_slots
         )
@@ -44,16 +44,14 @@ class MarginalCost:
         load += self.battery_kw[site]
         return load
 
-    def pay_peak(self, site: int) -> None:
+    def pay_peaks(self, site: int) -> None:
         """Count what the site imports now as paid for."""
-        imported = self.tariffs[site].counted_import_kw(self.load_kw(site))
-        self.peak_kw[site] = max(self.peak_kw[site], float(imported.max()))
+        billed = self.tariffs[site].billed_kw(self.load_kw(site))
+        self.peaks_kw[site] = np.maximum(self.peaks_kw[site], billed)
 
-    def repay_peak(self, site: int) -> None:
+    def repay_peaks(self, site: int) -> None:
         """Count as paid for what the site imports now, and no more: a job was taken out."""
-        peak = self.room.problem.sites[site].peak
-        self.peak_kw[site] = 0.0 if peak is None else peak.so_far_kw
-        self.pay_peak(site)
+        self.peaks_kw[site] = self.tariffs[site].billed_kw(self.load_kw(site))
 
 
 def tariffs_of(problem: Problem) -> tuple[SiteTariff, ...]:
@@ -63,7 +61,8 @@ def tariffs_of(problem: Problem) -> tuple[SiteTariff, ...]:
 
 def marginal_cost(room: Room, tariffs: tuple[SiteTariff, ...], battery_kw: Floats) -> MarginalCost:
     """Return costs on top of what ``room`` holds and of the batteries' load [site, slot]."""
-    costs = MarginalCost(room, tariffs, battery_kw, np.zeros(len(tariffs)), peak_slots=1)
+    nothing_paid = [np.zeros(0)] * len(tariffs)
+    costs = MarginalCost(room, tariffs, battery_kw, nothing_paid, peak_slots=1)
     for row in range(len(tariffs)):
-        costs.repay_peak(row)
+        costs.repay_peaks(row)
     return costs

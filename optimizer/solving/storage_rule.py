@@ -26,17 +26,17 @@ _REFINEMENTS, _NEARBY = 2, 5
 
 
 def operate_storage(
-    problem: Problem, site: Site, tariff: SiteTariff, load_kw: Floats, peak_kw: float
+    problem: Problem, site: Site, tariff: SiteTariff, load_kw: Floats, peaks_kw: Floats
 ) -> StorageFlows:
     """Operate the batteries of ``site`` one after another against ``load_kw`` [slot].
 
-    ``load_kw`` is the facility load without batteries; imports above ``peak_kw`` are avoided more
-    than they need be: every slot bears the whole peak charge, though it is paid once.
+    ``load_kw`` is the facility load without batteries; imports above ``peaks_kw`` [charge, 1] are
+    avoided more than they need be: every slot bears the whole charge, though it is paid once.
     """
     charges, discharges, levels = [], [], []
     load = load_kw
     for unit in site.storage:
-        soc = _cheapest_course(_Task(problem, unit, tariff, load, peak_kw))
+        soc = _cheapest_course(_Task(problem, unit, tariff, load, peaks_kw))
         change = np.diff(soc, prepend=unit.soc_initial_kwh) / problem.horizon.slot_hours
         charge = np.maximum(change, 0.0) / unit.charge_efficiency
         discharge = np.maximum(-change, 0.0) * unit.discharge_efficiency
@@ -50,13 +50,13 @@ def operate_storage(
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One battery against a load [slot]; imports above ``peak_kw`` bear the peak charge."""
+    """One battery against a load [slot]; imports above ``peaks_kw`` bear peak charges."""
 
     problem: Problem
     unit: StorageUnit
     tariff: SiteTariff
     load_kw: Floats
-    peak_kw: float
+    peaks_kw: Floats
 
 
 def _cheapest_course(task: _Task) -> Floats:
@@ -81,7 +81,7 @@ def _best_course(task: _Task, levels: list[Floats]) -> Floats:
     for slot in range(n_slots - 1, -1, -1):
         power, wear = _moves(problem, unit, before[slot], levels[slot])
         to_go = to_go + _short_eur(problem, unit, levels[slot], is_last=slot == n_slots - 1)
-        flows = task.tariff.at(slot).eur(task.load_kw[slot] + power, task.peak_kw, 1)
+        flows = task.tariff.at(slot).eur(task.load_kw[slot] + power, task.peaks_kw, 1)
         cost = flows + wear + to_go
         best_next.append(np.argmin(cost, axis=1))
         to_go = cost.min(axis=1)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 import numpy as np
 
@@ -16,17 +15,15 @@ from connectors.types import SignalKind
 from optimizer import (
     Generator,
     GridConnection,
-    PeakDemand,
     Renewable,
     Site,
     StorageUnit,
 )
+from scheduler.services.assemble_peaks import Peak, assemble_peaks
 from scheduler.services.assemble_pools import PoolsSeen, assemble_pools
 from scheduler.services.assemble_signals import SignalTable, Values
 from scheduler.services.window import PlanWindow
-from scheduler.specs.fleet import BatterySpec, FleetSpec, GeneratorSpec, PeakSpec, SiteSpec
-
-_LOCAL_STEP = timedelta(minutes=5)
+from scheduler.specs.fleet import BatterySpec, FleetSpec, GeneratorSpec, SiteSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ class FleetState:
     soc_kwh
         Energy in a battery at the start of the window, by site and battery [kWh].
     peak_so_far_kw
-        Highest import of the billing month before the window, by site [kW].
+        Highest import of each billing period before the window, by site and peak [kW].
     pools
         What clusters last said of their pools, by site and pool.
     succeeded, failed
@@ -46,7 +43,7 @@ class FleetState:
     """
 
     soc_kwh: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    peak_so_far_kw: Mapping[str, float] = field(default_factory=dict)
+    peak_so_far_kw: Mapping[Peak, float] = field(default_factory=dict)
     pools: PoolsSeen = field(default_factory=dict)
     succeeded: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
@@ -79,10 +76,6 @@ def assemble_site(
     marks += gpus.marks
     if not signals.has(spec.name, SignalKind.BASE_LOAD):  # a meter's has what others draw in it
         base_load = base_load + pue * gpus.others_kw
-    peak = None
-    if spec.peak is not None:
-        peak, more = _peak(spec, spec.peak, rate, window, state)
-        marks += more
     site = Site(
         name=spec.name,
         pools=gpus.pools,
@@ -92,26 +85,9 @@ def assemble_site(
         renewables=tuple(renewables),
         storage=tuple(_storage(spec.name, unit, rate, state) for unit in spec.batteries),
         generators=tuple(_generator(unit, rate) for unit in spec.generators),
-        peak=peak,
+        peaks=assemble_peaks(spec, rate, window, state.peak_so_far_kw),
     )
     return site, tuple(marks)
-
-
-def counts_towards_peak(peak: PeakSpec, time_zone: str, window: PlanWindow) -> tuple[float, ...]:
-    """1 in every slot of which any part lies in the local hours of the peak window [slot]."""
-    zone = ZoneInfo(time_zone)
-    first, last = peak.local_hours
-    steps = window.slot // _LOCAL_STEP
-
-    def is_inside(hour: int) -> bool:
-        return first <= hour < last if first <= last else hour >= first or hour < last
-
-    def counts(slot: int) -> float:
-        start = window.instant(slot)
-        hours = {(start + step * _LOCAL_STEP).astimezone(zone).hour for step in range(steps)}
-        return 1.0 if any(is_inside(hour) for hour in hours) else 0.0
-
-    return tuple(counts(slot) for slot in range(window.n_slots))
 
 
 def _grid(
@@ -166,26 +142,6 @@ def _or_constant(
             f" taken as {constant:g}{'' if kind.unit == '1' else ' ' + kind.unit}"
         )
     return np.where(missing, constant, series.values), marks
-
-
-def _peak(
-    spec: SiteSpec, peak: PeakSpec, rate: float, window: PlanWindow, state: FleetState
-) -> tuple[PeakDemand, list[str]]:
-    zone = ZoneInfo(spec.time_zone)
-    first = window.start.astimezone(zone)
-    last = window.instant(window.n_slots - 1).astimezone(zone)
-    marks = []
-    if (first.year, first.month) != (last.year, last.month):
-        marks.append(
-            f"{spec.name} peak: the window runs into {last:%B};"
-            f" its import there is held under the peak of {first:%B}"
-        )
-    demand = PeakDemand(
-        charge_eur_per_kw=peak.charge_per_kw * rate,
-        so_far_kw=state.peak_so_far_kw.get(spec.name, peak.so_far_kw),
-        counts=counts_towards_peak(peak, spec.time_zone, window),
-    )
-    return demand, marks
 
 
 def _storage(site: str, spec: BatterySpec, rate: float, state: FleetState) -> StorageUnit:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
 
 from optimizer import Plan, Problem
+from scheduler.services.older_documents import peak_as_peaks
 from scheduler.services.signal_inputs import SignalInput
 from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec
@@ -54,6 +55,11 @@ class PlanDocument(BaseModel):
     def to_json(self, *, indent: int | None = None) -> str:
         """Write it as JSON."""
         return self.model_dump_json(indent=indent)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_written_now(cls, record: Any) -> Any:
+        return peak_as_peaks(record) if isinstance(record, dict) else record
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

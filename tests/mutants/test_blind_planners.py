@@ -35,7 +35,19 @@ def _more_gpus(site: Site) -> dict[str, object]:
 
 
 def _peak_ignoring_so_far(site: Site) -> dict[str, object]:
-    return {"peak": None if site.peak is None else replace(site.peak, so_far_kw=0.0)}
+    return {"peaks": tuple(replace(peak, so_far_kw=0.0) for peak in site.peaks)}
+
+
+def _peak_ignoring_floor(site: Site) -> dict[str, object]:
+    return {"peaks": tuple(replace(peak, floor_kw=0.0) for peak in site.peaks)}
+
+
+def _peak_of_every_hour(site: Site) -> dict[str, object]:
+    return {"peaks": tuple(replace(peak, counts=(1.0,) * len(site.pue)) for peak in site.peaks)}
+
+
+def _last_peak_alone(site: Site) -> dict[str, object]:
+    return {"peaks": site.peaks[-1:]}
 
 
 MUTANTS: dict[str, tuple[Blinded, str]] = {
@@ -99,10 +111,22 @@ MUTANTS: dict[str, tuple[Blinded, str]] = {
     "minimum load ignored": (each_generator(min_kw=0.0), "engine too large to run alone"),
     "engine starts for nothing": (each_generator(start_eur=0.0), "engine that starts twice"),
     "fuel for nothing": (each_generator(fuel_eur_per_kwh=0.0), "engine that starts twice"),
-    "peak charge dropped": (each_site(lambda _: {"peak": None}), "peak above the month's so far"),
+    "peak charge dropped": (each_site(lambda _: {"peaks": ()}), "peak above the month's so far"),
     "peak ignores the month so far": (
         each_site(_peak_ignoring_so_far),
         "peak above the month's so far",
+    ),
+    "all peak charges but the last dropped": (
+        each_site(_last_peak_alone),
+        "two charges, each in its own hours",
+    ),
+    "hours that do not count, counted": (
+        each_site(_peak_of_every_hour),
+        "a new month begins, under a ratchet",
+    ),
+    "ratchet ignored": (
+        each_site(_peak_ignoring_floor),
+        "a new month begins, under a ratchet",
     ),
     "capacity limit dropped": (each_problem(capacity_limits=()), "limit in the cheapest hours"),
     "carbon ignored": (each_grid(carbon_g_per_kwh=0.0), "carbon budget that does not suffice"),

@@ -90,9 +90,10 @@ def peak(
     so_far_kw: float = 0.0,
     counts: Level = 1.0,
     n_slots: int = N_SLOTS,
+    **changes: Any,
 ) -> PeakDemand:
     """10 EUR/kW on every slot."""
-    return PeakDemand(charge_eur_per_kw, so_far_kw, series(counts, n_slots))
+    return PeakDemand(charge_eur_per_kw, so_far_kw, series(counts, n_slots), **changes)
 
 
 def site(

@@ -64,7 +64,10 @@ def plant() -> Problem:
         storage=(unit,),
         renewables=(solar([0, 6], n_slots=2),),
         generators=(generator(start_eur=3.0, emissions_g_per_kwh=700.0),),
-        peak=peak(so_far_kw=7.0, counts=[1, 0], n_slots=2),
+        peaks=(
+            peak(so_far_kw=7.0, counts=[1, 0], n_slots=2),
+            peak(4.0, so_far_kw=2.0, floor_kw=6.0, n_slots=2, name="ratchet"),
+        ),
     )
     return problem(
         sites=(everything,),

@@ -145,7 +145,7 @@ def rich() -> Problem:
         renewables=(build.solar([0, 0, 4, 8, 8, 4, 0, 0]),),
         storage=(build.battery(soc_floor_kwh=4.0),),
         generators=(build.generator(),),
-        peak=build.peak(),
+        peaks=(build.peak(),),
     )
     points = (build.point(power_kw=3.0), build.point("B/full", power_kw=2.0))
     return build.problem(

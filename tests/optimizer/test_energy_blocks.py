@@ -91,15 +91,28 @@ def test_energy_left_in_a_battery_has_its_terminal_value() -> None:
 def test_only_what_exceeds_the_months_peak_costs_more() -> None:
     """Base load 12 over a peak so far of 7 in a slot that counts; 30 in one that does not."""
     charged = peak(10.0, so_far_kw=7.0, counts=[1, 0], n_slots=2)
-    plan = planned(2, site_=one_site(2, grid(0, n_slots=2), base_kw=[12, 30], peak=charged))
+    plan = planned(2, site_=one_site(2, grid(0, n_slots=2), base_kw=[12, 30], peaks=(charged,)))
     assert plan.terms.peak_eur == pytest.approx(50.0)
+
+
+def test_a_battery_shaves_the_dearer_of_two_peaks() -> None:
+    """10 kW in each slot; 4 kWh and 6 more, bought where a kW costs 3, serve where it costs 10."""
+    charges = (
+        peak(3.0, counts=[1, 0], n_slots=2, name="cheap"),
+        peak(10.0, counts=[0, 1], n_slots=2, name="dear"),
+    )
+    unit = battery(soc_initial_kwh=4.0)
+    shaved = one_site(2, grid(0, n_slots=2), base_kw=10, peaks=charges, storage=(unit,))
+    plan = planned(2, site_=shaved)
+    assert plan.flows[0].import_kw == pytest.approx((16.0, 0.0))
+    assert plan.terms.peak_eur == pytest.approx(3 * 16)
 
 
 def test_a_battery_shaves_a_peak() -> None:
     """Loads of 10 and 20 level out at 15 with 5 kWh moved between slots."""
     unit = battery(soc_initial_kwh=0.0)
     shaved = one_site(
-        2, grid(0, n_slots=2), base_kw=[10, 20], peak=peak(n_slots=2), storage=(unit,)
+        2, grid(0, n_slots=2), base_kw=[10, 20], peaks=(peak(n_slots=2),), storage=(unit,)
     )
     plan = planned(2, site_=shaved)
     assert plan.flows[0].import_kw == pytest.approx((15.0, 15.0))

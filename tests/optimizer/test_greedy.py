@@ -61,7 +61,9 @@ def test_greedy_keeps_clear_of_contractual_limits_and_new_peaks() -> None:
     problem = build.problem(
         build.job("a"),
         build.job("b"),
-        sites=[build.site(price=[1, 1, 5, 5, 9, 9, 9, 9], peak=build.peak(10.0, so_far_kw=1.0))],
+        sites=[
+            build.site(price=[1, 1, 5, 5, 9, 9, 9, 9], peaks=(build.peak(10.0, so_far_kw=1.0),))
+        ],
         capacity_limits=(CapacityLimit("dr-7", "A", 0, 2, 0.0, 50.0),),
     )
     plan = greedy(problem)
@@ -179,8 +181,8 @@ def test_exporting_at_the_very_limit_may_exceed_it_by_rounding() -> None:
     tariff = tariff_of(build.problem(sites=[site]), site)
     fed_in = np.full(build.N_SLOTS, -(0.1 + 0.2))
     assert fed_in[0] < -0.3
-    assert tariff.eur(fed_in, 0.0, 1) == pytest.approx(-0.3 * 0.05)
-    assert np.isinf(tariff.eur(fed_in - 0.001, 0.0, 1)).all()
+    assert tariff.eur(fed_in, np.zeros(0), 1) == pytest.approx(-0.3 * 0.05)
+    assert np.isinf(tariff.eur(fed_in - 0.001, np.zeros(0), 1)).all()
 
 
 def test_where_batteries_feed_in_too_much_a_job_that_takes_it_costs_nothing() -> None:

@@ -100,7 +100,7 @@ def steady(problem: Problem) -> Problem:
                 ),
             ),
             storage=(),
-            peak=None,
+            peaks=(),
             generators=tuple(replace(g, min_kw=0.0, start_eur=0.0) for g in site.generators),
         )
         for site in problem.sites
@@ -221,10 +221,20 @@ def test_a_contractual_limit_is_kept_where_breaking_it_is_dearer_than_waiting() 
 
 def test_a_higher_peak_is_paid_once() -> None:
     """The plan imports 4 kW in slot 0; 5 kW for 2 h raise the peak by 1 kW at 10 EUR/kW."""
-    site = build.site(base_kw=[4, 0, 0, 0, 0, 0, 0, 0], peak=build.peak(10.0))
+    site = build.site(base_kw=[4, 0, 0, 0, 0, 0, 0, 0], peaks=(build.peak(10.0),))
     problem = build.problem(sites=[site])
     quote = quote_of(problem, plan_of(problem), build.job(points=(build.point(power_kw=5.0),)))
     assert quote.cost_eur == pytest.approx(1.0 + 10.0)
+
+
+def test_each_peak_that_rises_is_paid() -> None:
+    """5 kW over the morning's 4 at 10 EUR/kW, and over a ratchet of 3 kW at 1 EUR/kW."""
+    morning = build.peak(10.0, so_far_kw=4.0, counts=[1, 1, 0, 0, 0, 0, 0, 0], name="morning")
+    ratchet = build.peak(1.0, floor_kw=3.0, name="ratchet")
+    problem = build.problem(sites=[build.site(peaks=(morning, ratchet))])
+    job, plan = build.job(points=(build.point(power_kw=5.0),)), plan_of(problem)
+    assert quote_of(problem, plan, job, 2).cost_eur == pytest.approx(1.0 + 10.0 + 2.0)
+    assert quote_of(problem, plan, job, 4).cost_eur == pytest.approx(1.0 + 2.0)
 
 
 def test_a_budget_that_is_used_up_makes_carbon_dear() -> None:

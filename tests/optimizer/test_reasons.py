@@ -150,7 +150,7 @@ def test_greedy_tells_what_stands_against_a_job_in_the_plan_it_returns() -> None
     case = problem(
         *(job(f"j{k}", 4.0, points=(point(gpus=2),)) for k in range(2)),
         *dear.values(),
-        sites=(site(peak=peak(charge_eur_per_kw=10.0), storage=(battery(),)),),
+        sites=(site(peaks=(peak(charge_eur_per_kw=10.0),), storage=(battery(),)),),
     )
     plan = greedy(case)
     left_out = {left.job: left.reason for left in plan.unserved}

@@ -41,9 +41,18 @@ def test_only_the_rise_above_the_months_peak_in_counting_slots_costs(
 ) -> None:
     """The 99 kW of slot 0 fall outside the window that counts."""
     peak = build.peak(10.0, so_far_kw, counts=[0, 1, 1, 1, 1, 1, 1, 1])
-    problem = build.problem(sites=[build.site(peak=peak)])
+    problem = build.problem(sites=[build.site(peaks=(peak,))])
     flow = build.flows(import_kw=[99, 10, 30, 0, 0, 0, 0, 0])
     assert settle(problem, (), [flow]).terms.peak_eur == pytest.approx(10.0 * rise_kw)
+
+
+def test_every_peak_charge_is_settled_by_itself() -> None:
+    """30 kW by day over 25 so far at 10 EUR; 99 by night over a ratchet of 60 at 2 EUR."""
+    day = build.peak(10.0, 25.0, counts=[0, 1, 1, 1, 1, 1, 1, 1], name="day")
+    night = build.peak(2.0, 10.0, counts=[1, 0, 0, 0, 0, 0, 0, 0], name="night", floor_kw=60.0)
+    problem = build.problem(sites=[build.site(peaks=(day, night))])
+    flow = build.flows(import_kw=[99, 10, 30, 0, 0, 0, 0, 0])
+    assert settle(problem, (), [flow]).terms.peak_eur == pytest.approx(10 * 5 + 2 * 39)
 
 
 @pytest.mark.parametrize(("is_on_initially", "starts"), [(False, 2), (True, 1)])

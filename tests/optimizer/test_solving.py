@@ -27,7 +27,7 @@ def crowded(n_jobs: int = 40) -> Problem:
             price=[level + 3 * k * (t % 3) for t, level in enumerate(price)],
             pools=(pool(gpus=24, n_slots=n_slots),),
             storage=(battery(wear_eur_per_kwh=0.001),),
-            peak=peak(n_slots=n_slots),
+            peaks=(peak(n_slots=n_slots),),
         )
         for k, name in enumerate(("A", "B"))
     )
@@ -60,7 +60,7 @@ def test_an_option_highs_does_not_know_is_an_error() -> None:
 
 def test_the_relaxation_is_below_the_optimum_and_fixing_gives_it_back() -> None:
     """What the bound and the last clean-up rest on."""
-    form = compile_model(build_master(problem(job(), sites=(site(peak=peak()),))).model)
+    form = compile_model(build_master(problem(job(), sites=(site(peaks=(peak(),)),))).model)
     whole = run_highs(form, {})
     assert whole.values is not None
     assert run_highs(form.relaxed(), {}).objective <= whole.objective + 1e-9

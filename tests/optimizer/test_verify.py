@@ -34,7 +34,7 @@ def rich_problem() -> Problem:
         renewables=(build.solar([0, 0, 0, 0, 6, 6, 0, 0]),),
         storage=(build.battery(soc_floor_kwh=12.0),),
         generators=(build.generator(),),
-        peak=build.peak(),
+        peaks=(build.peak(),),
     )
     limit = CapacityLimit("dr-7", "A", 1, 2, 1.0, 3.0)
     jobs = (build.job(points=(build.point(power_kw=2.0),)), build.job("later", can_wait=True))

@@ -119,14 +119,15 @@ def _add_generator(problem: Problem, generator: Generator, g: int, block: Any) -
 
 
 def _add_peak(problem: Problem, site: Site, block: Any) -> None:
-    block.peak = pyo.Var(within=pyo.NonNegativeReals)
-    if site.peak is None:
-        block.peak.fix(0)
-        return
-    block.rows.add(block.peak >= site.peak.so_far_kw)
-    for t in range(problem.horizon.n_slots):
-        if site.peak.counts[t] == 1:
-            block.rows.add(block.peak >= block.bought[t])
+    """Each charge has a demand that is billed: no less than was, must be, and is imported."""
+    names = [peak.name for peak in site.peaks]
+    block.billed = pyo.Var(names, within=pyo.NonNegativeReals)
+    for peak in site.peaks:
+        block.rows.add(block.billed[peak.name] >= peak.so_far_kw)
+        block.rows.add(block.billed[peak.name] >= peak.floor_kw)
+        for t in range(problem.horizon.n_slots):
+            if peak.counts[t] == 1:
+                block.rows.add(block.billed[peak.name] >= block.bought[t])
 
 
 def _limit_violations(problem: Problem, site: Site, block: Any) -> Any:
@@ -159,8 +160,6 @@ def _storage_violations(problem: Problem, site: Site, block: Any) -> Any:
 def _terms(problem: Problem, site: Site, block: Any) -> dict[str, Any]:
     grid, n_slots = site.grid, problem.horizon.n_slots
     hours, slots, last = problem.horizon.slot_hours, range(n_slots), n_slots - 1
-    charge = site.peak.charge_eur_per_kw if site.peak else 0.0
-    so_far = site.peak.so_far_kw if site.peak else 0.0
     units, generators = list(enumerate(site.storage)), list(enumerate(site.generators))
     mwh = hours / 1000
 
@@ -171,7 +170,10 @@ def _terms(problem: Problem, site: Site, block: Any) -> dict[str, Any]:
         "energy_bought": imported(grid.import_price_eur_per_mwh),
         "energy_sold": sum(mwh * grid.export_price_eur_per_mwh[t] * block.sold[t] for t in slots),
         "network": imported(grid.network_fee_eur_per_mwh),
-        "peak": charge * (block.peak - so_far),
+        "peak": sum(
+            peak.charge_eur_per_kw * (block.billed[peak.name] - max(peak.so_far_kw, peak.floor_kw))
+            for peak in site.peaks
+        ),
         "generation": sum(
             g.fuel_eur_per_kwh * hours * block.generated[k, t] + g.start_eur * block.starts[k, t]
             for k, g in generators

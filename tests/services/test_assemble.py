@@ -10,9 +10,8 @@ import pytest
 from connectors.types import GridEventNotice, SignalKind, Window
 from optimizer import InvalidProblem, Problem
 from scheduler.services.assemble import Assembled, FleetState, JobToPlan, assemble
-from scheduler.services.assemble_sites import counts_towards_peak
+from scheduler.services.assemble_peaks import peaks_of
 from scheduler.specs import FleetSpec
-from scheduler.specs.fleet import PeakSpec
 from tests.services.builders import (
     START,
     flat_signals,
@@ -56,8 +55,7 @@ def test_money_in_another_currency_is_converted_at_the_stated_rate() -> None:
     assert made.grid.import_price_eur_per_mwh == (25, 25)
     assert made.grid.export_price_eur_per_mwh == (20, 20)
     assert made.grid.network_fee_eur_per_mwh == (4, 4)
-    assert made.peak is not None
-    assert made.peak.charge_eur_per_kw == 6
+    assert [peak.charge_eur_per_kw for peak in made.peaks] == [6]
     assert made.storage[0].wear_eur_per_kwh == 0.01
     assert made.storage[0].terminal_value_eur_per_kwh == 0.05
     assert made.generators[0].fuel_eur_per_kwh == 0.2
@@ -126,32 +124,37 @@ def test_state_of_charge_and_peak_so_far_override_the_spec() -> None:
     )
     plain = problem(fleet_spec(site)).sites[0]
     assert plain.storage[0].soc_initial_kwh == 1
-    state = FleetState(soc_kwh={("DE", "battery"): 5.01}, peak_so_far_kw={"DE": 44})
+    state = FleetState(
+        soc_kwh={("DE", "battery"): 5.01}, peak_so_far_kw={("DE", "peak 2021-07"): 44}
+    )
     made = assembled(fleet_spec(site), state=state).problem.sites[0]
     assert made.storage[0].soc_initial_kwh == 5
-    assert made.peak is not None
-    assert made.peak.so_far_kw == 44
+    assert [peak.so_far_kw for peak in made.peaks] == [44]
 
 
-def test_a_window_into_the_next_month_is_marked() -> None:
-    """The charge is by month; the sentence names both months as the site counts them."""
+def test_a_window_into_the_next_month_has_a_peak_of_each() -> None:
+    """Until 22:00 UTC it is July in Berlin; the peak stated so far is July's alone."""
     start = datetime(2021, 7, 31, 12, tzinfo=UTC)
-    fleet = fleet_spec(site_spec(time_zone="Europe/Berlin", peak={"charge_per_kw": 1}))
-    signals = flat_signals(start=start)
-    inside = assemble(fleet, (), signals, (), window(10, start=start), now=start)
-    assert inside.marks == ()
-    across = assemble(fleet, (), signals, (), window(11, start=start), now=start)
-    assert across.marks == (
-        "DE peak: the window runs into August; its import there is held under the peak of July",
+    peak = {"charge_per_kw": 3, "so_far_kw": 20}
+    fleet = fleet_spec(site_spec(time_zone="Europe/Berlin", peak=peak))
+    made = assemble(fleet, (), flat_signals(start=start), (), window(12, start=start), now=start)
+    july, august = made.problem.sites[0].peaks
+    assert (july.name, july.so_far_kw, july.counts) == ("peak 2021-07", 20, (1,) * 10 + (0,) * 2)
+    assert (august.name, august.so_far_kw, august.counts) == (
+        "peak 2021-08",
+        0,
+        (0,) * 10 + (1,) * 2,
     )
+    assert (july.charge_eur_per_kw, august.charge_eur_per_kw) == (3, 3)
+    assert made.marks == ()
 
 
 def counted(zone: str, start: datetime, hours: tuple[int, int], minutes: int, n: int) -> list[int]:
     """Slots whose import counts."""
-    made = counts_towards_peak(
-        PeakSpec(charge_per_kw=1, local_hours=hours), zone, window(n, minutes, start)
-    )
-    return [slot for slot, counts in enumerate(made) if counts]
+    site = site_spec(time_zone=zone, peak={"charge_per_kw": 1, "local_hours": hours})
+    (spec,) = fleet_spec(site).sites
+    made = peaks_of(spec, window(n, minutes, start))
+    return [slot for slot in range(n) if any(peak.counts[slot] for peak in made)]
 
 
 @pytest.mark.parametrize(

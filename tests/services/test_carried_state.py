@@ -16,14 +16,17 @@ from scheduler.services.plan_document import PlanDocument
 from tests.services.builders import START, flat_signals, fleet_spec, site_spec
 
 HOUR = timedelta(hours=1)
+JULY, AUGUST = ("DE", "peak 2021-07"), ("DE", "peak 2021-08")
 
 
-def charging(start: datetime = START, n_slots: int = 24) -> PlanDocument:
+def charging(
+    start: datetime = START, n_slots: int = 24, local_hours: tuple[int, int] = (0, 24)
+) -> PlanDocument:
     """A plan that charges 1 kW in the hours 0 to 3 and then rests, at a base load of 5 kW."""
     site = site_spec(
         base_load_kw=5,
         time_zone="Europe/Berlin",
-        peak={"charge_per_kw": 1, "so_far_kw": 2, "local_hours": [0, 24]},
+        peak={"charge_per_kw": 1, "so_far_kw": 2, "local_hours": local_hours},
         batteries=[{"power_kw": 1, "capacity_kwh": 9, "charge_efficiency": 1.0}],
     )
     fleet = fleet_spec(site)
@@ -90,9 +93,9 @@ def test_nothing_is_known_of_a_battery_that_was_never_read(sessions: SessionFact
 def test_the_peak_so_far_is_what_was_imported_in_slots_that_are_over() -> None:
     """5 kW and 1 kW of charging make 6; before the plan began it was 2."""
     plan = charging()
-    assert peak_so_far(plan.fleet, plan, PlanWindow(START, 60, 24)) == {"DE": 2.0}
+    assert peak_so_far(plan.fleet, plan, PlanWindow(START, 60, 24)) == {JULY: 2.0}
     later = PlanWindow(START + 5 * HOUR, 60, 24)
-    assert peak_so_far(plan.fleet, plan, later) == {"DE": pytest.approx(6.0)}
+    assert peak_so_far(plan.fleet, plan, later) == {JULY: pytest.approx(6.0)}
     assert peak_so_far(plan.fleet, None, later) == {}
 
 
@@ -105,7 +108,7 @@ def test_a_peak_somebody_entered_since_counts() -> None:
         assert site.peak is not None
         peak = site.peak.model_copy(update={"so_far_kw": entered_kw})
         fleet = plan.fleet.model_copy(update={"sites": (site.model_copy(update={"peak": peak}),)})
-        assert peak_so_far(fleet, plan, later) == {"DE": pytest.approx(peak_kw)}
+        assert peak_so_far(fleet, plan, later) == {JULY: pytest.approx(peak_kw)}
 
 
 def test_a_new_month_begins_at_zero_in_local_time() -> None:
@@ -113,6 +116,21 @@ def test_a_new_month_begins_at_zero_in_local_time() -> None:
     start = datetime(2021, 7, 31, 20, tzinfo=UTC)
     plan = charging(start)
     at_midnight = PlanWindow(start + 2 * HOUR, 60, 24)
-    assert peak_so_far(plan.fleet, plan, at_midnight) == {"DE": 0.0}
+    assert peak_so_far(plan.fleet, plan, at_midnight) == {AUGUST: 0.0}
     an_hour_on = PlanWindow(start + 3 * HOUR, 60, 24)
-    assert peak_so_far(plan.fleet, plan, an_hour_on) == {"DE": pytest.approx(6.0)}
+    assert peak_so_far(plan.fleet, plan, an_hour_on) == {AUGUST: pytest.approx(6.0)}
+
+
+def test_a_window_across_a_months_end_begins_with_a_peak_for_each_month() -> None:
+    """Two hours of July imported 6 kW; what is to come in August has no peak yet."""
+    start = datetime(2021, 7, 31, 18, tzinfo=UTC)
+    plan = charging(start)
+    evening = PlanWindow(start + 2 * HOUR, 60, 24)
+    assert peak_so_far(plan.fleet, plan, evening) == {JULY: pytest.approx(6.0), AUGUST: 0.0}
+
+
+def test_a_peak_is_kept_over_a_window_in_which_nothing_counts() -> None:
+    """Peak hours are 08-20; a plan of the night still knows what the day before it was."""
+    night = datetime(2021, 7, 5, 20, tzinfo=UTC)
+    plan = charging(night, n_slots=4, local_hours=(8, 20))
+    assert peak_so_far(plan.fleet, plan, PlanWindow(night + 2 * HOUR, 60, 4)) == {JULY: 2.0}

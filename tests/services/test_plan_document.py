@@ -81,3 +81,14 @@ def test_a_changed_document_is_checked_as_it_is_read() -> None:
         PlanDocument.from_record(record)
     with pytest.raises(ValidationError, match="surprise"):
         PlanDocument.from_record(document().to_record() | {"surprise": 1})
+
+
+def test_the_one_peak_of_an_older_document_is_that_of_its_first_month() -> None:
+    """As written before a site could have several: nothing is lost, and none is still none."""
+    record = document().to_record()
+    for site in record["problem"]["sites"]:
+        (site["peak"],) = site.pop("peaks") or [None]
+        if site["peak"] is not None:
+            del site["peak"]["name"], site["peak"]["floor_kw"]
+    assert PlanDocument.from_record(record) == document()
+    assert PlanDocument.from_json(json.dumps(record)) == document()

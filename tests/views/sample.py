@@ -117,7 +117,7 @@ def _site(name: str, price: tuple[float, ...], carbon: tuple[float, ...]) -> Sit
         renewables=(Renewable("pv", _sun(40, 11)),),
         storage=(StorageUnit("battery", 20, 20, 60, 20, 0.95, 0.95, 10, 10, 0.02, 0.005),),
         generators=(Generator("diesel", 5, 50, 0.4, 10, 800),),
-        peak=PeakDemand(3.0, 40, _flat(1)),
+        peaks=(PeakDemand(3.0, 40, _flat(1)),),
     )
 
 
