@@ -52,6 +52,10 @@ OFFENCES = {
         ("scheduler.forecasting.history", "connectors.types"),
         ("scheduler.forecasting.spread", "time"),
     ],
+    "Tariffs are pure: specs and instants in, frozen values out": [
+        ("scheduler.tariffs.demand", "scheduler.services.window"),
+        ("scheduler.tariffs.local_time", "time"),
+    ],
     "The scheduler sees the optimiser only through its __init__": [
         ("scheduler.services.assemble", "optimizer.jobs"),
         ("scheduler.worker", "optimizer.solving.highs"),

@@ -31,10 +31,14 @@ def exact(problem: Problem) -> Plan:
 
 
 def newcomer(problem: Problem) -> tuple[Problem, Job]:
-    """The problem without its last job, and that job as one that comes in later."""
+    """The problem without its last job, and that job as one that comes in later.
+
+    Missing power costs more than missing any ceiling: a quote never counts on it.
+    """
     *others, last = problem.jobs
     plain = replace(last, pin=None, announced=None, after=(), had_started=False, is_elastic=False)
-    return replace(problem, jobs=tuple(others)), plain
+    penalties = replace(problem.penalties, shortfall_eur_per_kwh=1e5)
+    return replace(problem, jobs=tuple(others), penalties=penalties), plain
 
 
 def all_else_fixed(problem: Problem, plan: Plan, job: Job) -> Problem:
