@@ -231,6 +231,12 @@ ENERGY: dict[str, Problem] = {
             peak(0.02, so_far_kw=0.5, counts=(0, 0, 1, 1, 1, 1, 0, 0), name="noon"),
         ),
     ),
+    "load by night, where no peak counts": _at(
+        ALTERNATING,
+        job(work=3, points=CAPS, is_elastic=True),
+        base_kw=(6, 6, 1, 1, 1, 1, 6, 6),
+        peaks=(peak(0.05, counts=(0, 0, 1, 1, 1, 1, 0, 0)),),
+    ),
     "a new month begins, under a ratchet": _at(
         FALLING,
         job(work=8, points=CAPS, is_elastic=True),

@@ -122,7 +122,7 @@ MUTANTS: dict[str, tuple[Blinded, str]] = {
     ),
     "hours that do not count, counted": (
         each_site(_peak_of_every_hour),
-        "a new month begins, under a ratchet",
+        "load by night, where no peak counts",
     ),
     "ratchet ignored": (
         each_site(_peak_ignoring_floor),
