@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connectors.types import SignalKind
-from scheduler.db.models import SignalValue
+from scheduler.db.models import SignalSeries
 from scheduler.services import fleet
 from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import SiteSpec
@@ -45,23 +45,18 @@ class Coverage:
     is_stale: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Extent:
-    n_intervals: int
-    first: datetime
-    until: datetime
-    newest: datetime
-
-
 def coverage(session: Session, now: datetime) -> list[Coverage]:
     """Every signal that came in or is needed, by site of the fleet and kind."""
     spec = fleet.required_spec(session)
-    extents = _extents(session)
+    on_record = {
+        (row.site, row.kind): row
+        for row in session.scalars(select(SignalSeries).where(SignalSeries.n_intervals > 0))
+    }
     return [
-        _coverage(spec, site, kind, extents.get((site.name, kind)), now)
+        _coverage(spec, site, kind, on_record.get((site.name, kind)), now)
         for site in spec.sites
         for kind in SignalKind
-        if kind in _needed(site) or (site.name, kind) in extents
+        if kind in _needed(site) or (site.name, kind) in on_record
     ]
 
 
@@ -74,50 +69,25 @@ def _needed(site: SiteSpec) -> set[SignalKind]:
     return needed
 
 
-def _extents(session: Session) -> dict[tuple[str, SignalKind], _Extent]:
-    rows = session.execute(
-        select(
-            SignalValue.site,
-            SignalValue.kind,
-            func.count(SignalValue.start_at.distinct()),
-            func.min(SignalValue.start_at),
-            func.max(SignalValue.start_at),
-            func.max(SignalValue.known_at),
-        ).group_by(SignalValue.site, SignalValue.kind)
-    )
-    return {
-        (site, kind): _Extent(count, first, last + _length(session, site, kind, last), newest)
-        for site, kind, count, first, last, newest in rows
-    }
-
-
-def _length(session: Session, site: str, kind: SignalKind, start: datetime) -> timedelta:
-    """Length of the interval that starts at ``start``, as known last."""
-    last_known = (
-        select(SignalValue.minutes)
-        .where(SignalValue.site == site, SignalValue.kind == kind, SignalValue.start_at == start)
-        .order_by(SignalValue.known_at.desc())
-        .limit(1)
-    )
-    return timedelta(minutes=session.scalars(last_known).one())
-
-
 def _coverage(
-    spec: FleetSpec, site: SiteSpec, kind: SignalKind, extent: _Extent | None, now: datetime
+    spec: FleetSpec, site: SiteSpec, kind: SignalKind, series: SignalSeries | None, now: datetime
 ) -> Coverage:
     is_needed = kind in _needed(site)
-    if extent is None:
-        return Coverage(site.name, kind, is_needed, 0, None, None, None, None, None, is_needed)
-    age_hours = (now - extent.newest) / timedelta(hours=1)
+    age_hours = None if series is None else _hours(series.newest_known_at, now)
+    limit_hours = spec.planning.max_signal_age_hours
     return Coverage(
         site=site.name,
         kind=kind,
         is_needed=is_needed,
-        n_intervals=extent.n_intervals,
-        known_from=extent.first,
-        known_until=extent.until,
-        newest_known_at=extent.newest,
-        hours_ahead=(extent.until - now) / timedelta(hours=1),
+        n_intervals=0 if series is None else series.n_intervals,
+        known_from=None if series is None else series.first_start_at,
+        known_until=None if series is None else series.last_end_at,
+        newest_known_at=None if series is None else series.newest_known_at,
+        hours_ahead=None if series is None else _hours(now, series.last_end_at),
         age_hours=age_hours,
-        is_stale=age_hours > spec.planning.max_signal_age_hours,
+        is_stale=is_needed if age_hours is None else age_hours > limit_hours,
     )
+
+
+def _hours(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else (end - start) / timedelta(hours=1)

@@ -85,5 +85,6 @@ def _stored(document: PlanDocument, breaches: tuple[Breach, ...]) -> StoredPlan:
         n_violations=len(plan.violations),
         marks=list(document.marks),
         breaches=[str(breach) for breach in breaches],
+        inputs_known_at=document.inputs_known_at,
         document=document.to_record(),
     )

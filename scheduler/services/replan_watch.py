@@ -29,6 +29,7 @@ from scheduler.db.models import (
     PlanStatus,
     PoolState,
     RunStatus,
+    SignalSeries,
     SignalValue,
     StoredPlan,
 )
@@ -255,7 +256,7 @@ def _pulse(session: Session, now: datetime) -> tuple[object, ...]:
         .where(GridEvent.end_at > now)
         .order_by(GridEvent.external_id)
     )
-    newest_signal = session.scalar(select(func.max(SignalValue.known_at)))
+    newest_signal = session.scalar(select(func.max(SignalSeries.newest_known_at)))
     newest_plan = session.scalar(select(func.max(StoredPlan.created_at)))
     rows: list[Any] = [[tuple(row) for row in found] for found in (jobs, pools, events)]
     return (newest_signal, newest_plan, *rows)

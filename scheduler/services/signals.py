@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pandas as pd
-from sqlalchemy import Row, Subquery, func, select
 from sqlalchemy.orm import Session
 
 from connectors.types import SignalKind, Window
@@ -21,6 +20,9 @@ from scheduler.db.inserts import insert_new
 from scheduler.db.models import SignalValue
 from scheduler.services import fleet
 from scheduler.services.errors import Conflict, Invalid, Refusal
+from scheduler.services.signal_inputs import FORECAST_PREFIX
+from scheduler.services.signal_series import count_in, lock_series
+from scheduler.services.signal_store import Wanted, all_values, known_values
 from scheduler.specs.base import EARLIEST, LATEST, MOST
 
 LONGEST_MINUTES = 24 * 60
@@ -33,8 +35,6 @@ _LEAST: dict[SignalKind, float] = {
     SignalKind.BASE_LOAD: 0.0,
     SignalKind.PUE: 1.0,
 }
-_POINT_COLUMNS = ("site", "kind", "start_at", "minutes", "value", "known_at")
-_FRAME_COLUMNS = (*_POINT_COLUMNS, "source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,11 @@ class SignalPoint:
     def key(self) -> tuple[str, SignalKind, datetime]:
         """What the value is for."""
         return self.site, self.kind, self.start_at
+
+    @property
+    def end_at(self) -> datetime:
+        """End of its interval."""
+        return self.start_at + timedelta(minutes=self.minutes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +77,13 @@ def insert_values(session: Session, points: Sequence[SignalPoint], source: str) 
     Conflict
         Another value is on record as known at the very same instant.
     """
+    if source.startswith(FORECAST_PREFIX):
+        limit = f"one that does not begin with {FORECAST_PREFIX}: so do forecasts of our own"
+        raise Invalid(Refusal("upload", "source", source, limit))
     _require_acceptable(points, [site.name for site in fleet.required_spec(session).sites])
+    series = lock_series(session, {point.key[:2] for point in points})
     on_record = _on_record(session, points)
-    fresh = [point for point in points if not _tells_nothing_new(point, on_record)]
+    fresh = [p for p in points if not _tells_nothing_new(p, on_record.get(p.key, {}))]
     rows = [
         {
             "site": point.site,
@@ -90,6 +99,9 @@ def insert_values(session: Session, points: Sequence[SignalPoint], source: str) 
     inserted = insert_new(session, SignalValue, rows)
     if inserted < len(fresh):
         raise Conflict(f"{len(fresh) - inserted} values were stored by another upload meanwhile")
+    for point in fresh:
+        is_new = point.key not in on_record
+        count_in(series[point.key[:2]], point.start_at, point.end_at, point.known_at, is_new)
     return Stored(inserted, len(points) - inserted)
 
 
@@ -118,57 +130,38 @@ def points_of(table: pd.DataFrame, known_at: datetime) -> list[SignalPoint]:
 
 
 def signals_frame(session: Session, window: Window, known_at: datetime) -> pd.DataFrame:
-    """Give the values for ``window`` as they were known at ``known_at``.
+    """Give the values for ``window`` as they were known at ``known_at``; none that is rejected.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``site``, ``kind`` (SignalKind), ``start_at`` and ``known_at`` (UTC), ``minutes``,
-        ``value`` [``kind.unit``], ``source``; one row for each interval that overlaps the window,
-        in order of site, kind and start.
+        ``value`` [``kind.unit``], ``source``, and ``is_flagged``: it is suspicious, and nobody had
+        decided on it. One row for each interval that overlaps the window, in order of site, kind
+        and start.
     """
     earliest = window.start - timedelta(minutes=LONGEST_MINUTES)
-    latest = _latest(known_at, earliest, window.end)
-    columns = [latest.c[name] for name in _FRAME_COLUMNS]
-    rows = session.execute(select(*columns).where(latest.c.rank == 1).order_by(*columns[:3])).all()
-    overlapping = [row for row in rows if _end(row) > window.start]
-    frame = pd.DataFrame(overlapping, columns=list(_FRAME_COLUMNS))
-    for name in ("start_at", "known_at"):
-        frame[name] = pd.to_datetime(frame[name], utc=True)
-    return frame
+    frame = known_values(session, Wanted(earliest, window.end), known_at)
+    ends = frame["start_at"] + pd.to_timedelta(frame["minutes"], unit="min")
+    return frame[ends > window.start].reset_index(drop=True)
 
 
 def latest_values(
     session: Session, site: str, kind: SignalKind, window: Window, known_at: datetime
 ) -> list[SignalPoint]:
     """Values of one signal in ``window`` as known at ``known_at``, in order of time."""
-    latest = _latest(known_at, window.start, window.end)
-    columns = [latest.c[name] for name in _POINT_COLUMNS]
-    wanted = select(*columns).where(
-        latest.c.rank == 1, latest.c.site == site, latest.c.kind == kind
-    )
-    rows = session.execute(wanted.order_by(latest.c.start_at))
-    return [SignalPoint(**row._mapping) for row in rows]
-
-
-def _latest(known_at: datetime, start: datetime, end: datetime) -> Subquery:
-    """Every value starting in [start, end); ``rank`` 1 is the last one known of its interval."""
-    same_interval = (SignalValue.site, SignalValue.kind, SignalValue.start_at)
-    rank = func.row_number().over(partition_by=same_interval, order_by=SignalValue.known_at.desc())
-    return (
-        select(SignalValue, rank.label("rank"))
-        .where(
-            SignalValue.start_at >= start,
-            SignalValue.start_at < end,
-            SignalValue.known_at <= known_at,
+    wanted = Wanted(window.start, window.end, (site,), (kind,))
+    frame = known_values(session, wanted, known_at)
+    return [
+        SignalPoint(site, kind, start.to_pydatetime(), int(minutes), float(value), known)
+        for start, minutes, value, known in zip(
+            frame["start_at"],
+            frame["minutes"],
+            frame["value"],
+            frame["known_at"].dt.to_pydatetime(),
+            strict=True,
         )
-        .subquery()
-    )
-
-
-def _end(row: Row[tuple[object, ...]]) -> datetime:
-    end: datetime = row.start_at + timedelta(minutes=row.minutes)
-    return end
+    ]
 
 
 _Known = dict[datetime, tuple[int, float]]  # known_at -> minutes, value
@@ -177,31 +170,39 @@ _Known = dict[datetime, tuple[int, float]]  # known_at -> minutes, value
 def _on_record(
     session: Session, points: Sequence[SignalPoint]
 ) -> dict[tuple[str, SignalKind, datetime], _Known]:
-    """Everything known of the intervals of ``points``."""
+    """Read what is known of the intervals of ``points`` as of each one's instant, rejected or not.
+
+    Of what was known before the first of them only the last is read, however often it was revised.
+    """
     if not points:
         return {}
     starts = [point.start_at for point in points]
-    wanted = {point.key for point in points}
-    rows = session.scalars(
-        select(SignalValue).where(
-            SignalValue.site.in_({point.site for point in points}),
-            SignalValue.kind.in_({point.kind for point in points}),
-            SignalValue.start_at.between(min(starts), max(starts)),
-        )
+    known = [point.known_at for point in points]
+    wanted = Wanted(
+        min(starts),
+        max(starts) + timedelta(minutes=1),
+        {point.site for point in points},
+        {point.kind for point in points},
     )
+    frames = [known_values(session, wanted, min(known), with_rejected=True)]
+    if max(known) > min(known):
+        frames.append(all_values(session, wanted, min(known), max(known)))
+    keys = {point.key for point in points}
     on_record: dict[tuple[str, SignalKind, datetime], _Known] = {}
-    for row in rows:
-        key = (row.site, row.kind, row.start_at)
-        if key in wanted:
-            on_record.setdefault(key, {})[row.known_at] = (row.minutes, row.value)
+    for frame in frames:
+        instants = (frame[name].dt.to_pydatetime() for name in ("start_at", "known_at"))
+        rest = (frame[name] for name in ("site", "kind", "minutes", "value"))
+        for start, known_at, site, kind, minutes, value in zip(*instants, *rest, strict=True):
+            if (key := (site, kind, start)) in keys:
+                on_record.setdefault(key, {})[known_at] = (minutes, value)
     return on_record
 
 
-def _tells_nothing_new(
-    point: SignalPoint, on_record: dict[tuple[str, SignalKind, datetime], _Known]
-) -> bool:
-    """Whether the value last known by then was the same."""
-    known = on_record.get(point.key, {})
+def _tells_nothing_new(point: SignalPoint, known: _Known) -> bool:
+    """Whether the value last known by then was the same.
+
+    One that was rejected counts too: a source that says it again does not bring it back.
+    """
     now = (point.minutes, point.value)
     if known.get(point.known_at, now) != now:
         raise Conflict(
@@ -241,8 +242,9 @@ def _impossible_values(points: Iterable[SignalPoint], sites: Sequence[str]) -> I
 def _overlaps(points: Iterable[SignalPoint]) -> Iterable[Refusal]:
     ordered = sorted(points, key=lambda point: point.key)
     for first, second in pairwise(ordered):
-        end = first.start_at + timedelta(minutes=first.minutes)
-        if first.key[:2] == second.key[:2] and second.start_at < end:
+        if first.key[:2] == second.key[:2] and second.start_at < first.end_at:
             owner = f"signal {second.site}/{second.kind.value}"
             start = second.start_at.isoformat()
-            yield Refusal(owner, "start_at", start, f">= {end.isoformat()}, where another ends")
+            yield Refusal(
+                owner, "start_at", start, f">= {first.end_at.isoformat()}, where another ends"
+            )

@@ -77,6 +77,17 @@ def test_knowledge_from_the_future_is_refused(world: World) -> None:
     assert error["field"] == "known_at"
 
 
+def test_nobody_else_calls_values_forecasts_of_ours(world: World) -> None:
+    """What was published goes before them, and would not before these."""
+    answer = upload(world, price(0, 1.0), source="forecast/blend")
+    (error,) = problem_of(answer, 422, "invalid")["errors"]
+    assert (error["object"], error["field"], error["value"]) == (
+        "upload",
+        "source",
+        "forecast/blend",
+    )
+
+
 @pytest.mark.parametrize(
     ("row", "field", "limit"),
     [
@@ -184,7 +195,7 @@ def test_frame_holds_what_overlaps_the_window_as_known_then(world: World) -> Non
         then = signals_frame(session, window, NOW)
         now = signals_frame(session, window, LATER)
         never = signals_frame(session, window, NOW - timedelta(hours=1))
-    columns = ["site", "kind", "start_at", "minutes", "value", "known_at", "source"]
+    columns = ["site", "kind", "start_at", "minutes", "value", "known_at", "source", "is_flagged"]
     assert list(then.columns) == columns
     assert set(then["source"]) == {"test"}
     assert list(then[then["kind"] == SignalKind.PRICE]["value"]) == [40.0, 41.0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, Connection, Engine, inspect, text
+from sqlalchemy import CheckConstraint, Connection, Engine, inspect, select, text
 
 import migrations
-from scheduler.db.models import Base
-from scheduler.db.session import make_engine
+from scheduler.db.models import Base, SignalSeries, SignalValue
+from scheduler.db.session import make_engine, make_session_factory
 from scheduler.db.upgrade import DatabaseTooNew, schema_state, upgrade
 
 
@@ -132,6 +133,40 @@ def test_what_was_done_before_checkpoints_were_judged_counts_as_saved(tmp_path: 
         rows = connection.execute(text("SELECT name, work_saved_hours FROM job")).all()
     engine.dispose()
     assert dict(rows) == {"paused": 40.0, "resumed": 40.0, "begun": 0.0}
+
+
+def test_values_of_an_older_database_are_what_they_were(tmp_path: Path) -> None:
+    """Instants to the microsecond, and what is on record of each signal; also on the way back."""
+    engine = make_engine(f"sqlite:///{tmp_path}/old.db")
+    rows = [
+        ("DE", "price", "2021-07-05 00:00:00.000000", "2021-07-04 10:45:00.000000", 60, 40.5, "a"),
+        ("DE", "price", "2021-07-05 00:00:00.000000", "2021-07-04 10:45:00.000007", 60, 41.0, "b"),
+        ("DE", "price", "2021-07-05 01:00:00.000000", "2021-07-04 10:45:00.000000", 30, -3.0, "a"),
+    ]
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "r0008")
+        for row in rows:
+            connection.exec_driver_sql(
+                "INSERT INTO signal_value (site, kind, start_at, known_at, minutes, value, source)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+        command.upgrade(_config(connection), "head")
+    with make_session_factory(engine)() as session:
+        values = list(session.scalars(select(SignalValue).order_by(SignalValue.known_at)))
+        (series,) = session.scalars(select(SignalSeries))
+    night = datetime(2021, 7, 5, tzinfo=UTC)
+    assert [value.start_at for value in values] == [night, night + timedelta(hours=1), night]
+    assert [value.known_at.microsecond for value in values] == [0, 0, 7]
+    assert [(value.minutes, value.value) for value in values] == [(60, 40.5), (30, -3.0), (60, 41)]
+    assert (series.site, series.kind.value, series.n_intervals) == ("DE", "price", 2)
+    assert (series.first_start_at, series.last_end_at) == (night, night + timedelta(minutes=90))
+    assert series.newest_known_at == values[-1].known_at
+    with engine.begin() as connection:
+        command.downgrade(_config(connection), "r0008")
+        found = connection.exec_driver_sql("SELECT * FROM signal_value ORDER BY start_at, known_at")
+        assert [tuple(row) for row in found] == rows
+    engine.dispose()
 
 
 def test_first_revision_can_be_taken_back(engine: Engine) -> None:

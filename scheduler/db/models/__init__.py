@@ -13,7 +13,14 @@ from scheduler.db.models.job_energy import JobEnergy
 from scheduler.db.models.plan import PlanStatus, StoredPlan
 from scheduler.db.models.planning_run import PlanningRun, RunStatus
 from scheduler.db.models.pool_state import PoolState
-from scheduler.db.models.signal import SignalValue
+from scheduler.db.models.signal import (
+    FlagRule,
+    SignalFlag,
+    SignalSeries,
+    SignalValue,
+    SignalVerdict,
+    Verdict,
+)
 
 __all__ = [
     "OPEN_STATUSES",
@@ -25,6 +32,7 @@ __all__ = [
     "CommandOutcome",
     "DataTransfer",
     "DispatchCommand",
+    "FlagRule",
     "FleetVersion",
     "GridEvent",
     "Job",
@@ -35,6 +43,10 @@ __all__ = [
     "PoolState",
     "Role",
     "RunStatus",
+    "SignalFlag",
+    "SignalSeries",
     "SignalValue",
+    "SignalVerdict",
     "StoredPlan",
+    "Verdict",
 ]

@@ -61,6 +61,7 @@ class StoredPlan(Base):
     n_violations: Mapped[int]
     marks: Mapped[list[str]]  # stale, filled or short inputs, one sentence each
     breaches: Mapped[list[str]]  # what verify found; not empty only where REFUSED
+    inputs_known_at: Mapped[datetime | None]  # as of when signals were read; None: not kept yet
     document: Mapped[dict[str, Any]] = mapped_column(deferred=True)  # a PlanDocument
 
     @property
