@@ -90,11 +90,17 @@ class SolverProcess:
         context = multiprocessing.get_context("spawn")
         self._pipe, far_end = context.Pipe()
         self._process = context.Process(
-            target=_child_main, args=(far_end, task, method), name="gridtide-solver"
+            target=_child_main, args=(far_end, method), name="gridtide-solver"
         )
         self._process.start()
         # Only the child may hold its end, or its death would not break the pipe.
         far_end.close()
+        try:
+            # Not as an argument: what starts a process waits for ever where a child dies before it
+            # has read more of those than a pipe holds.
+            self._pipe.send(task)
+        except OSError as error:
+            raise self._ended() from error
 
     @property
     def pid(self) -> int | None:
@@ -114,8 +120,7 @@ class SolverProcess:
                 return None
             message = self._pipe.recv()
         except (EOFError, OSError) as error:
-            self._process.join(_KILL_WAIT_S)
-            raise ChildFailed(f"the solver's process ended with {self._ending()}") from error
+            raise self._ended() from error
         if isinstance(message, str):
             raise ChildFailed(message)
         return cast("Progress | Solved", message)
@@ -137,6 +142,10 @@ class SolverProcess:
     ) -> None:
         self.kill()
 
+    def _ended(self) -> ChildFailed:
+        self._process.join(_KILL_WAIT_S)
+        return ChildFailed(f"the solver's process ended with {self._ending()}")
+
     def _ending(self) -> str:
         code = self._process.exitcode
         if code is not None and code < 0:
@@ -144,9 +153,13 @@ class SolverProcess:
         return f"exit code {code}"
 
 
-def _child_main(pipe: Connection, task: SolveTask, method: Method) -> None:
+def _child_main(pipe: Connection, method: Method) -> None:
     # Ctrl-C goes to the whole terminal; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        task = cast("SolveTask", pipe.recv())
+    except (EOFError, OSError):
+        os._exit(1)
     threading.Thread(target=_exit_with_parent, args=(pipe,), daemon=True).start()
     try:
         plan = method(task, lambda progress: _report(pipe, progress))
@@ -163,7 +176,7 @@ def _report(pipe: Connection, progress: Progress) -> bool:
 
 
 def _exit_with_parent(pipe: Connection) -> None:
-    # The parent never sends: this returns only when the pipe breaks.
+    # The parent sends the task alone: this returns only when the pipe breaks.
     try:
         pipe.recv()
     except (EOFError, OSError):
