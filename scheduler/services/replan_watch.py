@@ -31,6 +31,7 @@ from scheduler.db.models import (
     RunStatus,
     SignalSeries,
     SignalValue,
+    SignalVerdict,
     StoredPlan,
 )
 from scheduler.db.session import SessionFactory, transaction
@@ -123,17 +124,16 @@ class ReplanWatch:
     def _newest(self, session: Session, fleet: FleetSpec) -> Planned | None:
         """Return the newest plan that holds, read once."""
         newest = session.execute(
-            select(StoredPlan.id, PlanningRun.started_at, StoredPlan.created_at)
-            .join(PlanningRun, PlanningRun.id == StoredPlan.run_id, isouter=True)
+            select(StoredPlan.id, StoredPlan.inputs_known_at, StoredPlan.created_at)
             .where(StoredPlan.status != PlanStatus.REFUSED)
             .order_by(StoredPlan.created_at.desc())
             .limit(1)
         ).one_or_none()
         if newest is None:
             return None
-        plan_id, started_at, created_at = newest
+        plan_id, inputs_known_at, created_at = newest
         if self._planned is None or self._planned.plan_id != plan_id:
-            known_at = started_at or created_at
+            known_at = inputs_known_at or created_at  # older plans do not say
             document = read_document(session, plan_id)
             price_until = _price_until(session, fleet, known_at)
             self._planned = Planned(plan_id, document, known_at, price_until)
@@ -256,10 +256,13 @@ def _pulse(session: Session, now: datetime) -> tuple[object, ...]:
         .where(GridEvent.end_at > now)
         .order_by(GridEvent.external_id)
     )
-    newest_signal = session.scalar(select(func.max(SignalSeries.newest_known_at)))
+    signals = session.execute(
+        select(func.max(SignalSeries.newest_known_at), func.sum(SignalSeries.n_intervals))
+    ).one()
+    newest_verdict = session.scalar(select(func.max(SignalVerdict.decided_at)))
     newest_plan = session.scalar(select(func.max(StoredPlan.created_at)))
     rows: list[Any] = [[tuple(row) for row in found] for found in (jobs, pools, events)]
-    return (newest_signal, newest_plan, *rows)
+    return (*signals, newest_verdict, newest_plan, *rows)
 
 
 def _price_until(session: Session, fleet: FleetSpec, known_at: datetime) -> dict[str, datetime]:
