@@ -1,10 +1,11 @@
 """What can go wrong outside, named by what the caller does about it.
 
 ConnectorError
-├── Unavailable        try again later: not reachable, timed out, overloaded
-├── Rejected           call a person: refused for good (credentials, unknown zone, bad order)
-│   └── GpusBusy       try again once something has ended: the GPUs are not free now
-└── ContractBroken     keep what came, do not use it: not what was agreed (gaps, NaN, wrong unit)
+├── Unavailable           try again later: not reachable, timed out, overloaded
+├── Rejected              call a person: refused for good (unknown zone, bad order)
+│   ├── GpusBusy          try again once something has ended: the GPUs are not free now
+│   └── CredentialsRefused  get new ones where they run out by themselves, else call a person
+└── ContractBroken        keep what came, do not use it: not what was agreed (gaps, NaN, wrong unit)
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ class ConnectorError(Exception):
 
 
 class Unavailable(ConnectorError):
-    """The other side cannot be reached now. Retry."""
+    """The other side cannot be reached now. Retry; after ``retry_after_s`` where it said so."""
+
+    def __init__(self, text: str = "", *, retry_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
 
 
 class Rejected(ConnectorError):
@@ -24,6 +29,10 @@ class Rejected(ConnectorError):
 
 class GpusBusy(Rejected):
     """The pool has GPUs enough, but not free ones now. Ask again later."""
+
+
+class CredentialsRefused(Rejected):
+    """The credentials are missing, wrong or over."""
 
 
 class ContractBroken(ConnectorError):

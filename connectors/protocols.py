@@ -10,6 +10,7 @@ from typing import Protocol
 
 import pandas as pd
 
+from connectors.source_info import SourceInfo
 from connectors.types import (
     DeliveryReport,
     GridEventNotice,
@@ -28,13 +29,33 @@ from connectors.types import (
 
 
 class SignalSource(Protocol):
-    """Values of one kind of signal at one site."""
+    """Somebody who publishes signals of zones: bidding zones, countries, regions or places."""
 
-    async def values(self, site: str, kind: SignalKind, window: Window) -> pd.Series:
-        """Values in ``kind.unit`` by interval start (UTC), in the source's own resolution.
+    info: SourceInfo
 
-        The index is an ordered ``DatetimeIndex`` in UTC without duplicates, within ``window``; the
-        values are finite floats. Intervals the source does not have are absent, never NaN.
+    def time_zone(self, zone: str) -> str:
+        """IANA name of the time that a day of ``zone`` is counted in.
+
+        Raises ``Rejected`` where the source knows no such zone.
+        """
+        ...
+
+    async def fetch(self, zone: str, kind: SignalKind, window: Window) -> pd.DataFrame:
+        """Values of one kind in one zone whose intervals start within ``window``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each interval, in order, without overlaps: ``start_at`` (UTC), ``minutes``
+            (its length), ``value`` (finite), ``unit`` (``kind.unit``; a price may name its
+            currency, as ``EUR/MWh``), ``known_at`` (UTC: when the source says it published the
+            value, NaT where it does not say). What it does not have is absent, never NaN: no rows
+            at all where nothing was published yet.
+
+        Raises
+        ------
+        Rejected
+            It knows no such zone, has no such kind there, or a secret is missing or refused.
         """
         ...
 

@@ -26,11 +26,23 @@ class SignalKind(StrEnum):
 
     PRICE = "price"  # site currency per MWh
     EXPORT_PRICE = "export_price"  # site currency per MWh
-    CARBON_INTENSITY = "carbon_intensity"  # g/kWh
+    CARBON_INTENSITY = "carbon_intensity"  # g/kWh, average
     PV = "pv"  # kW available
     WIND = "wind"  # kW available
     BASE_LOAD = "base_load"  # kW
     PUE = "pue"  # ratio
+    MARGINAL_CARBON_INTENSITY = "marginal_carbon_intensity"  # g/kWh
+    # Of the whole zone, not of a site.
+    ZONE_LOAD = "zone_load"  # MW, measured
+    ZONE_SOLAR = "zone_solar"  # MW, measured
+    ZONE_WIND = "zone_wind"  # MW, measured, on and off shore
+    ZONE_LOAD_FORECAST = "zone_load_forecast"  # MW, as published before
+    ZONE_SOLAR_FORECAST = "zone_solar_forecast"  # MW, as published before
+    ZONE_WIND_FORECAST = "zone_wind_forecast"  # MW, as published before
+    # At a place.
+    IRRADIANCE = "irradiance"  # W/m2, global, on the level
+    AIR_TEMPERATURE = "air_temperature"  # degC
+    WIND_SPEED = "wind_speed"  # m/s
 
     @property
     def unit(self) -> str:
@@ -46,6 +58,16 @@ _UNITS = {
     SignalKind.WIND: "kW",
     SignalKind.BASE_LOAD: "kW",
     SignalKind.PUE: "1",
+    SignalKind.MARGINAL_CARBON_INTENSITY: "g/kWh",
+    SignalKind.ZONE_LOAD: "MW",
+    SignalKind.ZONE_SOLAR: "MW",
+    SignalKind.ZONE_WIND: "MW",
+    SignalKind.ZONE_LOAD_FORECAST: "MW",
+    SignalKind.ZONE_SOLAR_FORECAST: "MW",
+    SignalKind.ZONE_WIND_FORECAST: "MW",
+    SignalKind.IRRADIANCE: "W/m2",
+    SignalKind.AIR_TEMPERATURE: "degC",
+    SignalKind.WIND_SPEED: "m/s",
 }
 
 

@@ -25,7 +25,9 @@ import pandas as pd
 from pyarrow import ArrowInvalid
 
 from connectors.errors import ContractBroken, Rejected, Unavailable
+from connectors.signals.frames import Question, signal_frame
 from connectors.signals.rows import SignalRows
+from connectors.source_info import SignalOffer, SourceInfo
 from connectors.types import SignalKind, Window
 
 SIGNAL_COLUMNS = ("site", "kind", "start_at", "minutes", "value", "known_at")
@@ -70,17 +72,38 @@ class SignalFile:
         self._path = path
         self._signals: pd.DataFrame | None = None
         self._seen: tuple[int, int] | None = None
+        self.info = SourceInfo(
+            name="file",
+            title=f"The file {path.name}",
+            document="",
+            licence="as of the file",
+            offers=tuple(SignalOffer(kind, (5, 15, 30, 60)) for kind in SignalKind),
+            zones_are="the sites the file names",
+        )
 
-    async def values(self, site: str, kind: SignalKind, window: Window) -> pd.Series:
-        """Values within ``window``, each as it was known last; ``Rejected`` without any of them."""
+    def time_zone(self, zone: str) -> str:
+        """UTC; ``Rejected`` for a site the file does not name."""
+        if not (self._current()["site"] == zone).any():
+            raise Rejected(f"{self._path}: nothing of site {zone!r}")
+        return "UTC"
+
+    async def fetch(self, zone: str, kind: SignalKind, window: Window) -> pd.DataFrame:
+        """Values of the site ``zone``, each as it was known last."""
         signals = await asyncio.to_thread(self._current)
-        series = signals[(signals["site"] == site) & (signals["kind"] == kind.value)]
+        series = signals[(signals["site"] == zone) & (signals["kind"] == kind.value)]
         if series.empty:
-            raise Rejected(f"{self._path}: no {kind.value} of site {site!r}")
+            raise Rejected(f"{self._path}: no {kind.value} of site {zone!r}")
         latest = series.sort_values("known_at", kind="stable", na_position="first")
         latest = latest.drop_duplicates("start_at", keep="last").sort_values("start_at")
-        values = latest.set_index("start_at")["value"].rename(kind.value)
-        return values[(values.index >= window.start) & (values.index < window.end)]
+        inside = (latest["start_at"] >= window.start) & (latest["start_at"] < window.end)
+        return signal_frame(
+            Question(str(self._path), zone, kind, window),
+            pd.DatetimeIndex(latest[inside]["start_at"]),
+            latest[inside]["minutes"].to_numpy(),
+            latest[inside]["value"].to_numpy(),
+            kind.unit,
+            latest[inside]["known_at"].to_list(),
+        )
 
     def _current(self) -> pd.DataFrame:
         try:

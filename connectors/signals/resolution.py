@@ -1,7 +1,8 @@
-"""How long the interval of each value is, where a file does not say."""
+"""How long the interval of each value is, where nobody says."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
@@ -67,3 +68,26 @@ def _refuse_second_resolution(
                 f" elsewhere {usual:g}: add a column minutes"
             )
         at += count
+
+
+def step_minutes(starts: pd.DatetimeIndex, lengths: Sequence[int]) -> NDArray[np.int64]:
+    """Return the length of every interval of a source that documents the ``lengths`` it has [min].
+
+    Each is as long as the nearer of its neighbours is away, rounded down to a documented length, so
+    that a gap makes none longer as long as one neighbour is there, and a change from hours to
+    quarters is followed. What has none near is of the first length, the present one.
+
+    Parameters
+    ----------
+    starts
+        Ordered, each once; or not, then they are refused later.
+    """
+    if not len(starts):
+        return np.zeros(0, dtype=np.int64)
+    away = np.abs(np.diff(starts.as_unit("s").asi8)) / 60
+    nearer = np.minimum(np.append(away, np.inf), np.insert(away, 0, np.inf))
+    known = np.sort(np.asarray(lengths))
+    at = np.searchsorted(known, nearer, side="right") - 1
+    is_far = nearer > known[-1]
+    found = np.where(is_far, lengths[0], known[np.clip(at, 0, None)])
+    return np.asarray(found, dtype=np.int64)

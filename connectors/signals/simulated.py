@@ -17,11 +17,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from connectors.errors import Rejected
+from connectors.signals.frames import Question, signal_frame
+from connectors.source_info import SignalOffer, SourceInfo
 from connectors.types import SignalKind, Window
 
 _Values = NDArray[np.float64]
 _WAVES = 24
 _LONGEST_WAVE_H, _SHORTEST_WAVE_H = 120.0, 3.0
+_ZONE_LOAD_MW, _ZONE_SOLAR_MW, _ZONE_WIND_MW = 60_000.0, 45_000.0, 50_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +58,35 @@ class SimulatedSignals:
         self._sites = dict(sites)
         self._seed = seed
         self._minutes = minutes
+        zones = tuple(self._sites)
+        self.info = SourceInfo(
+            name="simulated",
+            title="Generated weather and prices",
+            document="",
+            licence="none needed",
+            offers=tuple(SignalOffer(kind, (minutes,), zones) for kind in SignalKind),
+            zones_are="the simulated sites",
+        )
 
-    async def values(self, site: str, kind: SignalKind, window: Window) -> pd.Series:
+    def time_zone(self, zone: str) -> str:
+        """UTC; ``Rejected`` for a site there is not."""
+        self._require(zone)
+        return "UTC"
+
+    async def fetch(self, zone: str, kind: SignalKind, window: Window) -> pd.DataFrame:
         """Generate the values within ``window``; ``Rejected`` for a site there is not."""
-        if site not in self._sites:
-            raise Rejected(f"simulated signals: no site {site!r}, there are {sorted(self._sites)}")
+        self._require(zone)
         step = timedelta(minutes=self._minutes)
         first = pd.Timestamp(window.start).tz_convert("UTC").ceil(step)
         end = pd.Timestamp(window.end).tz_convert("UTC")
         starts = pd.date_range(first, end, freq=step, inclusive="left", unit="us")
-        middles = starts + step / 2
-        weather = _Weather(self._sites[site], f"{self._seed}/{site}", middles)
-        return pd.Series(weather.values(kind), index=starts, name=kind.value)
+        weather = _Weather(self._sites[zone], f"{self._seed}/{zone}", starts + step / 2)
+        asked = Question(self.info.name, zone, kind, window)
+        return signal_frame(asked, starts, self._minutes, weather.values(kind), kind.unit)
+
+    def _require(self, site: str) -> None:
+        if site not in self._sites:
+            raise Rejected(f"simulated signals: no site {site!r}, there are {sorted(self._sites)}")
 
 
 class _Weather:
@@ -93,6 +113,16 @@ class _Weather:
             SignalKind.WIND: site.wind_rating_kw * self._wind,
             SignalKind.BASE_LOAD: site.base_load_kw * load_share,
             SignalKind.PUE: 1.15 + 0.12 * self._bump(15, 3),
+            SignalKind.MARGINAL_CARBON_INTENSITY: self._marginal_carbon(),
+            SignalKind.ZONE_LOAD: _ZONE_LOAD_MW * load_share,
+            SignalKind.ZONE_SOLAR: _ZONE_SOLAR_MW * self._sun,
+            SignalKind.ZONE_WIND: _ZONE_WIND_MW * self._wind,
+            SignalKind.ZONE_LOAD_FORECAST: _ZONE_LOAD_MW * load_share * self._error("load"),
+            SignalKind.ZONE_SOLAR_FORECAST: _ZONE_SOLAR_MW * self._sun * self._error("solar"),
+            SignalKind.ZONE_WIND_FORECAST: _ZONE_WIND_MW * self._wind * self._error("wind"),
+            SignalKind.IRRADIANCE: 1000 * self._sun,
+            SignalKind.AIR_TEMPERATURE: self._temperature(),
+            SignalKind.WIND_SPEED: 14 * np.sqrt(self._wind),
         }
         return of_kind[kind]
 
@@ -105,6 +135,20 @@ class _Weather:
         evening = 60 * self._bump(19.5, 2.0)
         noise = 10 * self._noise("carbon")
         return np.clip(480 + evening + noise - 300 * self._sun - 140 * self._wind, 20, None)
+
+    def _marginal_carbon(self) -> _Values:
+        """Of gas, and of coal in the evening; nearly nothing where the sun is turned down."""
+        return np.clip(450 + 350 * self._bump(19.5, 2.5) - 500 * self._sun, 0, None)
+
+    def _temperature(self) -> _Values:
+        """Warmest in the afternoon and, north of the equator, in July."""
+        north = 1 if self._site.latitude_deg >= 0 else -1
+        season = north * 10 * np.cos(2 * np.pi * (self._day - 200) / 365)
+        return np.asarray(8 + season + 8 * self._bump(15, 4) + 1.5 * self._noise("air"))
+
+    def _error(self, name: str) -> _Values:
+        """Ratio of what was foreseen to what comes, about one."""
+        return np.asarray(np.clip(1 + 0.05 * self._noise(f"{name} forecast"), 0, None))
 
     def _clear_sky(self) -> _Values:
         """Sine of the sun's elevation, never below zero."""

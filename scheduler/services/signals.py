@@ -34,6 +34,11 @@ _LEAST: dict[SignalKind, float] = {
     SignalKind.WIND: 0.0,
     SignalKind.BASE_LOAD: 0.0,
     SignalKind.PUE: 1.0,
+    SignalKind.ZONE_LOAD: 0.0,
+    SignalKind.ZONE_LOAD_FORECAST: 0.0,
+    SignalKind.IRRADIANCE: 0.0,
+    SignalKind.AIR_TEMPERATURE: -273.15,
+    SignalKind.WIND_SPEED: 0.0,
 }
 
 

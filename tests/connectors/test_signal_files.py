@@ -216,7 +216,7 @@ def test_a_value_may_be_known_more_than_once(tmp_path: Path) -> None:
 async def test_the_source_gives_what_was_known_last(tmp_path: Path) -> None:
     """One value per interval, the newest issue of it."""
     window = Window(START, START + timedelta(hours=2))
-    values = await SignalFile(issues(tmp_path)).values("n", SignalKind.PRICE, window)
+    values = (await SignalFile(issues(tmp_path)).fetch("n", SignalKind.PRICE, window))["value"]
     assert values.tolist() == [1.0, 3.0]
 
 
@@ -224,21 +224,21 @@ async def test_the_source_reads_a_changed_file_again(tmp_path: Path) -> None:
     """A feed that is replaced while the scheduler runs is noticed."""
     window = Window(START, START + timedelta(hours=2))
     source = SignalFile(csv(tmp_path, GOOD))
-    assert (await source.values("north", SignalKind.PRICE, window)).tolist() == [41.5, 40.0]
+    assert (await source.fetch("north", SignalKind.PRICE, window))["value"].tolist() == [41.5, 40.0]
     file = csv(tmp_path, GOOD.replace("41.5", "42.5"))
     os.utime(file, ns=(1, 1))
-    assert (await source.values("north", SignalKind.PRICE, window)).tolist() == [42.5, 40.0]
+    assert (await source.fetch("north", SignalKind.PRICE, window))["value"].tolist() == [42.5, 40.0]
 
 
 async def test_the_source_refuses_a_kind_it_does_not_have(tmp_path: Path) -> None:
     """Known site or not: there is no such series, and waiting will not bring it."""
     window = Window(START, START + timedelta(hours=2))
     with pytest.raises(Rejected, match=r"no wind of site 'north'"):
-        await SignalFile(csv(tmp_path, GOOD)).values("north", SignalKind.WIND, window)
+        await SignalFile(csv(tmp_path, GOOD)).fetch("north", SignalKind.WIND, window)
 
 
 async def test_the_source_may_have_to_wait_for_its_file(tmp_path: Path) -> None:
     """A file that is not there yet is tried again."""
     window = Window(START, START + timedelta(hours=2))
     with pytest.raises(Unavailable, match=r"later\.csv"):
-        await SignalFile(tmp_path / "later.csv").values("north", SignalKind.PRICE, window)
+        await SignalFile(tmp_path / "later.csv").fetch("north", SignalKind.PRICE, window)

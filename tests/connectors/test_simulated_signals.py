@@ -17,7 +17,8 @@ JUNE = Window(datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
 
 async def generate(kind: SignalKind, seed: int = 1, window: Window = JUNE) -> pd.Series:
     """Generate one series."""
-    return await SimulatedSignals({"north": SITE}, seed).values("north", kind, window)
+    frame = await SimulatedSignals({"north": SITE}, seed).fetch("north", kind, window)
+    return frame.set_index("start_at")["value"]
 
 
 def mean_by_hour(values: pd.Series) -> pd.Series:

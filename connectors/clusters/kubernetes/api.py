@@ -35,7 +35,13 @@ class Expired(Unavailable):
     """What is asked for is too long ago to be told. List anew."""
 
 
-_KINDS = {404: NotFound, 408: Unavailable, 409: Conflict, 410: Expired, 429: Unavailable}
+_KINDS: dict[int, type[ConnectorError]] = {
+    404: NotFound,
+    408: Unavailable,
+    409: Conflict,
+    410: Expired,
+    429: Unavailable,
+}
 
 
 class Api:

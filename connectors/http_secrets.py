@@ -1,0 +1,86 @@
+"""Secrets of requests: put on where a request leaves, and taken out of whatever is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ssl import SSLContext
+from urllib.parse import quote, quote_plus
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+_STARS = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Headers and parameters of a query that nobody may see. Neither is printed.
+
+    ``more`` is what else must not be shown, such as a password that a header holds packed.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    more: tuple[str, ...] = field(default=(), repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.headers or self.query)
+
+    def hidden(self, text: str) -> str:
+        """Return ``text`` with stars for every secret in it."""
+        for word in self._words():
+            text = text.replace(word, _STARS)
+        return text
+
+    def _words(self) -> list[str]:
+        plain = {*self.headers.values(), *self.query.values(), *self.more}
+        bare = {word.split(" ", 1)[-1] for word in plain}  # of "Bearer x" the x
+        found = plain | bare
+        found |= {quote(word) for word in found} | {quote_plus(word) for word in found}
+        return sorted(filter(None, found), key=len, reverse=True)
+
+
+NO_SECRETS = Secrets()
+
+
+class SecretTransport(httpx.AsyncBaseTransport):
+    """Sends requests, with the secrets on those to the address of ``url``.
+
+    It stands below the client, which logs addresses; what it adds is in no log and no error. As it
+    takes the place of the client's own transport, it also asks the environment for a proxy.
+    """
+
+    def __init__(self, url: httpx.URL, secrets: Secrets, trust: SSLContext) -> None:
+        self._own = (url.scheme, url.host, url.port)
+        self._secrets = secrets
+        self._below = httpx.AsyncHTTPTransport(verify=trust, proxy=_proxy(url))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request."""
+        url = request.url
+        if (url.scheme, url.host, url.port) == self._own and self._secrets:
+            headers = [*request.headers.raw, *_raw(self._secrets.headers)]
+            request = httpx.Request(
+                request.method,
+                url.copy_merge_params(dict(self._secrets.query)) if self._secrets.query else url,
+                headers=headers,
+                stream=request.stream,
+                extensions=request.extensions,
+            )
+        return await self._below.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._below.aclose()
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+def _proxy(url: httpx.URL) -> str | None:
+    if proxy_bypass(url.host):
+        return None
+    proxies = getproxies()
+    return proxies.get(url.scheme) or proxies.get("all")

@@ -1,0 +1,1 @@
+"""Sources of signals on loopback: each speaks the format its documents publish."""
