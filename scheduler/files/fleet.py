@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from scheduler.files.errors import BadFile, dotted, problems_of
+from scheduler.files.errors import BadFile, at_line, dotted, problems_of
 from scheduler.files.located import nearest_line, toml_lines
+from scheduler.files.tariffs import with_tariff_documents
 from scheduler.specs import FleetSpec
 
 
@@ -33,9 +34,12 @@ def read_text(path: Path) -> str:
 
 
 def read_fleet(path: Path) -> FleetSpec:
-    """Read a fleet; raises ``BadFile`` with everything that is wrong with it."""
+    """Read a fleet, with the tariffs that it names; raises ``BadFile`` with all that is wrong."""
     data, text = read_toml(path)
     lines = toml_lines(text)
+    data, problems = with_tariff_documents(path.parent, data)
+    if problems:
+        raise BadFile(path, [at_line(nearest_line(lines, place), what) for place, what in problems])
     try:
         return FleetSpec.model_validate(data)
     except ValidationError as error:

@@ -8,7 +8,7 @@ was filled, stale, short or left out, which the plan carries to whoever approves
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pandas as pd
@@ -25,6 +25,7 @@ from scheduler.services.assemble_jobs import (
 from scheduler.services.assemble_pools import with_room_for_pinned
 from scheduler.services.assemble_signals import FILL_DAYS, InputRefused, SignalTable
 from scheduler.services.assemble_sites import FleetState, assemble_site
+from scheduler.services.assemble_tariff import EnergySoFar, energy_before
 from scheduler.services.signal_inputs import SignalInput
 from scheduler.services.window import PlanWindow, slot_start_not_before
 from scheduler.specs import FleetSpec
@@ -47,7 +48,8 @@ class Assembled:
     """A problem, the instants of its slots, and what is to be known about its inputs.
 
     ``cut_jobs`` are those that only a part of is in the problem; ``inputs`` says what the slots of
-    each signal rest on, as known at ``known_at``.
+    each signal rest on, as known at ``known_at``. ``energy_so_far_kwh`` is what each site on a
+    tariff had bought in the month, by period, when the window begins.
     """
 
     problem: Problem
@@ -56,6 +58,7 @@ class Assembled:
     cut_jobs: tuple[str, ...] = ()
     inputs: tuple[SignalInput, ...] = ()
     known_at: datetime | None = None
+    energy_so_far_kwh: EnergySoFar = field(default_factory=dict)
 
 
 def assemble(
@@ -85,8 +88,9 @@ def assemble(
     Raises
     ------
     InputRefused
-        Price or carbon intensity is missing for a slot and for its time on all earlier days, or a
-        value is below its least. Names the site, the kind and the interval.
+        Carbon intensity, or the price where no tariff replaces it, is missing for a slot and for
+        its time on all earlier days, or a value is below its least. Names the site, the kind and
+        the interval.
     InvalidProblem
         The specs contradict themselves; names the object, the value and the limit.
     """
@@ -116,7 +120,19 @@ def assemble(
         carbon_intensity_name=planning.carbon_intensity_name,
     )
     marks += [*room_marks, *limit_marks, *fitted.marks]
-    return Assembled(problem, window, tuple(marks), fitted.cut_jobs, table.inputs, now)
+    return Assembled(
+        problem,
+        window,
+        tuple(marks),
+        fitted.cut_jobs,
+        table.inputs,
+        now,
+        {
+            spec.name: energy_before(spec, window, state.energy_so_far_kwh)
+            for spec in fleet.sites
+            if spec.tariff is not None
+        },
+    )
 
 
 def _outlook(

@@ -22,6 +22,7 @@ from optimizer import (
 from scheduler.services.assemble_peaks import Peak, assemble_peaks
 from scheduler.services.assemble_pools import PoolsSeen, assemble_pools
 from scheduler.services.assemble_signals import SignalTable, Values
+from scheduler.services.assemble_tariff import EnergySoFar, assemble_tariff, energy_before
 from scheduler.services.window import PlanWindow
 from scheduler.specs.fleet import BatterySpec, FleetSpec, GeneratorSpec, SiteSpec
 
@@ -36,6 +37,8 @@ class FleetState:
         Energy in a battery at the start of the window, by site and battery [kWh].
     peak_so_far_kw
         Highest import of each billing period before the window, by site and peak [kW].
+    energy_so_far_kwh
+        Energy bought in the month that the window begins in, by site on a tariff and period [kWh].
     pools
         What clusters last said of their pools, by site and pool.
     succeeded, failed
@@ -44,6 +47,7 @@ class FleetState:
 
     soc_kwh: Mapping[tuple[str, str], float] = field(default_factory=dict)
     peak_so_far_kw: Mapping[Peak, float] = field(default_factory=dict)
+    energy_so_far_kwh: EnergySoFar = field(default_factory=dict)
     pools: PoolsSeen = field(default_factory=dict)
     succeeded: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
@@ -59,7 +63,7 @@ def assemble_site(
 ) -> tuple[Site, tuple[str, ...]]:
     """Return the site by slot, and a sentence per filled, stale or missing input."""
     rate = fleet.eur_rate(spec.currency)
-    grid, marks = _grid(spec, rate, signals, window)
+    grid, marks = _grid(spec, rate, signals, window, state)
     renewables = []
     for kind, is_there in ((SignalKind.PV, spec.has_pv), (SignalKind.WIND, spec.has_wind)):
         if is_there:
@@ -76,6 +80,8 @@ def assemble_site(
     marks += gpus.marks
     if not signals.has(spec.name, SignalKind.BASE_LOAD):  # a meter's has what others draw in it
         base_load = base_load + pue * gpus.others_kw
+    peaks, more = assemble_peaks(spec, rate, window, state.peak_so_far_kw)
+    marks += more
     site = Site(
         name=spec.name,
         pools=gpus.pools,
@@ -85,18 +91,17 @@ def assemble_site(
         renewables=tuple(renewables),
         storage=tuple(_storage(spec.name, unit, rate, state) for unit in spec.batteries),
         generators=tuple(_generator(unit, rate) for unit in spec.generators),
-        peaks=assemble_peaks(spec, rate, window, state.peak_so_far_kw),
+        peaks=peaks,
     )
     return site, tuple(marks)
 
 
 def _grid(
-    spec: SiteSpec, rate: float, signals: SignalTable, window: PlanWindow
+    spec: SiteSpec, rate: float, signals: SignalTable, window: PlanWindow, state: FleetState
 ) -> tuple[GridConnection, list[str]]:
-    price = signals.required(spec.name, SignalKind.PRICE)
+    price, derived, marks = _prices(spec, signals, window, state)
     carbon = signals.required(spec.name, SignalKind.CARBON_INTENSITY)
-    marks = [*price.marks, *carbon.marks]
-    derived = price.values * spec.grid.export_price_share - spec.grid.export_fee_per_mwh
+    marks += carbon.marks
     export = derived
     if signals.has(spec.name, SignalKind.EXPORT_PRICE):
         given = signals.optional(spec.name, SignalKind.EXPORT_PRICE)
@@ -112,12 +117,32 @@ def _grid(
     connection = GridConnection(
         import_limit_kw=(spec.grid.import_limit_kw,) * n_slots,
         export_limit_kw=(spec.grid.export_limit_kw,) * n_slots,
-        import_price_eur_per_mwh=_series(price.values * rate),
+        import_price_eur_per_mwh=_series(price * rate),
         export_price_eur_per_mwh=_series(export * rate),
         network_fee_eur_per_mwh=(spec.grid.network_fee_per_mwh * rate,) * n_slots,
         carbon_g_per_kwh=_series(carbon.values),
     )
     return connection, marks
+
+
+def _prices(
+    spec: SiteSpec, signals: SignalTable, window: PlanWindow, state: FleetState
+) -> tuple[Values, Values, list[str]]:
+    """Return what import costs and export earns [slot]: by the signal, the tariff, or both."""
+    bought = sold = np.zeros(window.n_slots)
+    marks: list[str] = []
+    if spec.needs_price_signal:
+        price = signals.required(spec.name, SignalKind.PRICE)
+        bought, sold = price.values, price.values * spec.grid.export_price_share
+        marks += price.marks
+    elif signals.has(spec.name, SignalKind.PRICE):
+        marks.append(f"{spec.name} price: not used, the site's tariff is its price")
+    if spec.tariff is not None:
+        so_far_kwh = energy_before(spec, window, state.energy_so_far_kwh)
+        tariff = assemble_tariff(spec, spec.tariff, window, so_far_kwh)
+        bought, sold = bought + tariff.import_per_mwh, sold + tariff.export_per_mwh
+        marks += tariff.marks
+    return bought, sold - spec.grid.export_fee_per_mwh, marks
 
 
 def _renewable(site: str, kind: SignalKind, signals: SignalTable) -> tuple[Renewable, list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -10,13 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from scheduler.db.models import CommandKind, DataTransfer, DispatchCommand, JobStatus
-from scheduler.services.assemble_peaks import Peak, peaks_of, stated_kw
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.transfers import open_transfers
 from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec
-from scheduler.specs.fleet import SiteSpec
-from scheduler.tariffs.demand import BillingPeak
 
 _TELEMETRY_DAYS = 2  # older readings say nothing any more
 # A transfer begins a tick after the start of its slot, and its end is seen a tick later: without
@@ -103,56 +99,3 @@ def _left_at(begin: datetime, row: DataTransfer, gb_per_hour: float, now: dateti
     end = row.moving_since + takes
     late = _TICKS if now > end + _TICKS else timedelta(0)
     return max(late, end - _TICKS - begin)
-
-
-def peak_so_far(
-    fleet: FleetSpec, in_force: PlanDocument | None, window: PlanWindow
-) -> dict[Peak, float]:
-    """Highest import of each billing period before ``window``, by site and peak [kW].
-
-    Taken from the plan in force: what it began with, and what it imported in slots that are over
-    and count. Where somebody entered another peak since that plan was made, it is at least that.
-    Without a plan the spec holds.
-    """
-    if in_force is None:
-        return {}
-    planned = {flow.site for flow in in_force.plan.flows}
-    return {
-        (spec.name, peak.name): _peak_kw(spec, peak, in_force, window)
-        for spec in fleet.sites
-        if spec.name in planned
-        for peak in peaks_of(spec, window)
-    }
-
-
-def _peak_kw(
-    spec: SiteSpec, peak: BillingPeak, in_force: PlanDocument, window: PlanWindow
-) -> float:
-    began_with = [
-        old.so_far_kw for old in in_force.problem.site(spec.name).peaks if old.name == peak.name
-    ]
-    before = elapsed(in_force.window, window.start)
-    imports = next(flow.import_kw for flow in in_force.plan.flows if flow.site == spec.name)
-    imported = [
-        import_kw
-        for was in (() if before is None else peaks_of(spec, before))
-        if was.name == peak.name
-        for import_kw, counts in zip(imports, was.counts, strict=False)
-        if counts
-    ]
-    return max([*began_with, *imported, _newly_entered_kw(spec, peak, in_force.fleet, window)])
-
-
-def elapsed(planned: PlanWindow, instant: datetime) -> PlanWindow | None:
-    """Return the slots of ``planned`` that are over by ``instant``; ``None`` where none is."""
-    n_slots = min(planned.slot_of(instant), planned.n_slots)
-    return None if n_slots < 1 else replace(planned, n_slots=n_slots)
-
-
-def _newly_entered_kw(
-    spec: SiteSpec, peak: BillingPeak, before: FleetSpec, window: PlanWindow
-) -> float:
-    """Peak the spec states now where it stated another one, or none, before [kW]; else 0."""
-    stated = stated_kw(spec, peak, window)
-    was = [stated_kw(site, peak, window) for site in before.sites if site.name == spec.name]
-    return 0.0 if was == [stated] else stated

@@ -61,7 +61,9 @@ def coverage(session: Session, now: datetime) -> list[Coverage]:
 
 
 def _needed(site: SiteSpec) -> set[SignalKind]:
-    needed = {SignalKind.PRICE, SignalKind.CARBON_INTENSITY}
+    needed = {SignalKind.CARBON_INTENSITY}
+    if site.needs_price_signal:
+        needed.add(SignalKind.PRICE)
     if site.has_pv:
         needed.add(SignalKind.PV)
     if site.has_wind:

@@ -30,5 +30,6 @@ def make_document(
         cut_jobs=assembled.cut_jobs,
         inputs=assembled.inputs,
         inputs_known_at=assembled.known_at,
+        energy_so_far_kwh=dict(assembled.energy_so_far_kwh),
         created_at=now,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from optimizer import Plan, Problem
 from scheduler.services.older_documents import peak_as_peaks
@@ -37,6 +37,8 @@ class PlanDocument(BaseModel):
         empty in plans that were made before this was kept.
     inputs_known_at
         The instant as of which signals were read; ``None`` in such plans.
+    energy_so_far_kwh
+        What each site on a tariff had bought in the month, by period, when the window begins.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -50,6 +52,7 @@ class PlanDocument(BaseModel):
     cut_jobs: tuple[str, ...] = ()
     inputs: tuple[SignalInput, ...] = ()
     inputs_known_at: AwareDatetime | None = None
+    energy_so_far_kwh: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     created_at: AwareDatetime
 
     def to_json(self, *, indent: int | None = None) -> str:

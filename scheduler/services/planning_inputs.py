@@ -32,7 +32,8 @@ from scheduler.services.assemble import (
     JobToPlan,
     assemble,
 )
-from scheduler.services.carried_state import data_left_gb, peak_so_far, soc_at
+from scheduler.services.carried_meter import energy_so_far, peak_so_far
+from scheduler.services.carried_state import data_left_gb, soc_at
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import find_in_force, read_document
 from scheduler.services.pool_states import pools_seen
@@ -222,6 +223,7 @@ def _state(
     return FleetState(
         soc_kwh=soc_at(session, in_force, window.start),
         peak_so_far_kw=peak_so_far(fleet, in_force, window),
+        energy_so_far_kwh=energy_so_far(fleet, in_force, window),
         pools=pools_seen(session),
         succeeded=_named(ended, JobStatus.SUCCEEDED),
         failed=frozenset(ended) - _named(ended, JobStatus.SUCCEEDED),

@@ -21,6 +21,7 @@ from scheduler.specs.base import (
 )
 from scheduler.specs.clusters import ClusterSpec, LocalClusterSpec
 from scheduler.specs.replan import ReplanSpec
+from scheduler.specs.tariff import PriceSignal, TariffSpec
 
 
 def _known_time_zone(name: str) -> str:
@@ -53,8 +54,8 @@ class PoolSpec(Spec):
 class GridSpec(Spec):
     """Grid connection: ratings, fees, and what exported energy earns.
 
-    The export price is its own signal where one is given, else the import price times
-    ``export_price_share`` less ``export_fee_per_mwh`` (site currency).
+    The export price is its own signal where one is given, else the price signal times
+    ``export_price_share``, and what a tariff pays, less ``export_fee_per_mwh`` (site currency).
     """
 
     import_limit_kw: NonNegative
@@ -133,6 +134,8 @@ class SiteSpec(Spec):
 
     ``cluster`` runs its jobs; ``group`` says when its daily plan is made.
     PV and wind come as signals in kW, scaled by nothing: the signal is the plant's own output.
+    Under a ``tariff`` energy costs what that says, by the local clock; ``peak`` and the fees of
+    ``grid`` come on top.
     """
 
     name: Name
@@ -145,10 +148,26 @@ class SiteSpec(Spec):
     grid: GridSpec
     pools: Annotated[tuple[PoolSpec, ...], Field(max_length=100)]
     peak: PeakSpec | None = None
+    tariff: TariffSpec | None = None
     has_pv: bool = False
     has_wind: bool = False
     batteries: Annotated[tuple[BatterySpec, ...], Field(max_length=100)] = ()
     generators: Annotated[tuple[GeneratorSpec, ...], Field(max_length=100)] = ()
+
+    @property
+    def needs_price_signal(self) -> bool:
+        """Whether energy cannot be priced without one."""
+        return self.tariff is None or self.tariff.price_signal is PriceSignal.ADDED
+
+    @model_validator(mode="after")
+    def _no_share_of_a_price_there_is_not(self) -> Self:
+        share = self.grid.export_price_share
+        if not self.needs_price_signal and share != 1.0:
+            raise ValueError(
+                f"site {self.name}: grid.export_price_share = {share:g}, must be left out under a"
+                " tariff that replaces the price signal: exports earn what it says"
+            )
+        return self
 
     @model_validator(mode="after")
     def _unique_names(self) -> Self:

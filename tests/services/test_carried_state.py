@@ -1,8 +1,8 @@
-"""State of charge and the month's peak, carried from the plan in force into the next window."""
+"""State of charge, carried from the plan in force into the next window."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -11,12 +11,11 @@ from optimizer import Rung, StorageFlows, dispatch, settled_plan
 from scheduler.db.models import CommandKind, CommandOutcome, DispatchCommand
 from scheduler.db.session import SessionFactory, make_engine, make_session_factory, transaction
 from scheduler.services.assemble import PlanWindow, assemble
-from scheduler.services.carried_state import peak_so_far, soc_at
+from scheduler.services.carried_state import soc_at
 from scheduler.services.plan_document import PlanDocument
 from tests.services.builders import START, flat_signals, fleet_spec, site_spec
 
 HOUR = timedelta(hours=1)
-JULY, AUGUST = ("DE", "peak 2021-07"), ("DE", "peak 2021-08")
 
 
 def charging(
@@ -88,49 +87,3 @@ def test_nothing_is_known_of_a_battery_that_was_never_read(sessions: SessionFact
     read_at(sessions, START - 72 * HOUR, 3.0)
     with transaction(sessions) as session:
         assert soc_at(session, charging(), START) == {}
-
-
-def test_the_peak_so_far_is_what_was_imported_in_slots_that_are_over() -> None:
-    """5 kW and 1 kW of charging make 6; before the plan began it was 2."""
-    plan = charging()
-    assert peak_so_far(plan.fleet, plan, PlanWindow(START, 60, 24)) == {JULY: 2.0}
-    later = PlanWindow(START + 5 * HOUR, 60, 24)
-    assert peak_so_far(plan.fleet, plan, later) == {JULY: pytest.approx(6.0)}
-    assert peak_so_far(plan.fleet, None, later) == {}
-
-
-def test_a_peak_somebody_entered_since_counts() -> None:
-    """The meter said 9 kW. One that is lower than what was imported since changes nothing."""
-    plan = charging()
-    later = PlanWindow(START + 5 * HOUR, 60, 24)
-    for entered_kw, peak_kw in ((9.0, 9.0), (3.0, 6.0)):
-        (site,) = plan.fleet.sites
-        assert site.peak is not None
-        peak = site.peak.model_copy(update={"so_far_kw": entered_kw})
-        fleet = plan.fleet.model_copy(update={"sites": (site.model_copy(update={"peak": peak}),)})
-        assert peak_so_far(fleet, plan, later) == {JULY: pytest.approx(peak_kw)}
-
-
-def test_a_new_month_begins_at_zero_in_local_time() -> None:
-    """On 31 July 22:00 UTC it is August in Berlin: what was imported before counts no more."""
-    start = datetime(2021, 7, 31, 20, tzinfo=UTC)
-    plan = charging(start)
-    at_midnight = PlanWindow(start + 2 * HOUR, 60, 24)
-    assert peak_so_far(plan.fleet, plan, at_midnight) == {AUGUST: 0.0}
-    an_hour_on = PlanWindow(start + 3 * HOUR, 60, 24)
-    assert peak_so_far(plan.fleet, plan, an_hour_on) == {AUGUST: pytest.approx(6.0)}
-
-
-def test_a_window_across_a_months_end_begins_with_a_peak_for_each_month() -> None:
-    """Two hours of July imported 6 kW; what is to come in August has no peak yet."""
-    start = datetime(2021, 7, 31, 18, tzinfo=UTC)
-    plan = charging(start)
-    evening = PlanWindow(start + 2 * HOUR, 60, 24)
-    assert peak_so_far(plan.fleet, plan, evening) == {JULY: pytest.approx(6.0), AUGUST: 0.0}
-
-
-def test_a_peak_is_kept_over_a_window_in_which_nothing_counts() -> None:
-    """Peak hours are 08-20; a plan of the night still knows what the day before it was."""
-    night = datetime(2021, 7, 5, 20, tzinfo=UTC)
-    plan = charging(night, n_slots=4, local_hours=(8, 20))
-    assert peak_so_far(plan.fleet, plan, PlanWindow(night + 2 * HOUR, 60, 4)) == {JULY: 2.0}
