@@ -37,9 +37,9 @@ def read_fleet(path: Path) -> FleetSpec:
     """Read a fleet, with the tariffs that it names; raises ``BadFile`` with all that is wrong."""
     data, text = read_toml(path)
     lines = toml_lines(text)
-    data, problems = with_tariff_documents(path.parent, data)
-    if problems:
-        raise BadFile(path, [at_line(nearest_line(lines, place), what) for place, what in problems])
+    data, unread = with_tariff_documents(path.parent, data)
+    if unread:
+        raise BadFile(path, [at_line(nearest_line(lines, place), what) for place, what in unread])
     try:
         return FleetSpec.model_validate(data)
     except ValidationError as error:

@@ -88,9 +88,8 @@ def assemble(
     Raises
     ------
     InputRefused
-        Carbon intensity, or the price where no tariff replaces it, is missing for a slot and for
-        its time on all earlier days, or a value is below its least. Names the site, the kind and
-        the interval.
+        Carbon intensity, or the price where no tariff replaces it, is missing for a slot and its
+        time on all earlier days, or a value is below its least. Names site, kind and interval.
     InvalidProblem
         The specs contradict themselves; names the object, the value and the limit.
     """
@@ -100,10 +99,7 @@ def assemble(
     assembled = [assemble_site(fleet, spec, table, window, state, now) for spec in fleet.sites]
     sites = tuple(site for site, _ in assembled)
     marks = [mark for _, site_marks in assembled for mark in site_marks]
-    links = tuple(
-        Link(link.from_site, link.to_site, link.gb_per_hour, link.eur_per_gb, link.kwh_per_gb)
-        for link in fleet.links
-    )
+    links = _links(fleet)
     weights = Weights(**planning.weights.model_dump())
     outlook = _outlook(sites, links, weights, window)
     fitted = assemble_jobs(jobs, Surroundings(fleet, window, now, outlook), state)
@@ -120,18 +116,22 @@ def assemble(
         carbon_intensity_name=planning.carbon_intensity_name,
     )
     marks += [*room_marks, *limit_marks, *fitted.marks]
-    return Assembled(
-        problem,
-        window,
-        tuple(marks),
-        fitted.cut_jobs,
-        table.inputs,
-        now,
-        {
-            spec.name: energy_before(spec, window, state.energy_so_far_kwh)
-            for spec in fleet.sites
-            if spec.tariff is not None
-        },
+    energy = _energy_before(fleet, window, state)
+    return Assembled(problem, window, tuple(marks), fitted.cut_jobs, table.inputs, now, energy)
+
+
+def _energy_before(fleet: FleetSpec, window: PlanWindow, state: FleetState) -> EnergySoFar:
+    return {
+        spec.name: energy_before(spec, window, state.energy_so_far_kwh)
+        for spec in fleet.sites
+        if spec.tariff is not None
+    }
+
+
+def _links(fleet: FleetSpec) -> tuple[Link, ...]:
+    return tuple(
+        Link(link.from_site, link.to_site, link.gb_per_hour, link.eur_per_gb, link.kwh_per_gb)
+        for link in fleet.links
     )
 
 
