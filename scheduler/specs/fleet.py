@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
@@ -20,6 +20,14 @@ from scheduler.specs.base import (
     require_unique,
 )
 from scheduler.specs.clusters import ClusterSpec, LocalClusterSpec
+from scheduler.specs.plants import (
+    Latitude,
+    Longitude,
+    PvSpec,
+    WindSpec,
+    require_a_place,
+    with_what_is_described,
+)
 from scheduler.specs.replan import ReplanSpec
 from scheduler.specs.tariff import PriceSignal, TariffSpec
 
@@ -134,6 +142,7 @@ class SiteSpec(Spec):
 
     ``cluster`` runs its jobs; ``group`` says when its daily plan is made.
     PV and wind come as signals in kW, scaled by nothing: the signal is the plant's own output.
+    Of what ``pv`` and ``wind`` describe, a feed can tell it from the weather at the site.
     Under a ``tariff`` energy costs what that says, by the local clock; ``peak`` and the fees of
     ``grid`` come on top.
     """
@@ -151,6 +160,10 @@ class SiteSpec(Spec):
     tariff: TariffSpec | None = None
     has_pv: bool = False
     has_wind: bool = False
+    latitude_deg: Latitude | None = None
+    longitude_deg: Longitude | None = None
+    pv: Annotated[tuple[PvSpec, ...], Field(max_length=50)] = ()
+    wind: Annotated[tuple[WindSpec, ...], Field(max_length=50)] = ()
     batteries: Annotated[tuple[BatterySpec, ...], Field(max_length=100)] = ()
     generators: Annotated[tuple[GeneratorSpec, ...], Field(max_length=100)] = ()
 
@@ -167,6 +180,18 @@ class SiteSpec(Spec):
                 f"site {self.name}: grid.export_price_share = {share:g}, must be left out under a"
                 " tariff that replaces the price signal: exports earn what it says"
             )
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_what_it_describes(cls, site: Any) -> Any:
+        return with_what_is_described(site)
+
+    @model_validator(mode="after")
+    def _plants_have_a_place(self) -> Self:
+        has_plants = bool(self.pv or self.wind)
+        place = (self.latitude_deg, self.longitude_deg)
+        require_a_place(f"site {self.name}", *place, has_plants=has_plants)
         return self
 
     @model_validator(mode="after")
