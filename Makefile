@@ -18,7 +18,7 @@ MINIMUM_COVERAGE := 90
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-peers check lint types imports bench bench-72h bench-clusters peer-slurm peer-kubernetes \
-    peer-kueue lock clean
+    peer-kueue peer-gridstatus lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -31,7 +31,7 @@ test: $(VENV)/.dev $(VENV)/.project  ## Run the whole test suite with coverage
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov \
 	    --cov-report=term:skip-covered --cov-fail-under=$(MINIMUM_COVERAGE)
 
-test-peers: peer-slurm peer-kubernetes peer-kueue test  ## Run it with every real server, built first
+test-peers: peer-slurm peer-kubernetes peer-kueue peer-gridstatus test  ## Run it with every real server, built first
 
 check: lint types imports test  ## Everything CI runs: style, types, imports, tests
 
@@ -65,12 +65,18 @@ peer-kubernetes:  ## Build the Kubernetes that tests drive, if it is not there (
 peer-kueue:  ## Build the Kueue that tests drive beside it, if it is not there (4 minutes; needs Go)
 	deploy/peers/kueue/build.sh
 
+peer-gridstatus:  ## Install the gridstatus that tests drive, in a Python of its own (a minute)
+	PYTHON=$(PYTHON) deploy/peers/gridstatus/build.sh
+
 lock: $(UV)  ## Write the lock files anew from pyproject.toml, keeping pins that still fit
-	$(COMPILE) --group build --extra kubernetes --extra node --extra nvml pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group build --extra kubernetes --extra node --extra nvml --extra weather pyproject.toml \
+	    --output-file requirements.lock
 	$(COMPILE) --group build --extra dev --constraints requirements.lock pyproject.toml \
 	    --output-file requirements-dev.lock
-	$(COMPILE) --group build --extra kubernetes --extra node --extra nvml --extra bench \
+	$(COMPILE) --group build --extra kubernetes --extra node --extra nvml --extra weather --extra bench \
 	    --constraints requirements-dev.lock pyproject.toml --output-file requirements-bench.lock
+	$(COMPILE) deploy/peers/gridstatus/requirements.in \
+	    --output-file deploy/peers/gridstatus/requirements.lock
 
 clean:  ## Remove everything that was made, .venv included
 	rm -rf $(VENV) $(OUT) .cache build dist .coverage .coverage.* htmlcov *.egg-info \

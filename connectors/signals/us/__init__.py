@@ -1,0 +1,1 @@
+"""Prices of markets of the United States, by ``gridstatus`` in a Python of its own."""
