@@ -161,7 +161,7 @@ class HttpSource:
         try:
             url = httpx.URL(f"{self.base_url.rstrip('/')}/{path.lstrip('/')}", params=query or None)
         except httpx.InvalidURL as error:
-            raise Rejected(f"{self.owner}: {self.base_url}: {error}") from error
+            raise Rejected(f"{self.owner}: {self.base_url!r} is no address: {error}") from error
         call = _Call(self, url, secrets, also)
         async with call.client() as client:
             return await self._ask(call, client)
@@ -174,8 +174,10 @@ class HttpSource:
                 return await call.once(client)
             except Unavailable as error:
                 asked += 1
+                if asked >= self.policy.attempts:
+                    raise
                 pause_s = self._pause_s(asked, error.retry_after_s)
-                if asked >= self.policy.attempts or pause_s is None:
+                if pause_s is None:
                     raise
             await self.sleep(pause_s)
 

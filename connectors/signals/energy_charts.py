@@ -32,9 +32,10 @@ import pandas as pd
 
 from connectors.errors import ContractBroken
 from connectors.http import HttpPolicy, HttpSource, Reply
-from connectors.signals.energy_charts_zones import COUNTRY_OF, PRICE_ZONES, TIME_ZONES
+from connectors.signals.energy_charts_zones import COUNTRY_OF, PRICE_ZONES
 from connectors.signals.frames import Question, require_offer, signal_frame
 from connectors.signals.resolution import step_minutes
+from connectors.signals.zones import TIME_ZONES
 from connectors.source_info import SignalOffer, SourceInfo
 from connectors.types import SignalKind, Window
 

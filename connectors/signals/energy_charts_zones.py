@@ -77,35 +77,3 @@ PRICE_ZONES = (
     "SK",
 )
 """What bidding zones are called where prices are asked for."""
-
-_TIMES = {
-    "Europe/Vienna": "AT",
-    "Europe/Brussels": "BE",
-    "Europe/Sofia": "BG",
-    "Europe/Zurich": "CH",
-    "Europe/Prague": "CZ",
-    "Europe/Berlin": "DE DE-LU",
-    "Europe/Copenhagen": "DK DK1 DK2",
-    "Europe/Tallinn": "EE",
-    "Europe/Madrid": "ES",
-    "Europe/Helsinki": "FI",
-    "Europe/Paris": "FR",
-    "Europe/Athens": "GR",
-    "Europe/Zagreb": "HR",
-    "Europe/Budapest": "HU",
-    "Europe/Dublin": "IE",
-    "Europe/Rome": "IT " + " ".join(zone for zone in PRICE_ZONES if zone.startswith("IT-")),
-    "Europe/Vilnius": "LT",
-    "Europe/Riga": "LV",
-    "Europe/Amsterdam": "NL",
-    "Europe/Oslo": "NO NO1 NO2 NO3 NO4 NO5",
-    "Europe/Warsaw": "PL",
-    "Europe/Lisbon": "PT",
-    "Europe/Bucharest": "RO",
-    "Europe/Belgrade": "RS",
-    "Europe/Stockholm": "SE SE1 SE2 SE3 SE4",
-    "Europe/Ljubljana": "SI",
-    "Europe/Bratislava": "SK",
-}
-TIME_ZONES = {zone: time for time, zones in _TIMES.items() for zone in zones.split()}
-"""The time of each of them."""

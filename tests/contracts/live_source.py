@@ -297,7 +297,7 @@ class StatedUnits:
     ) -> None:
         """It is never taken for the one that was agreed."""
         peer.published.wrong_unit = "EUR/kWh"
-        with pytest.raises(ContractBroken, match=r"EUR/kWh"):
+        with pytest.raises(ContractBroken, match=r"unit = 'EUR/kWh', must be"):
             await source.fetch(case.zone, case.kind, case.window)
 
 
