@@ -23,7 +23,7 @@ from scheduler.services.assemble_jobs import (
     assemble_jobs,
 )
 from scheduler.services.assemble_pools import with_room_for_pinned
-from scheduler.services.assemble_signals import FILL_DAYS, InputRefused, SignalTable
+from scheduler.services.assemble_signals import FILL_HISTORY, InputRefused, SignalTable
 from scheduler.services.assemble_sites import FleetState, assemble_site
 from scheduler.services.assemble_tariff import EnergySoFar, energy_before
 from scheduler.services.signal_inputs import SignalInput
@@ -31,7 +31,7 @@ from scheduler.services.window import PlanWindow, slot_start_not_before
 from scheduler.specs import FleetSpec
 
 __all__ = [
-    "FILL_DAYS",
+    "FILL_HISTORY",
     "AnnouncedStart",
     "Assembled",
     "FleetState",
@@ -79,7 +79,7 @@ def assemble(
         Jobs that are not over.
     signals
         Columns site, kind, start_at (UTC), minutes, value, known_at (NaT: not stated); with the
-        ``FILL_DAYS`` days before the window, which gaps are filled from.
+        ``FILL_HISTORY`` before the window, which gaps are filled from.
     events
         Calls from the grid side; cancelled ones and those outside the window are passed over.
     state
@@ -95,7 +95,8 @@ def assemble(
     """
     state = state or FleetState()
     planning = fleet.planning
-    table = SignalTable(signals, window, now, planning.max_signal_age_hours)
+    zones = {spec.name: spec.time_zone for spec in fleet.sites}
+    table = SignalTable(signals, window, now, planning.max_signal_age_hours, zones)
     assembled = [assemble_site(fleet, spec, table, window, state, now) for spec in fleet.sites]
     sites = tuple(site for site, _ in assembled)
     marks = [mark for _, site_marks in assembled for mark in site_marks]

@@ -2,13 +2,14 @@
 
 Values are first laid on a grid of ``STEP_MINUTES``: coarse ones are held, and where two overlap the
 one known last wins; what was published goes before forecasts of our own. Missing steps take the
-value of the same UTC time of day on the latest earlier day that has one. A slot is the mean of its
-steps.
+value of the same time of day on the latest earlier day that has one: by the site's clock for what
+follows people, across clock changes too, and in UTC for what follows sun and weather. A slot is the
+mean of its steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -29,9 +30,19 @@ from scheduler.services.window import PlanWindow
 
 STEP_MINUTES = 5
 FILL_DAYS = 7  # how many days back a missing value is looked for
+FILL_HISTORY = timedelta(days=FILL_DAYS, hours=2)
+"""How far back that reaches: days by the local clock may begin this much earlier in UTC."""
 
 _STEP = timedelta(minutes=STEP_MINUTES)
-_STEPS_PER_DAY = 24 * 60 // STEP_MINUTES
+_BY_THE_CLOCK = frozenset(
+    {
+        SignalKind.PRICE,
+        SignalKind.EXPORT_PRICE,
+        SignalKind.CARBON_INTENSITY,
+        SignalKind.BASE_LOAD,
+    }
+)
+"""What follows the hours that people keep; plants and cooling follow the sun."""
 _LEAST = {
     SignalKind.CARBON_INTENSITY: 0.0,
     SignalKind.BASE_LOAD: 0.0,
@@ -63,7 +74,12 @@ class SignalTable:
     """The signals of a window and of the days before it that gaps are filled from."""
 
     def __init__(
-        self, signals: pd.DataFrame, window: PlanWindow, now: datetime, max_age_hours: float
+        self,
+        signals: pd.DataFrame,
+        window: PlanWindow,
+        now: datetime,
+        max_age_hours: float,
+        time_zones: Mapping[str, str] | None = None,
     ) -> None:
         """Take the rows known by ``now`` with a finite value.
 
@@ -74,6 +90,8 @@ class SignalTable:
             source and is_flagged, where somebody says.
         max_age_hours
             Values known longer ago than this are used with a mark.
+        time_zones
+            Whose clock days are counted by, by site; UTC where none is given.
         """
         known = signals["known_at"].isna() | (signals["known_at"] <= now)
         finite = np.isfinite(signals["value"].to_numpy(float))
@@ -86,6 +104,7 @@ class SignalTable:
         self._window = window
         self._now = now
         self._max_age = timedelta(hours=max_age_hours)
+        self._time_zones = time_zones or {}
         self._asked: dict[tuple[str, SignalKind], SlotSeries] = {}
 
     @property
@@ -126,9 +145,10 @@ class SignalTable:
         rows = self._rows.get((site, kind), self._no_rows)
         owner = f"{site} {kind.value}"
         self._require_plausible(site, kind, rows)
-        history = FILL_DAYS * _STEPS_PER_DAY
-        steps = _on_grid(rows, self._window.start - history * _STEP, self._window.end, owner)
-        filled, days_back = _fill_from_earlier_days(steps, history)
+        begin = self._window.start - FILL_HISTORY
+        steps = _on_grid(rows, begin, self._window.end, owner)
+        zone = self._time_zones.get(site, "UTC") if kind in _BY_THE_CLOCK else "UTC"
+        filled, days_back = _fill_from_earlier_days(steps, begin, zone)
         shape = (self._window.n_slots, -1)
         row_of_step, is_filled = filled.reshape(shape), (days_back > 0).reshape(shape)
         by_slot = np.append(rows["value"].to_numpy(float), np.nan)[row_of_step]
@@ -207,16 +227,31 @@ def _on_grid(rows: pd.DataFrame, start: datetime, end: datetime, owner: str) -> 
     return steps
 
 
-def _fill_from_earlier_days(steps: Rows, history: int) -> tuple[Rows, Rows]:
-    """Fill gaps after the first ``history`` steps; also say from how many days before."""
+def _fill_from_earlier_days(steps: Rows, begin: datetime, zone: str) -> tuple[Rows, Rows]:
+    """Fill gaps after the history that begins at ``begin``; say from how many days before, too."""
+    history = FILL_HISTORY // _STEP
     wanted = steps[history:].copy()
     days_back = np.zeros(len(wanted), dtype=int)
     for days in range(1, FILL_DAYS + 1):
         missing = np.flatnonzero(wanted < 0)
         if not len(missing):
             break
-        source = steps[history + missing - days * _STEPS_PER_DAY]
+        source = steps[_days_before(begin, history + missing, days, zone)]
         found = missing[source >= 0]
         wanted[found] = source[source >= 0]
         days_back[found] = days
     return wanted, days_back
+
+
+def _days_before(begin: datetime, steps: Rows, days: int, zone: str) -> Rows:
+    """Return the steps, counted from ``begin``, of the same time ``days`` days before in ``zone``.
+
+    Of an hour that the earlier day repeats, the first; for one that it skips, the hour after.
+    """
+    instants = pd.Timestamp(begin) + pd.Series(steps) * pd.Timedelta(_STEP)
+    local = instants.dt.tz_convert(zone).dt.tz_localize(None) - pd.Timedelta(days=days)
+    earlier = local.dt.tz_localize(
+        zone, ambiguous=np.ones(len(local), dtype=bool), nonexistent=pd.Timedelta(hours=1)
+    )
+    positions: Rows = ((earlier - pd.Timestamp(begin)) // pd.Timedelta(_STEP)).to_numpy(int)
+    return positions

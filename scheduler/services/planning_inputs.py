@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 import pandas as pd
@@ -25,7 +25,7 @@ from scheduler.db.models import (
 )
 from scheduler.services import fleet as fleets
 from scheduler.services.assemble import (
-    FILL_DAYS,
+    FILL_HISTORY,
     AnnouncedStart,
     Assembled,
     FleetState,
@@ -93,7 +93,7 @@ def inputs_for(
     stored = find_in_force(session)
     in_force = None if stored is None else read_document(session, stored.id)
     open_jobs = _open_jobs(session)
-    span = Window(window.start - timedelta(days=FILL_DAYS), window.end)
+    span = Window(window.start - FILL_HISTORY, window.end)
     return Inputs(
         now=now,
         fleet_version=version.id,

@@ -27,25 +27,36 @@ class Tick:
 def time_ticks(
     window: PlanWindow, zone: str, most: int = 13, most_major: int = 5
 ) -> tuple[Tick, ...]:
-    """Ticks at round hours of the clock in ``zone``; midnights carry the day."""
+    """Ticks at round hours of the clock in ``zone``; where a day begins, the label is the day."""
     length = window.end - window.start
     hours = length / timedelta(hours=1)
     step, major = _step(hours, most), _step(hours, most_major)
     return tuple(
         Tick(
-            at_percent=100 * ((instant - window.start) / length),
-            label=f"{local:%a %-d}" if local.hour == 0 else f"{local:%H}:00",
-            is_major=_is_round(local, major, window),
+            at_percent=100 * ((quarter.instant - window.start) / length),
+            label=f"{quarter.local:%a %-d}" if quarter.begins_day else f"{quarter.local:%H}:00",
+            is_major=_is_round(quarter, major, window),
         )
-        for instant, local in _quarters(window, zone)
-        if _is_round(local, step, window)
+        for quarter in _quarters(window, zone)
+        if _is_round(quarter, step, window)
     )
 
 
-def _quarters(window: PlanWindow, zone: str) -> Iterator[tuple[datetime, datetime]]:
+@dataclass(frozen=True, slots=True)
+class _Quarter:
+    """An instant by the local clock. A day begins once: where midnight is skipped, at 01:00."""
+
+    instant: datetime
+    local: datetime
+    begins_day: bool
+
+
+def _quarters(window: PlanWindow, zone: str) -> Iterator[_Quarter]:
     instant = window.start
     while instant < window.end:
-        yield instant, instant.astimezone(ZoneInfo(zone))
+        local = instant.astimezone(ZoneInfo(zone))
+        before = (instant - _FINEST_OFFSET).astimezone(ZoneInfo(zone))
+        yield _Quarter(instant, local, local.date() != before.date())
         instant += _FINEST_OFFSET
 
 
@@ -53,13 +64,12 @@ def _step(hours: float, most: int) -> int:
     return next((step for step in _STEPS_HOURS if hours / step <= most), _STEPS_HOURS[-1])
 
 
-def _is_round(local: datetime, step_hours: int, window: PlanWindow) -> bool:
-    if local.minute or local.hour % min(step_hours, 24):
-        return False
-    if step_hours <= 24:
-        return True
+def _is_round(quarter: _Quarter, step_hours: int, window: PlanWindow) -> bool:
+    local = quarter.local
+    if step_hours < 24:
+        return quarter.begins_day or not (local.minute or local.hour % step_hours)
     first = window.start.astimezone(local.tzinfo).date()
-    return (local.date() - first).days % (step_hours // 24) == 0
+    return quarter.begins_day and (local.date() - first).days % (step_hours // 24) == 0
 
 
 def value_ticks(low: float, high: float, about: int = 4) -> tuple[float, ...]:

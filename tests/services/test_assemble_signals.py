@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -131,3 +131,61 @@ def test_an_impossible_value_is_refused_by_name() -> None:
     with pytest.raises(InputRefused, match=r"DE: carbon_intensity = -3 g/kWh at 2021-07-05T00:00Z"):
         table.required("DE", kind)
     assert series(signal_rows("DE", PRICE, [-30.0]), n_slots=1).values.tolist() == [-30]
+
+
+def filled_by_clock(
+    kind: SignalKind, midnight: datetime, known_days: tuple[int, ...], hours: int
+) -> list[float]:
+    """A day in Berlin without values: the numbers of the local hours it is filled with.
+
+    ``known_days`` are the hours of the days before it; each hour's value is its local number.
+    """
+    start = midnight - timedelta(hours=sum(known_days))
+    frame = pd.concat(
+        [
+            signal_rows("DE", kind, numbers_of(n), start + timedelta(hours=sum(known_days[:k])))
+            for k, n in enumerate(known_days)
+        ]
+    )
+    span = window(hours, 60, midnight)
+    table = SignalTable(frame, span, midnight, 999, {"DE": "Europe/Berlin"})
+    return table.optional("DE", kind).values.tolist()
+
+
+def numbers_of(hours: int) -> list[int]:
+    """Local hours of a day in Berlin: 2 is skipped, or comes twice."""
+    return {23: [0, 1, *range(3, 24)], 24: [*range(24)], 25: [0, 1, 2, *range(2, 24)]}[hours]
+
+
+SPRING, AUTUMN = datetime(2026, 3, 28, 23, tzinfo=UTC), datetime(2026, 10, 24, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("midnight", "known_days", "hours", "expected"),
+    [
+        (SPRING, (24,), 23, [0, 1, *range(3, 24)]),
+        (AUTUMN, (24,), 25, [0, 1, 2, *range(2, 24)]),
+        (SPRING + timedelta(hours=23), (23,), 24, [0, 1, 3, *range(3, 24)]),
+        (AUTUMN + timedelta(hours=25), (25,), 24, [*range(24)]),
+    ],
+    ids=["day of 23 h", "day of 25 h", "after 23 h", "after 25 h"],
+)
+def test_a_day_is_filled_by_the_clock_where_clocks_change(
+    midnight: datetime, known_days: tuple[int, ...], hours: int, expected: list[int]
+) -> None:
+    """Noon is filled from noon; who repeats an hour takes it twice, who lacks one the next."""
+    assert filled_by_clock(PRICE, midnight, known_days, hours) == expected
+    assert filled_by_clock(SignalKind.BASE_LOAD, midnight, known_days, hours) == expected
+
+
+def test_the_sun_keeps_no_clock() -> None:
+    """On the day of 23 h it stands where it stood 24 hours before, whatever clocks say."""
+    assert filled_by_clock(SignalKind.PV, SPRING, (24,), 23) == [*range(23)]
+
+
+def test_a_week_back_by_the_clock_is_looked_for_to_its_end() -> None:
+    """A week before the Sunday after clocks went back is 169 hours before."""
+    midnight = AUTUMN + timedelta(days=7, hours=1)
+    known = signal_rows("DE", PRICE, [42.0], AUTUMN)
+    table = SignalTable(known, window(1, 60, midnight), midnight, 999, {"DE": "Europe/Berlin"})
+    assert table.required("DE", PRICE).values.tolist() == [42]

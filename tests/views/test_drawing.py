@@ -25,6 +25,23 @@ def test_time_ticks_are_round_hours_of_the_sites_clock_across_a_clock_change() -
     assert ticks[1].at_percent == pytest.approx(100 * 2 / 25)
 
 
+@pytest.mark.parametrize(
+    ("zone", "start", "days"),
+    [
+        ("America/Santiago", datetime(2026, 9, 5, 4, tzinfo=UTC), ["Sat 5", "Sun 6", "Mon 7"]),
+        ("America/Havana", datetime(2026, 10, 31, 4, tzinfo=UTC), ["Sat 31", "Sun 1", "Mon 2"]),
+    ],
+    ids=["midnight is skipped", "midnight comes twice"],
+)
+def test_every_day_has_one_label_where_clocks_change_at_midnight(
+    zone: str, start: datetime, days: list[str]
+) -> None:
+    """By the hour and by the day; a day without midnight begins at 01:00."""
+    for most in (13, 3):
+        ticks = time_ticks(PlanWindow(start, 60, 71), zone, most=most)
+        assert [tick.label for tick in ticks if " " in tick.label] == days
+
+
 def test_time_ticks_fall_on_full_hours_where_the_offset_is_a_half() -> None:
     """In Kolkata slots of an hour begin at half past; the labels do not."""
     window = PlanWindow(datetime(2021, 7, 5, tzinfo=UTC), 60, 12)
