@@ -17,7 +17,7 @@ from connectors.source_info import SourceInfo
 from connectors.types import SignalKind, Window
 
 FRAME_COLUMNS = ("start_at", "minutes", "value", "unit", "known_at")
-LONGEST_MINUTES = 24 * 60
+LONGEST_MINUTES = 25 * 60  # a local day, where an hour comes twice
 MOST_VALUES = 200_000  # in one answer: more than a year of five minutes
 _INSTANT: Final = "datetime64[us, UTC]"
 

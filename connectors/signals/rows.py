@@ -18,7 +18,7 @@ from connectors.types import SignalKind
 _HAS_OFFSET = r"(?:[Zz]|[+-]\d{2}:?\d{2})$"
 _INSTANT: Final = "datetime64[us, UTC]"
 _SERIES = ["site", "kind"]
-_LONGEST_MINUTES = 24 * 60
+_LONGEST_MINUTES = 25 * 60  # a local day, where an hour comes twice
 
 
 class SignalRows:

@@ -253,5 +253,4 @@ def _days_before(begin: datetime, steps: Rows, days: int, zone: str) -> Rows:
     earlier = local.dt.tz_localize(
         zone, ambiguous=np.ones(len(local), dtype=bool), nonexistent=pd.Timedelta(hours=1)
     )
-    positions: Rows = ((earlier - pd.Timestamp(begin)) // pd.Timedelta(_STEP)).to_numpy(int)
-    return positions
+    return np.asarray((earlier - pd.Timestamp(begin)) // pd.Timedelta(_STEP), dtype=np.int_)

@@ -25,7 +25,7 @@ from scheduler.services.signal_series import count_in, lock_series
 from scheduler.services.signal_store import Wanted, all_values, known_values
 from scheduler.specs.base import EARLIEST, LATEST, MOST
 
-LONGEST_MINUTES = 24 * 60
+LONGEST_MINUTES = 25 * 60  # a local day, where an hour comes twice
 STEP_MINUTES = 5  # the shortest slot there is; intervals are whole steps of it
 _MOST_REFUSALS = 20
 _LEAST: dict[SignalKind, float] = {

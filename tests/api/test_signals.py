@@ -88,12 +88,17 @@ def test_nobody_else_calls_values_forecasts_of_ours(world: World) -> None:
     )
 
 
+def test_one_value_may_be_for_a_local_day_of_25_hours(world: World) -> None:
+    """A price that is the same all day is one, also where an hour comes twice."""
+    assert upload(world, price(48, 33.0, minutes=1500)).json()["inserted"] == 1
+
+
 @pytest.mark.parametrize(
     ("row", "field", "limit"),
     [
         (price(0, 1.0, site="FR"), "site", "one of DE"),
-        (price(0, 1.0, minutes=7), "minutes", "a multiple of 5 in 5 .. 1440"),
-        (price(0, 1.0, minutes=1500), "minutes", "a multiple of 5 in 5 .. 1440"),
+        (price(0, 1.0, minutes=7), "minutes", "a multiple of 5 in 5 .. 1500"),
+        (price(0, 1.0, minutes=1505), "minutes", "a multiple of 5 in 5 .. 1500"),
         (
             price(0, 1.0, start_at="2026-06-08T00:03:00Z"),
             "start_at",

@@ -181,7 +181,7 @@ def test_stated_minutes_stand(tmp_path: Path) -> None:
     ("second", "named"),
     [
         ("n,price,2026-06-07T00:30Z,60,2", "at or after the end of the one before"),
-        ("n,price,2026-06-07T01:00Z,0,2", r"minutes = 0, must be a whole number within \[1, 1440"),
+        ("n,price,2026-06-07T01:00Z,0,2", r"minutes = 0, must be a whole number within \[1, 1500"),
         ("n,price,2026-06-07T01:00Z,7.5,2", r"minutes = 7.5, must be"),
         ("n,price,2026-06-07T01:00Z,,2", r"minutes = , must be"),
     ],
