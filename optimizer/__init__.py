@@ -8,8 +8,10 @@ from optimizer.horizon import Horizon
 from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin, slots_to_do
 from optimizer.pieces import Piece, links_of, pieces_of, restarts_of, transfer_to
 from optimizer.plan import (
+    KeptEarly,
     MarginalEnergy,
     ObjectiveTerms,
+    Outlook,
     Placement,
     Plan,
     Run,
@@ -22,6 +24,9 @@ from optimizer.plan import (
 from optimizer.problem import CapacityLimit, Ceilings, Link, Penalties, Problem, Weights
 from optimizer.progress import Clock, OnProgress, Progress, SolveLimits
 from optimizer.quotes import Quote, Quoter
+from optimizer.scenarios.early import start_early
+from optimizer.scenarios.futures import Risk, Scenario, SiteFuture, UncertainProblem
+from optimizer.scenarios.planning import plan_for_scenarios
 from optimizer.settlement import (
     Settlement,
     add_it_load,
@@ -62,12 +67,14 @@ __all__ = [
     "InputData",
     "InvalidProblem",
     "Job",
+    "KeptEarly",
     "Link",
     "MarginalEnergy",
     "ObjectiveTerms",
     "OnProgress",
     "OperatingPoint",
     "OptimizerError",
+    "Outlook",
     "Pausing",
     "PeakDemand",
     "Penalties",
@@ -82,17 +89,21 @@ __all__ = [
     "Quote",
     "Quoter",
     "Renewable",
+    "Risk",
     "Run",
     "Rung",
+    "Scenario",
     "Settlement",
     "SideBySide",
     "Site",
     "SiteFlows",
+    "SiteFuture",
     "SlotPrices",
     "SolveLimits",
     "SolverFailed",
     "StorageFlows",
     "StorageUnit",
+    "UncertainProblem",
     "Unserved",
     "Violation",
     "Weights",
@@ -108,12 +119,14 @@ __all__ = [
     "links_of",
     "lower_bound_eur",
     "pieces_of",
+    "plan_for_scenarios",
     "require_verified",
     "restarts_of",
     "settle",
     "settled_plan",
     "slots_to_do",
     "solve",
+    "start_early",
     "transfer_to",
     "verify",
     "weighted_objective",

@@ -14,7 +14,7 @@ from optimizer.alternatives import FilledPlan, Stand, blocked_by, earliest, free
 from optimizer.jobs import Job, OperatingPoint
 from optimizer.pieces import transfer_to, usable_points
 from optimizer.placements.priced import Offer, Priced, Window, cheapest_each
-from optimizer.plan import Placement, Plan
+from optimizer.plan import KeptEarly, Placement, Plan
 from optimizer.problem import Problem
 
 _SAME_EUR = 0.005
@@ -257,6 +257,7 @@ def _reason(asked: _Asked, plan: Plan, alternatives: tuple[Alternative, ...]) ->
     sentences = [_where(asked, plan)]
     if stand.job.pin is not None:
         sentences.append("It is committed to this place already, so there is nothing to choose.")
+    sentences += [_kept(kept, name_slot) for kept in plan.kept_early if kept.job == stand.job.name]
     possible = [a for a in alternatives if not a.blocked_by and a.extra_eur is not None]
     wished = [a for a in alternatives if a.blocked_by and (a.extra_eur or 0.0) < -_SAME_EUR]
     soonest = next((a for a in alternatives if a.what == "as early as possible"), None)
@@ -288,6 +289,17 @@ def _where(asked: _Asked, plan: Plan) -> str:
         f"{stand.job.name} runs at {place.site} from {stand.name_slot(place.start_slot)} until"
         f" {stand.name_slot(place.end_slot)}, which costs {asked.cost_eur:.2f} EUR at {prices} and"
         f" emits {asked.carbon_kg:.1f} kg CO2 ({intensity} intensity)."
+    )
+
+
+def _kept(kept: KeptEarly, name_slot: Callable[[int], str]) -> str:
+    """Say why it does not wait."""
+    later = f"{name_slot(kept.later_slot)} at {kept.later_site}"
+    if kept.gain_eur <= _SAME_EUR / 10 and kept.error_eur <= _SAME_EUR / 10:
+        return f"It does not wait until {later}, which would gain nothing."
+    return (
+        f"It does not wait until {later}: that would be expected to gain {kept.gain_eur:.3f} EUR,"
+        f" which is within its error of {kept.error_eur:.3f} EUR."
     )
 
 

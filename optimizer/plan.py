@@ -190,6 +190,62 @@ class MarginalEnergy:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a plan made for several scenarios comes to in them; objectives, in EUR.
+
+    Attributes
+    ----------
+    scenario_eur, probability
+        Of each scenario, its own later decisions included.
+    expected_eur, spread_eur
+        Mean and standard deviation of ``scenario_eur``.
+    cvar_eur
+        Mean of the dearest 1 - ``cvar_alpha`` of all futures.
+    cvar_alpha, cvar_weight
+        Its level, and its weight against the mean in what was minimised.
+    minimised_eur, bound_eur
+        The mean and CVaR so weighted, and a proven lower bound of that; ``None``: none proven.
+    first_slots
+        Jobs that begin before this slot have the same placement in all scenarios.
+    """
+
+    scenario_eur: tuple[float, ...]
+    probability: tuple[float, ...]
+    expected_eur: float
+    spread_eur: float
+    cvar_eur: float
+    cvar_alpha: float
+    cvar_weight: float
+    minimised_eur: float
+    bound_eur: float | None
+    first_slots: int
+
+    @property
+    def gap(self) -> float | None:
+        """Relative distance of what was minimised from its bound."""
+        return relative_gap(self.minimised_eur, self.bound_eur)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEarly:
+    """A job that does not wait, because what waiting would gain is within its error.
+
+    Attributes
+    ----------
+    later_slot, later_site
+        When and where it would have started.
+    gain_eur, error_eur
+        What that was expected to gain, and the standard error of it. Both 0: nothing to choose.
+    """
+
+    job: str
+    later_slot: int
+    later_site: str
+    gain_eur: float
+    error_eur: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The answer to a ``Problem``.
 
@@ -209,6 +265,10 @@ class Plan:
         ``None`` where nobody asked for it.
     notes
         Why a better rung was not reached, one sentence each.
+    outlook
+        ``None`` where it was made for one future alone. ``objective`` is of that as forecast.
+    kept_early
+        Jobs that start earlier than would be cheapest as forecast.
     """
 
     rung: Rung
@@ -222,6 +282,8 @@ class Plan:
     prices: SlotPrices | None = None
     marginal: MarginalEnergy | None = None
     notes: tuple[str, ...] = ()
+    outlook: Outlook | None = None
+    kept_early: tuple[KeptEarly, ...] = ()
 
     @property
     def gap(self) -> float | None:

@@ -80,12 +80,12 @@ def ascend(
     problem, rng = core.problem, np.random.default_rng(seed)
     metric = Metric.of(core.pricing.options, problem.horizon.n_slots, rng)
     prices = average = start or import_prices(core)
-    most, least = _most_gpu_eur(core, prices), _first_gpu_eur(core, prices)
+    most, least = most_gpu_eur(core, prices), first_gpu_eur(core, prices)
     begun = price_all(core, prices)
     best = (begun.bound_eur, prices)
     if not goes_on(begun.bound_eur):
         return Ascent(prices, begun.bound_eur, (begun.columns,))
-    among = _near(core, begun, FIRST_NOISE * _typical(prices))
+    among = _near(core, begun, FIRST_NOISE * typical(prices))
     imbalance: Floats | None = None
     kept: deque[Columns] = deque(maxlen=KEPT_ROUNDS)
     for k in range(rounds):
@@ -93,9 +93,9 @@ def ascend(
         # While there is time the rounds alone count: the same problem then has the same prices.
         done = used if used > (k + 1) / rounds else k / rounds
         is_last = done >= 1.0 or k + 1 == rounds
-        sigma = _typical(prices) * FIRST_NOISE * (LAST_NOISE / FIRST_NOISE) ** min(1.0, done)
+        sigma = typical(prices) * FIRST_NOISE * (LAST_NOISE / FIRST_NOISE) ** min(1.0, done)
         asked = _answers(core, prices, sigma, among, rng)
-        given = _blocks(core, _shaken(prices, sigma, rng))
+        given = solved_blocks(core, shaken(prices, sigma, rng))
         now = core.use(asked)[core.gpu_row] - np.asarray(given.values)[core.gpu_column]
         imbalance = now if imbalance is None else MEMORY * imbalance + (1.0 - MEMORY) * now
         power = prices.power_eur_per_kw
@@ -137,7 +137,7 @@ def price_all(core: ColumnMaster, prices: Prices) -> PricedJobs:
         The blocks have no optimum.
     """
     pricing = core.pricing
-    blocks = _blocks(core, prices)
+    blocks = solved_blocks(core, prices)
     option_eur = pricing.cost_by_option(prices)
     winners, least = pricing.best_options(option_eur)
     nowhere = np.setdiff1d(np.flatnonzero(core.is_generated), pricing.jobs)
@@ -175,42 +175,50 @@ def _answers(
 
 def _near(core: ColumnMaster, priced: PricedJobs, sigma: float) -> Integers:
     """Return the options that may win at prices with noise of size ``sigma``, and nearby ones."""
-    near_eur = NEAR_NOISES * sigma + NEAR * _typical(priced.prices)
+    near_eur = NEAR_NOISES * sigma + NEAR * typical(priced.prices)
     return core.pricing.near_best(priced.option_eur, near_eur)
 
 
-def _shaken(prices: Prices, sigma: float, rng: np.random.Generator) -> Prices:
+def shaken(prices: Prices, sigma: float, rng: np.random.Generator) -> Prices:
+    """Return ``prices`` with noise of size ``sigma`` [EUR] on those of GPUs."""
     gpu_eur = prices.gpu_eur + rng.normal(0.0, sigma, prices.gpu_eur.shape)
     return Prices(prices.power_eur_per_kw, gpu_eur, prices.money_eur_per_eur)
 
 
-def _blocks(core: ColumnMaster, prices: Prices) -> Solution:
+def solved_blocks(core: ColumnMaster, prices: Prices) -> Solution:
+    """Return what the energy blocks answer to ``prices``.
+
+    Raises
+    ------
+    SolverFailed
+        They have no optimum.
+    """
     blocks = core.blocks_at(prices)
     if blocks.values is None or not blocks.is_proven:
         raise SolverFailed(f"the energy blocks have no solution at prices: {blocks.status}")
     return blocks
 
 
-def _typical(prices: Prices) -> float:
+def typical(prices: Prices) -> float:
     """Size of the price of a GPU for a slot."""
     return max(1e-6, float(np.abs(prices.gpu_eur).mean())) if prices.gpu_eur.size else 1.0
 
 
-def _first_gpu_eur(core: ColumnMaster, prices: Prices) -> Floats:
+def first_gpu_eur(core: ColumnMaster, prices: Prices) -> Floats:
     """Return what the energy of a GPU at work costs where no other works [rate, slot].
 
     Imported at most: a peak charge is in the slot of the peak, which moves as GPUs work.
     """
     rates = core.pricing.options.rates
-    nobody = np.full_like(prices.gpu_eur, -_most_gpu_eur(core, prices))
-    idle = _blocks(core, replace(prices, gpu_eur=nobody))
+    nobody = np.full_like(prices.gpu_eur, -most_gpu_eur(core, prices))
+    idle = solved_blocks(core, replace(prices, gpu_eur=nobody))
     imported_eur = import_prices(core).power_eur_per_kw
     power_eur = np.minimum(idle.row_duals[core.power_row], imported_eur)
     first: Floats = rates.kw_per_gpu[:, None] * power_eur[rates.site]
     return first
 
 
-def _most_gpu_eur(core: ColumnMaster, prices: Prices) -> float:
+def most_gpu_eur(core: ColumnMaster, prices: Prices) -> float:
     """Bound prices of a GPU for a slot: where every job would rather be left out, and then some."""
     o = core.pricing.options
     holds = o.gpus > 0

@@ -86,12 +86,16 @@ def solve(
 
 def is_crowded(problem: Problem) -> bool:
     """Whether ``problem`` has too many points times slots to list every placement."""
+    return cells_of(problem) > MOST_LISTED
+
+
+def cells_of(problem: Problem) -> int:
+    """Points times slots of the windows of all jobs."""
     n_slots = problem.horizon.n_slots
-    cells = sum(
+    return sum(
         len(job.points) * max(0, min(job.deadline_slot, n_slots) - job.release_slot)
         for job in problem.jobs
     )
-    return cells > MOST_LISTED
 
 
 def _standing_still() -> float:

@@ -1,0 +1,1 @@
+"""Planning with several futures: shared first decisions, and no wait that errors do not warrant."""
