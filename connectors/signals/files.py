@@ -12,8 +12,8 @@ minutes              no           length of the interval; inferred per series wh
 known_at             no           since when the value was known, ISO 8601 with an offset, or empty
 ===================  ===========  ==================================================================
 
-Rows may come in any order. What is not as agreed is refused with ``ContractBroken`` naming file,
-line (a CSV's line, a Parquet's row), site, kind, value and limit.
+Other columns are left aside; rows may come in any order. What is not as agreed is refused with
+``ContractBroken`` naming file, line (a CSV's line, a Parquet's row), site, kind, value and limit.
 """
 
 from __future__ import annotations
@@ -22,20 +22,23 @@ import asyncio
 from pathlib import Path
 
 import pandas as pd
-from pyarrow import ArrowInvalid
+from pyarrow import ArrowException
 
 from connectors.errors import ContractBroken, Rejected, Unavailable
 from connectors.signals.frames import Question, signal_frame
+from connectors.signals.parquet import read_parquet_table
 from connectors.signals.rows import SignalRows
 from connectors.source_info import SignalOffer, SourceInfo
 from connectors.types import SignalKind, Window
 
 SIGNAL_COLUMNS = ("site", "kind", "start_at", "minutes", "value", "known_at")
+MOST_ROWS = 10_000_000
 _NAMES = {"signal": "kind", "start_utc": "start_at"}
+_KNOWN = frozenset((*SIGNAL_COLUMNS, *_NAMES, "unit"))
 
 
-def read_signals(path: Path) -> pd.DataFrame:
-    """Read and check every row of the file at ``path``.
+def read_signals(path: Path, most_rows: int = MOST_ROWS) -> pd.DataFrame:
+    """Read and check every row of the file at ``path``, if it has no more than ``most_rows``.
 
     Returns
     -------
@@ -51,7 +54,7 @@ def read_signals(path: Path) -> pd.DataFrame:
     ContractBroken
         It is not what the table above says.
     """
-    table, first_line = _read(path)
+    table, first_line = _read(path, most_rows)
     called = {name: other for other, name in _NAMES.items() if other in table}
     table = table.rename(columns=_NAMES)
     doubled = sorted(set(table.columns[table.columns.duplicated()]))
@@ -117,15 +120,24 @@ class SignalFile:
         return self._signals
 
 
-def _read(path: Path) -> tuple[pd.DataFrame, int]:
+def _read(path: Path, most_rows: int) -> tuple[pd.DataFrame, int]:
     """Return the table as it stands there, a CSV's as text, and the number of its first row."""
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path), 0
-        return pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False), 2
+            return read_parquet_table(path, _KNOWN, most_rows), 0
+        return _read_csv(path, most_rows), 2
     except OSError as error:
         raise Unavailable(f"{path}: {error}") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ContractBroken(f"{path}: not a CSV file: {error}") from error
-    except ArrowInvalid as error:
+    except ArrowException as error:
         raise ContractBroken(f"{path}: not a Parquet file: {error}") from error
+
+
+def _read_csv(path: Path, most_rows: int) -> pd.DataFrame:
+    table = pd.read_csv(
+        path, dtype=str, keep_default_na=False, skip_blank_lines=False, nrows=most_rows + 1
+    )
+    if len(table) > most_rows:
+        raise ContractBroken(f"{path}: more than {most_rows} rows, must be no more")
+    return table

@@ -45,7 +45,8 @@ class ApiContext:
     Attributes
     ----------
     read_signals
-        Reads a signals file, see ``connectors.signals.files``; for uploads as CSV.
+        Reads a signals file of so many rows at most, see ``connectors.signals.files``; for uploads
+        as CSV and Parquet.
     outside_of
         Connects to the clusters of a fleet; asked for logs only.
     max_body_bytes
@@ -58,7 +59,7 @@ class ApiContext:
 
     sessions: SessionFactory
     now: Now
-    read_signals: Callable[[Path], pd.DataFrame]
+    read_signals: Callable[[Path, int], pd.DataFrame]
     outside_of: OutsideOf
     max_body_bytes: int = 16 * 1024 * 1024
     has_secure_cookie: bool = False

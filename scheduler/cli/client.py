@@ -55,9 +55,9 @@ class Server:
         """Put ``body`` in the place of what is at ``path`` and return the answer."""
         return self._call("PUT", path, json=body).json()
 
-    def post_csv(self, path: str, text: str, **query: object) -> Any:
+    def post_file(self, path: str, content: bytes, media_type: str, **query: object) -> Any:
         """Send a table to ``path`` and return the answer."""
-        content, headers = text.encode(), {"Content-Type": "text/csv"}
+        headers = {"Content-Type": media_type}
         return self._call("POST", path, content=content, headers=headers, params=query).json()
 
     def pages(self, path: str, limit: int, **query: object) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import typer
 
 from scheduler.cli.client import DEFAULT_SERVER, ServerOption, server_at, text_table
 from scheduler.cli.console import JsonOption, emit
-from scheduler.files import read_text
+from scheduler.files import read_bytes, read_text
 
 COLUMNS = {
     "SITE": "site",
@@ -31,15 +31,21 @@ def register(app: typer.Typer) -> None:
 
 
 def upload(
-    file: Annotated[Path, typer.Argument(help="Prices, carbon, PV ..., CSV.", exists=True)],
+    file: Annotated[
+        Path, typer.Argument(help="Prices, carbon, PV ..., CSV or .parquet.", exists=True)
+    ],
     source: Annotated[str | None, typer.Option(help="Default: the name of the file.")] = None,
     server: ServerOption = DEFAULT_SERVER,
     as_json: JsonOption = False,
 ) -> None:
     """Upload the values of a file. What tells nothing new changes nothing."""
-    text = read_text(file)
+    if file.suffix == ".parquet":
+        what, content, media_type = "parquet", read_bytes(file), "application/vnd.apache.parquet"
+    else:
+        what, content, media_type = "csv", read_text(file).encode(), "text/csv"
     with server_at(server) as api:
-        stored = api.post_csv("/v1/signals/csv", text, source=source or file.name)
+        path = f"/v1/signals/{what}"
+        stored = api.post_file(path, content, media_type, source=source or file.name)
     said = f"{stored['inserted']} values are new, {stored['unchanged']} were known"
     emit(stored, said, as_json)
 

@@ -33,6 +33,14 @@ def read_text(path: Path) -> str:
         raise BadFile(path, [f"cannot be read: {error.strerror}"]) from error
 
 
+def read_bytes(path: Path) -> bytes:
+    """Read a file as it is."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadFile(path, [f"cannot be read: {error.strerror}"]) from error
+
+
 def read_fleet(path: Path) -> FleetSpec:
     """Read a fleet, with the tariffs that it names; raises ``BadFile`` with all that is wrong."""
     data, text = read_toml(path)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from io import BytesIO
 from tempfile import gettempdir
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from connectors.types import SignalKind, Window
+from scheduler.api.signals import MOST_ROWS
 from scheduler.db.session import transaction
 from scheduler.services.signals import signals_frame
 from tests.api.world import FLEET, MIDNIGHT, NOW, SITE, World, problem_of
@@ -157,6 +160,63 @@ def test_csv_that_is_not_as_agreed_is_refused_by_line(world: World) -> None:
     assert "upload.csv" in error["limit"]
     assert gettempdir() not in error["limit"]
     problem_of(upload_csv(world, ""), 422, "invalid")
+
+
+def upload_parquet(world: World, content: bytes) -> Any:
+    """Send a signals file."""
+    headers = {"content-type": "application/vnd.apache.parquet"}
+    return world.operator.post("/v1/signals/parquet?source=file", content=content, headers=headers)
+
+
+def parquet(**columns: Any) -> bytes:
+    """Three prices of the site, with these columns as well or instead."""
+    starts = pd.date_range(MIDNIGHT, periods=3, freq="h")
+    table = {"site": "DE", "kind": "price", "start_at": starts, "value": [0.0, 1.0, 2.0]}
+    packed = BytesIO()
+    pd.DataFrame(table | columns).to_parquet(packed)
+    return packed.getvalue()
+
+
+def test_parquet_is_checked_and_kept_as_csv_is(world: World) -> None:
+    """With what was known when; twice is once."""
+    world.now = LATER
+    known_at = pd.Timestamp("2026-06-07T10:00Z")
+    content = parquet(known_at=known_at, unit="EUR/MWh")
+    assert upload_parquet(world, content).json() == {"inserted": 3, "unchanged": 0}
+    assert upload_parquet(world, content).json() == {"inserted": 0, "unchanged": 3}
+    assert latest(world, 4) == [0.0, 1.0, 2.0, 43.0]
+    assert latest(world, 4, known_at=NOW.isoformat()) == [40.0, 41.0, 42.0, 43.0]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (parquet(value=[0.0, float("nan"), 2.0]), "line 1: DE price at"),
+        (parquet(unit="EUR/kWh"), "unit = EUR/kWh, must be currency/MWh"),
+        (parquet(site="D" * 201), "column 'site' has a text of 201 bytes, must be <= 200"),
+        (parquet(value=[[1.0], [2.0], [3.0]]), "column 'value' is of list"),
+        (b"PAR1", "not a Parquet file"),
+    ],
+    ids=["nan", "unit", "long", "nested", "broken"],
+)
+def test_parquet_that_is_not_as_agreed_is_refused_by_row(
+    world: World, content: bytes, told: str
+) -> None:
+    """The folder it was put in is not shown."""
+    (error,) = problem_of(upload_parquet(world, content), 422, "invalid")["errors"]
+    assert told in error["limit"]
+    assert "upload.parquet" in error["limit"]
+    assert gettempdir() not in error["limit"]
+
+
+def test_an_upload_has_no_more_rows_than_can_be_stored_at_once(world: World) -> None:
+    """A few kilobytes of Parquet hold any number of them."""
+    rows = MOST_ROWS + 1
+    packed = BytesIO()
+    row = {"site": ["DE"], "kind": ["price"], "start_at": [MIDNIGHT], "value": [1.0]}
+    pd.DataFrame(row).loc[[0] * rows].to_parquet(packed, index=False)
+    (error,) = problem_of(upload_parquet(world, packed.getvalue()), 422, "invalid")["errors"]
+    assert f"{rows} rows, must be <= {MOST_ROWS}" in error["limit"]
 
 
 def test_window_that_ends_before_it_starts_is_refused(world: World) -> None:

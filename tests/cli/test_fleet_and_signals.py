@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from scheduler.cli.console import ExitCode
@@ -83,6 +84,19 @@ def test_signals_are_uploaded_and_missing_ones_are_seen(
     assert "2 values are new, 0 were known" in gridtide("signals", "upload", str(path)).stdout
     assert "0 values are new, 2 were known" in gridtide("signals", "upload", str(path)).stdout
     assert "2026-06-08T00:00:00Z" in gridtide("signals", "coverage").stdout
+    assert world.admin.get("/v1/fleet").status_code == 200
+
+
+def test_a_parquet_file_is_uploaded_by_its_name(
+    world: World, fleet_file: Path, tmp_path: Path
+) -> None:
+    """The same values as the CSV, which changes nothing then."""
+    gridtide("fleet", "put", str(fleet_file))
+    table, text = tmp_path / "signals.parquet", tmp_path / "signals.csv"
+    text.write_text(SIGNALS)
+    pd.read_csv(text).to_parquet(table)
+    assert "2 values are new, 0 were known" in gridtide("signals", "upload", str(table)).stdout
+    assert "0 values are new, 2 were known" in gridtide("signals", "upload", str(text)).stdout
     assert world.admin.get("/v1/fleet").status_code == 200
 
 

@@ -53,6 +53,13 @@ def test_rows_come_back_ordered_typed_and_in_utc(tmp_path: Path) -> None:
     assert signals["known_at"].isna().all()
 
 
+def test_more_rows_than_are_taken_are_refused(tmp_path: Path) -> None:
+    """No more of them are read."""
+    with pytest.raises(ContractBroken, match=r"signals\.csv: more than 1 rows"):
+        read_signals(csv(tmp_path, GOOD), most_rows=1)
+    assert len(read_signals(csv(tmp_path, GOOD), most_rows=2)) == 2
+
+
 def test_csv_and_parquet_read_the_same(tmp_path: Path) -> None:
     """What was read can be written as Parquet and read again."""
     signals = read_signals(csv(tmp_path, GOOD))

@@ -119,7 +119,7 @@ async def test_a_python_that_is_not_there_is_refused_by_its_path(tmp_path: Path)
 
 async def test_pjm_without_its_key_is_refused() -> None:
     """Before anybody is asked."""
-    with pytest.raises(Rejected, match="pjm_api_key"):
+    with pytest.raises(Rejected, match="pjm_key"):
         await ask(UsPrices(Path("/nowhere")), "PJM:WESTERN HUB")
 
 

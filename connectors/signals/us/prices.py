@@ -130,7 +130,7 @@ class UsPrices:
                 f" {self.info.needs[0]} names it, see docs/signals.md"
             )
         if operator == "PJM" and not self._pjm_key:
-            raise Rejected(f"{asked}: no key of Data Miner 2; it is the setting pjm_api_key")
+            raise Rejected(f"{asked}: no key of Data Miner 2; it is the setting pjm_key")
         pause_s = str(self._caiso_pause_s)
         command = (str(self._python), "-I", str(CHILD), operator, *words, pause_s)
         try:
