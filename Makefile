@@ -14,6 +14,8 @@ UV_PIN  := 0.13.8
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
            --generate-hashes --no-header --no-annotate --no-strip-extras
 
+EXTRAS := --extra kafka --extra kubernetes --extra mqtt --extra node --extra nvml --extra weather
+
 MINIMUM_COVERAGE := 90
 
 .DEFAULT_GOAL := help
@@ -69,11 +71,10 @@ peer-gridstatus:  ## Install the gridstatus that tests drive, in a Python of its
 	PYTHON=$(PYTHON) deploy/peers/gridstatus/build.sh
 
 lock: $(UV)  ## Write the lock files anew from pyproject.toml, keeping pins that still fit
-	$(COMPILE) --group build --extra kubernetes --extra node --extra nvml --extra weather pyproject.toml \
-	    --output-file requirements.lock
+	$(COMPILE) --group build $(EXTRAS) pyproject.toml --output-file requirements.lock
 	$(COMPILE) --group build --extra dev --constraints requirements.lock pyproject.toml \
 	    --output-file requirements-dev.lock
-	$(COMPILE) --group build --extra kubernetes --extra node --extra nvml --extra weather --extra bench \
+	$(COMPILE) --group build $(EXTRAS) --extra bench \
 	    --constraints requirements-dev.lock pyproject.toml --output-file requirements-bench.lock
 	$(COMPILE) deploy/peers/gridstatus/requirements.in \
 	    --output-file deploy/peers/gridstatus/requirements.lock

@@ -5,7 +5,7 @@ Every method raises only ``connectors.errors.ConnectorError``; see there what to
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Protocol
 
 import pandas as pd
@@ -24,6 +24,7 @@ from connectors.types import (
     SignalKind,
     StartEnergy,
     StorageTelemetry,
+    StreamMessage,
     Window,
 )
 
@@ -190,4 +191,44 @@ class VirtualPowerPlant(Protocol):
 
     async def report(self, report: DeliveryReport) -> None:
         """Say what was delivered. The same interval twice replaces the first."""
+        ...
+
+
+class MessageSource(Protocol):
+    """Somebody who passes on what senders tell: each message again and again until acknowledged.
+
+    What was received and not acknowledged comes again to whoever takes this one's place, under the
+    same name, also where this one was killed. It connects by itself when it is first asked, and
+    anew after a loss: at once, then more and more seldom.
+    """
+
+    name: str
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether messages can come now."""
+        ...
+
+    async def receive(self) -> tuple[StreamMessage, ...]:
+        """Wait until there are messages; return them, oldest first.
+
+        Where as many as it may have out are not acknowledged, it waits: the sender's side is held
+        up, and nothing is dropped. Raises ``Unavailable`` for each loss of a connection and each
+        try to make one that failed, ``Rejected`` where it was refused; ask again after either.
+        """
+        ...
+
+    async def acknowledge(self, messages: Sequence[StreamMessage]) -> None:
+        """See to it that these do not come again, and touch no others.
+
+        Nothing to do for those of a connection that is lost: they come again all the same.
+        """
+        ...
+
+    async def backlog(self) -> int | None:
+        """How many messages wait that were not received; ``None`` where nobody tells."""
+        ...
+
+    async def close(self) -> None:
+        """Leave; what is not acknowledged is kept for the next one of this name."""
         ...

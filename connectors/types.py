@@ -227,3 +227,13 @@ class DeliveryReport:
     window: Window
     mean_import_kw: float
     is_measured: bool  # False: what the plan in force said
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMessage:
+    """One message as it came, and what its source knows it by until it is acknowledged."""
+
+    subject: str  # topic it came under, or who sent it
+    body: bytes
+    ticket: tuple[str | int, ...] = ()  # empty: it cannot be acknowledged, and does not come again
+    sites: frozenset[str] | None = None  # those its sender may speak for; None: nobody says

@@ -22,10 +22,12 @@ from scheduler.services.outside import Outside, OutsideOf
 from scheduler.settings import Settings
 from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import BatterySpec, SiteSpec
+from scheduler.streams import intake_of
 from scheduler.timekeeping import Now
 
 __all__ = [
     "connect",
+    "durable_sessions",
     "make_app",
     "open_sessions",
     "outside_of",
@@ -41,6 +43,11 @@ def open_sessions(settings: Settings) -> SessionFactory:
     """Open the database of ``settings``; its folder is made where it is missing."""
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     return make_session_factory(make_engine(settings.resolved_database_url))
+
+
+def durable_sessions(settings: Settings) -> SessionFactory:
+    """Open it once more, for what is acknowledged to others once it is stored."""
+    return make_session_factory(make_engine(settings.resolved_database_url, is_durable=True))
 
 
 def connect(settings: Settings, fleet: FleetSpec, now: Now) -> Outside:
@@ -95,6 +102,7 @@ def make_app(settings: Settings, sessions: SessionFactory, now: Now) -> FastAPI:
             now,
             read_signals,
             outside_of(settings, now),
+            intake_of(settings, durable_sessions(settings), now),
             has_secure_cookie=settings.secure_cookie,
         )
     )

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from scheduler.stream_settings import StreamSettings
 
 
-class Settings(BaseSettings):
-    """Settings of every process of a deployment.
+class Settings(StreamSettings):
+    """Settings of every process of a deployment; those of streams are in ``StreamSettings``.
 
     Attributes
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fixtures.brokers import kafka, mqtt, skip_without_brokers
 from tests.fixtures.database import (
     database_url,
     engine,
@@ -43,10 +44,12 @@ __all__ = [
     "database_url",
     "engine",
     "gpu_node",
+    "kafka",
     "kubelet_socket",
     "kueue_runs",
     "make_node",
     "migrated_sqlite",
+    "mqtt",
     "node_agent",
     "place",
     "postgres_server",
@@ -69,6 +72,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     skip_what_is_not_built(item)
     skip_without_slurm(item)
     skip_without_prometheus(item)
+    skip_without_brokers(item)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

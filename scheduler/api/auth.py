@@ -60,4 +60,5 @@ def _at_least(role: Role) -> Callable[[Caller], Caller]:
 
 SubmitterDep = Annotated[Caller, Depends(_at_least(Role.SUBMITTER), scope="function")]
 OperatorDep = Annotated[Caller, Depends(_at_least(Role.OPERATOR), scope="function")]
+SenderDep = Annotated[Caller, Depends(_at_least(Role.SENDER), scope="function")]
 AdminDep = Annotated[Caller, Depends(_at_least(Role.ADMIN), scope="function")]

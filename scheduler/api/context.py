@@ -15,6 +15,7 @@ from fastapi import Depends, Query, Request
 from sqlalchemy.orm import Session
 
 from scheduler.db.session import POOL_SIZE, SessionFactory, transaction
+from scheduler.services.ingestion import Intake
 from scheduler.services.outside import OutsideOf
 from scheduler.services.paging import PageRequest
 from scheduler.services.ready_plans import ReadyPlans
@@ -49,6 +50,8 @@ class ApiContext:
         as CSV and Parquet.
     outside_of
         Connects to the clusters of a fleet; asked for logs only.
+    intake
+        Takes in what is pushed, with connections of its own.
     max_body_bytes
         Larger request bodies are refused.
     has_secure_cookie
@@ -61,6 +64,7 @@ class ApiContext:
     now: Now
     read_signals: Callable[[Path, int], pd.DataFrame]
     outside_of: OutsideOf
+    intake: Intake
     max_body_bytes: int = 16 * 1024 * 1024
     has_secure_cookie: bool = False
     session_slots: SessionSlots = field(default_factory=SessionSlots)

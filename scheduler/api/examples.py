@@ -38,6 +38,7 @@ def worked_examples(now: datetime) -> tuple[Example, ...]:
             _csv(midnight),
             "text/csv",
         ),
+        Example("post", "/v1/messages", "What the meter reads, and a price", _messages(now)),
         Example("post", "/v1/jobs", "Six hours on 8 GPUs, some time that day", _job(midnight)),
         Example(
             "post",
@@ -106,6 +107,20 @@ def _signals(midnight: datetime) -> dict[str, Any]:
         for hour, price in enumerate(_PRICES)
     ]
     return {"source": "day-ahead auction", "values": values}
+
+
+def _messages(now: datetime) -> list[dict[str, Any]]:
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    sent = {"source": "gateway", "site": "DE", "sent_at": _text(now)}
+    meter = {"series": "site_power", "at": _text(now), "value": 41.5, "unit": "kW"}
+    price = {
+        "kind": "price",
+        "start_at": _text(hour),
+        "minutes": 60,
+        "value": 72,
+        "unit": "EUR/MWh",
+    }
+    return [sent | {"id": "1"} | meter, sent | {"id": "2"} | price]
 
 
 def _csv(midnight: datetime) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, status
@@ -23,6 +24,9 @@ class KeyBody(Body):
 
     name: Name
     role: Role
+    sites: Annotated[tuple[Name, ...], Field(min_length=1, max_length=1000)] | None = Field(
+        default=None, description="Of a sender: the sites it may send for. None: every site."
+    )
 
 
 class KeyView(View):
@@ -31,6 +35,7 @@ class KeyView(View):
     id: UUID
     name: str
     role: Role
+    sites: list[str] | None = Field(description="Of a sender: those it may send for; none: all.")
     created_at: datetime
     revoked_at: datetime | None
 
@@ -43,8 +48,11 @@ class NewKeyView(KeyView):
 
 @router.post("", status_code=status.HTTP_201_CREATED)
 def create_key(body: KeyBody, session: SessionDep, _caller: AdminDep, now: NowDep) -> NewKeyView:
-    """Make a key. A submitter sends jobs, an operator plans and approves, an admin does all."""
-    made, secret = keys.create_key(session, body.name, body.role, now)
+    """Make a key. A submitter sends jobs, an operator plans and approves, an admin does all.
+
+    A sender pushes messages of streams, for all sites or for some, and can see nothing.
+    """
+    made, secret = keys.create_key(session, body.name, body.role, now, body.sites)
     return NewKeyView(**KeyView.model_validate(made).model_dump(), key=secret)
 
 

@@ -9,13 +9,15 @@ from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import Metric
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import NowDep, SessionDep
-from scheduler.db.models import ClusterPower, JobStatus
+from scheduler.db.models import ClusterPower, JobStatus, StreamState
+from scheduler.db.models.stream import STREAM_COUNTS
 from scheduler.services import observations
 from scheduler.services.observations import LastPlan, Observations, RunningSolve
 from scheduler.services.transfers import LinkTotals
@@ -104,7 +106,7 @@ class _Standing:
     def __init__(self, seen: Observations) -> None:
         self._seen = seen
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         """Give every gauge."""
         seen = self._seen
         yield _by_status("planning_runs", "Planning runs by status.", seen.runs)
@@ -133,6 +135,7 @@ class _Standing:
         yield _by_status("data_transfers", "Transfers of input data by status.", transfers)
         yield from _of_links(seen.links)
         yield from _of_power(seen.power)
+        yield from _of_streams(seen.streams)
         clock = GaugeMetricFamily(
             "gridtide_cluster_clock_ahead_seconds",
             "How far the clock of a cluster is ahead of the dispatcher's.",
@@ -200,6 +203,36 @@ def _of_power(power: Sequence[ClusterPower]) -> Iterable[GaugeMetricFamily]:
             planned.add_metric((row.site,), row.planned_kw)
     yield drawn
     yield planned
+
+
+def _of_streams(streams: Sequence[StreamState]) -> Iterable[Metric]:
+    messages = CounterMetricFamily(
+        "gridtide_stream_messages",
+        "Messages, by what became of them.",
+        labels=("stream", "outcome"),
+    )
+    values: dict[str, tuple[str, Callable[[StreamState], float | None]]] = {
+        "delay_seconds": (
+            "From sending to storing, the longest of the last batch.",
+            lambda stream: stream.delay_s,
+        ),
+        "backlog_messages": ("Messages that wait at the broker.", lambda stream: stream.backlog),
+        "last_message_timestamp_seconds": (
+            "When the last message came.",
+            lambda stream: None if stream.received_at is None else stream.received_at.timestamp(),
+        ),
+        "connected": ("1: nothing stands against it.", lambda stream: float(not stream.problem)),
+    }
+    for stream in streams:
+        for outcome in STREAM_COUNTS:
+            messages.add_metric((stream.stream, outcome), getattr(stream, outcome))
+    yield messages
+    for name, (text, value_of) in values.items():
+        family = GaugeMetricFamily(f"gridtide_stream_{name}", text, labels=("stream",))
+        for stream in streams:
+            if (value := value_of(stream)) is not None:
+                family.add_metric((stream.stream,), value)
+        yield family
 
 
 def _of_solves(solves: Sequence[RunningSolve]) -> Iterable[GaugeMetricFamily]:

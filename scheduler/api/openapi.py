@@ -14,6 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from scheduler.api.context import ApiContext
 from scheduler.api.examples import worked_examples
 from scheduler.api.problems import MEDIA_TYPE, PROBLEM_NAMES, Problem
+from scheduler.specs.message import MESSAGE
 
 _DESCRIPTION = """
 Grid-aware scheduling of deferrable AI work, with batteries, solar and grid obligations in one plan.
@@ -38,6 +39,7 @@ def openapi_of(app: FastAPI, context: ApiContext) -> Callable[[], dict[str, Any]
             title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes
         )
         _add_problems(document)
+        _add_messages(document)
         return document
 
     def openapi() -> dict[str, Any]:
@@ -70,6 +72,12 @@ def _add_problems(document: dict[str, Any]) -> None:
                     MEDIA_TYPE: {"schema": schema_of_problem, "example": _example(status, path)}
                 },
             }
+
+
+def _add_messages(document: dict[str, Any]) -> None:
+    """State the form of messages, which are decoded one by one and not with the body."""
+    schema = MESSAGE.json_schema(ref_template=_REF)
+    document["components"]["schemas"] |= schema.pop("$defs") | {"Message": schema}
 
 
 def _example(status: HTTPStatus, path: str) -> dict[str, Any]:

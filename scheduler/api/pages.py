@@ -41,7 +41,7 @@ def ask_to_log_in(_request: Request, _error: Exception) -> Response:
 def _person(request: Request, session: SessionDep) -> Caller:
     secret = request.cookies.get(COOKIE)
     caller = None if secret is None else keys.authenticate(session, secret)
-    if caller is None:
+    if caller is None or not caller.role.includes(Role.SUBMITTER):
         raise LoginNeeded
     return caller
 
@@ -59,8 +59,11 @@ def show_login() -> str:
 def log_in(request: Request, form: FormDep, session: SessionDep) -> Response:
     """Keep the key in a cookie until the browser is closed."""
     secret = form.get("key", "").strip()
-    if keys.authenticate(session, secret) is None:
+    caller = keys.authenticate(session, secret)
+    if caller is None:
         return HTMLResponse(login_page("This key is unknown or was revoked."), 401)
+    if not caller.role.includes(Role.SUBMITTER):
+        return HTMLResponse(login_page("This key is for sending messages only."), 403)
     answer = RedirectResponse("/", _SEE_OTHER)
     is_secure = context_of(request).has_secure_cookie or request.url.scheme == "https"
     answer.set_cookie(COOKIE, secret, httponly=True, samesite="strict", secure=is_secure)

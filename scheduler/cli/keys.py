@@ -15,7 +15,13 @@ from scheduler.services import keys
 from scheduler.settings import Settings
 from scheduler.timekeeping import system_now
 
-COLUMNS = {"NAME": "name", "ROLE": "role", "CREATED": "created_at", "REVOKED": "revoked_at"}
+COLUMNS = {
+    "NAME": "name",
+    "ROLE": "role",
+    "SITES": "sites",
+    "CREATED": "created_at",
+    "REVOKED": "revoked_at",
+}
 KeyName = Annotated[str, typer.Argument(help="Name of the key; given once, for ever.")]
 
 
@@ -31,11 +37,14 @@ def register(app: typer.Typer) -> None:
 def create(
     name: KeyName,
     role: Annotated[Role, typer.Option(help="What it may do.")] = Role.SUBMITTER,
+    site: Annotated[
+        list[str] | None, typer.Option(help="Of a sender: a site it may send for; else all.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key and print it. It is stored hashed: nobody can show it again."""
     with transaction(ready_sessions(Settings())) as session:
-        key, secret = keys.create_key(session, name, role, system_now())
+        key, secret = keys.create_key(session, name, role, system_now(), site or None)
         data = _shown(key) | {"key": secret}
     emit(data, f"key {name} ({role.value}), shown this once:\n{secret}", as_json)
 
@@ -44,7 +53,11 @@ def list_keys(as_json: JsonOption = False) -> None:
     """List every key ever made; the keys themselves are not kept."""
     with transaction(ready_sessions(Settings())) as session:
         found = [_shown(key) for key in keys.list_keys(session)]
-    emit(found, text_table(COLUMNS, found), as_json)
+    emit(
+        found,
+        text_table(COLUMNS, [one | {"sites": _listed(one["sites"])} for one in found]),
+        as_json,
+    )
 
 
 def revoke(name: KeyName, as_json: JsonOption = False) -> None:
@@ -67,11 +80,16 @@ def print_first_key(sessions: SessionFactory) -> None:
         console.print(secret, markup=False, highlight=False, soft_wrap=True)
 
 
+def _listed(sites: object) -> str:
+    return ", ".join(sites) if isinstance(sites, list) else "all"
+
+
 def _shown(key: ApiKey) -> dict[str, object]:
     return {
         "id": str(key.id),
         "name": key.name,
         "role": key.role.value,
+        "sites": key.sites,
         "created_at": key.created_at,
         "revoked_at": key.revoked_at,
     }

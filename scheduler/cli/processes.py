@@ -1,4 +1,4 @@
-"""``gridtide api``, ``worker``, ``clock`` and ``dispatcher``; ``serve`` runs all four."""
+"""``gridtide api``, ``worker``, ``clock``, ``dispatcher``, ``ingest``; ``serve`` runs them all."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ from scheduler.cli.supervise import KeepsFailing, supervise
 from scheduler.clock import run_clock
 from scheduler.dispatcher import run_dispatcher
 from scheduler.grid_side import run_grid_side
-from scheduler.main import make_app, outside_of, virtual_power_plant_of
+from scheduler.ingest import run_ingest
+from scheduler.main import durable_sessions, make_app, outside_of, virtual_power_plant_of
 from scheduler.services.energy_watch import EnergyWatch
 from scheduler.services.grid_side import GridSide
 from scheduler.services.power_watch import PowerWatch
 from scheduler.services.replan_watch import ReplanWatch
 from scheduler.settings import Settings
 from scheduler.side_by_side import SearchPlace
+from scheduler.streams import intake_of, message_sources_of
 from scheduler.timekeeping import system_now
 from scheduler.watches import run_energy_watch, run_power_watch, run_replan_watch
 from scheduler.worker import Worker, WorkerTiming
 
-PROCESSES = ("api", "worker", "clock", "dispatcher")
+PROCESSES = ("api", "worker", "clock", "dispatcher", "ingest")
 PARENT_POLL_S = 1.0
 # Requests that still run then are broken off: a log may be followed for hours.
 REQUESTS_END_WITHIN_S = 5
@@ -54,10 +56,11 @@ def register(app: typer.Typer) -> None:
     app.command("worker")(worker)
     app.command("clock")(clock)
     app.command("dispatcher")(dispatcher)
+    app.command("ingest")(ingest)
 
 
 def serve(host: HostOption = None, port: PortOption = None) -> None:
-    """Run API, worker, clock and dispatcher together until Ctrl-C.
+    """Run API, worker, clock and dispatcher together until Ctrl-C; ingest, where there are brokers.
 
     Brings the database up to date first, and prints the first API key where there is none.
     """
@@ -68,7 +71,8 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
     address = f"http://{settings.host}:{settings.port}"
     stdout().print(f"Plans: {address}/  API: {address}/docs  Ctrl-C ends it.", soft_wrap=True)
     program = [sys.executable, "-m", "scheduler"]
-    commands = {name: [*program, name, "--parent", str(os.getpid())] for name in PROCESSES}
+    names = [name for name in PROCESSES if name != "ingest" or settings.has_streams]
+    commands = {name: [*program, name, "--parent", str(os.getpid())] for name in names}
     commands["api"] += ["--host", settings.host, "--port", str(settings.port)]
     try:
         supervise(commands, stop)
@@ -142,6 +146,21 @@ def dispatcher(parent: ParentOption = None) -> None:
         run_dispatcher(sessions, outside, system_now, stop, settings.dispatch_every_s)
 
     _run(work, parent)
+
+
+def ingest(parent: ParentOption = None) -> None:
+    """Carry messages from MQTT and Kafka into the database, and acknowledge what is stored.
+
+    Of one MQTT client id one process at a time; of a group of Kafka any number.
+    """
+    settings = Settings()
+    sources = message_sources_of(settings)
+    if not sources:
+        raise UserError("there is no broker: set GRIDTIDE_MQTT_URL, GRIDTIDE_KAFKA_SERVERS or both")
+    ready_sessions(settings)
+    sessions = durable_sessions(settings)
+    intake = intake_of(settings, sessions, system_now)
+    _run(lambda stop: run_ingest(sources, intake, sessions, system_now, stop), parent)
 
 
 def _run(work: Callable[[threading.Event], None], parent: int | None) -> None:

@@ -19,8 +19,11 @@ POOL_SIZE = 20
 _CONNECT_WITHIN_S = 10.0  # when all are in use
 
 
-def make_engine(url: str) -> Engine:
+def make_engine(url: str, *, is_durable: bool = False) -> Engine:
     """Open a database. SQLite gets WAL, foreign keys and a busy timeout of 30 s.
+
+    What was committed outlasts the death of any process; where it ``is_durable``, that of the
+    machine as well, which PostgreSQL sees to by itself and SQLite waits for the disk for.
 
     Its errors do not tell the values of a statement: jobs' variables and key digests are secret.
     Those that trying again will not help are ``DatabaseBroken``.
@@ -38,15 +41,15 @@ def make_engine(url: str) -> Engine:
     engine = create_engine(url, **options, **pool)
     event.listen(engine, "handle_error", name_defects)
     if is_sqlite:
-        _set_up_sqlite(engine)
+        _set_up_sqlite(engine, "FULL" if is_durable else "NORMAL")
     return engine
 
 
-def _set_up_sqlite(engine: Engine) -> None:
+def _set_up_sqlite(engine: Engine, synchronous: str) -> None:
     @event.listens_for(engine, "connect")
     def _set_pragmas(connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
         connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "savepoint")

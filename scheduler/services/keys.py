@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from scheduler.db.inserts import insert_new
 from scheduler.db.models import ApiKey, Role
-from scheduler.services.errors import Conflict, NotFound
+from scheduler.services.errors import Conflict, Invalid, NotFound, Refusal
 
 FIRST_KEY_NAME = "first"
 
@@ -25,15 +26,27 @@ class Caller:
 
     name: str
     role: Role
+    sites: frozenset[str] | None = None  # it may send for; None: every site
 
 
-def create_key(session: Session, name: str, role: Role, now: datetime) -> tuple[ApiKey, str]:
+def create_key(
+    session: Session,
+    name: str,
+    role: Role,
+    now: datetime,
+    sites: Sequence[str] | None = None,
+) -> tuple[ApiKey, str]:
     """Make a key; returns its row and the key itself, which cannot be shown again.
 
-    Names are never given twice, not even after a revocation: they stand in the records.
+    Names are never given twice, not even after a revocation: they stand in the records. A sender
+    may be kept to some ``sites``, which need not be in the fleet yet.
     """
+    if sites is not None and role is not Role.SENDER:
+        limit = f"none: keys of role {role.value} are for every site"
+        raise Invalid(Refusal(f"key {name}", "sites", ", ".join(sites), limit))
     secret = _new_secret()
-    key = ApiKey(name=name, role=role, digest=_digest(secret), created_at=now)
+    kept_to = None if sites is None else sorted(set(sites))
+    key = ApiKey(name=name, role=role, sites=kept_to, digest=_digest(secret), created_at=now)
     try:
         with session.begin_nested():
             session.add(key)
@@ -50,6 +63,7 @@ def create_first_key(session: Session, now: datetime) -> str | None:
     row = {
         "name": FIRST_KEY_NAME,
         "role": Role.ADMIN,
+        "sites": None,
         "digest": _digest(secret),
         "created_at": now,
     }
@@ -61,7 +75,9 @@ def authenticate(session: Session, secret: str) -> Caller | None:
     key = session.scalar(
         select(ApiKey).where(ApiKey.digest == _digest(secret), ApiKey.revoked_at.is_(None))
     )
-    return None if key is None else Caller(key.name, key.role)
+    if key is None:
+        return None
+    return Caller(key.name, key.role, None if key.sites is None else frozenset(key.sites))
 
 
 def list_keys(session: Session) -> tuple[ApiKey, ...]:

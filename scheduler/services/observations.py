@@ -23,9 +23,11 @@ from scheduler.db.models import (
     PlanStatus,
     RunStatus,
     StoredPlan,
+    StreamState,
 )
 from scheduler.services.pool_states import clocks_ahead_s
 from scheduler.services.power import LONGEST_GAP, last_readings
+from scheduler.services.stream_states import stream_states
 from scheduler.services.transfers import LinkTotals, link_totals
 
 Status = TypeVar("Status", bound=StrEnum)
@@ -72,6 +74,7 @@ class Observations:
     links: tuple[LinkTotals, ...]
     clocks: Mapping[str, float]  # how far that of each cluster is ahead of the dispatcher's [s]
     power: tuple[ClusterPower, ...]  # of the sites that were read a moment ago
+    streams: tuple[StreamState, ...]
 
 
 def observe(session: Session, now: datetime) -> Observations:
@@ -90,6 +93,7 @@ def observe(session: Session, now: datetime) -> Observations:
         links=link_totals(session),
         clocks=clocks_ahead_s(session),
         power=tuple(last_readings(session, now - LONGEST_GAP)),
+        streams=stream_states(session),
     )
 
 

@@ -220,12 +220,13 @@ def _tells_nothing_new(point: SignalPoint, known: _Known) -> bool:
 
 def _require_acceptable(points: Sequence[SignalPoint], sites: Sequence[str]) -> None:
     # Where a single value is impossible, ends of intervals may not be instants at all.
-    refusals = [*_impossible_values(points, sites)] or [*_overlaps(points)]
+    refusals = [*impossible_values(points, sites)] or [*_overlaps(points)]
     if refusals:
         raise Invalid(*refusals[:_MOST_REFUSALS])
 
 
-def _impossible_values(points: Iterable[SignalPoint], sites: Sequence[str]) -> Iterable[Refusal]:
+def impossible_values(points: Iterable[SignalPoint], sites: Sequence[str]) -> Iterable[Refusal]:
+    """Name what can be true of no signal, or of none of these sites."""
     for point in points:
         owner = f"signal {point.site}/{point.kind.value} at {point.start_at.isoformat()}"
         least = _LEAST.get(point.kind, -MOST)

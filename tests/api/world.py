@@ -20,6 +20,7 @@ from scheduler.db.models import Job, JobStatus, PlanStatus, Role, StoredPlan
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet, jobs, keys, runs
 from scheduler.services.documents import make_document
+from scheduler.services.ingestion import Intake
 from scheduler.services.outside import Outside
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.planning import review, store_result
@@ -68,6 +69,7 @@ class World:
             now=lambda: self.now,
             read_signals=read_signals,
             outside_of=lambda _fleet: Outside(clusters),
+            intake=Intake(self.sessions, lambda: self.now),
             max_body_bytes=100_000,
         )
         self.app = create_app(context)
@@ -79,6 +81,11 @@ class World:
     def client(self, role: Role | None) -> Client:
         """A client with a key of ``role``, or with none."""
         return Client(self.app, None if role is None else self.secrets[role])
+
+    @property
+    def sender(self) -> Client:
+        """May push messages, and nothing else."""
+        return self.client(Role.SENDER)
 
     @property
     def submitter(self) -> Client:

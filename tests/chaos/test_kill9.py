@@ -37,7 +37,7 @@ def process(target: Callable[..., None], *arguments: object) -> Iterator[BasePro
     It is forked from a server that has the modules loaded, so that it begins within milliseconds.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.chaos.process"])
+    context.set_forkserver_preload(["tests.chaos.process", "tests.chaos.streaming"])
     near_end, far_end = context.Pipe()
     started = context.Process(target=target, args=(*arguments, far_end))
     started.start()

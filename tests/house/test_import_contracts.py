@@ -60,9 +60,10 @@ OFFENCES = {
         ("scheduler.services.assemble", "optimizer.jobs"),
         ("scheduler.worker", "optimizer.solving.highs"),
     ],
-    "Concrete connectors are named in scheduler.main and scheduler.clusters alone": [
+    "Concrete connectors are named in scheduler.main, clusters and streams alone": [
         ("scheduler.services.dispatch", "connectors.clusters.local"),
         ("scheduler.worker", "connectors.signals"),
+        ("scheduler.ingest", "connectors.streams"),
     ],
     "Only the clock knows APScheduler": [("scheduler.worker", "apscheduler")],
     "Energy blocks never import each other; they meet in master": [

@@ -21,6 +21,7 @@ from scheduler.db.models.signal import (
     SignalVerdict,
     Verdict,
 )
+from scheduler.db.models.stream import DeadLetter, SeenMessage, StreamState, TelemetryValue
 
 __all__ = [
     "OPEN_STATUSES",
@@ -31,6 +32,7 @@ __all__ = [
     "CommandKind",
     "CommandOutcome",
     "DataTransfer",
+    "DeadLetter",
     "DispatchCommand",
     "FlagRule",
     "FleetVersion",
@@ -43,10 +45,13 @@ __all__ = [
     "PoolState",
     "Role",
     "RunStatus",
+    "SeenMessage",
     "SignalFlag",
     "SignalSeries",
     "SignalValue",
     "SignalVerdict",
     "StoredPlan",
+    "StreamState",
+    "TelemetryValue",
     "Verdict",
 ]

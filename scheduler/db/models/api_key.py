@@ -14,14 +14,20 @@ from scheduler.db.types import enum_by_value
 
 
 class Role(StrEnum):
-    """What a key may do; each includes the ones before it."""
+    """What a key may do; each of the last three includes the ones before it."""
 
+    SENDER = "sender"  # send messages of streams, and see nothing
     SUBMITTER = "submitter"  # submit, see and cancel jobs; read everything
     OPERATOR = "operator"  # run planning, approve and reject plans, upload signals, grid events
     ADMIN = "admin"  # change the fleet, make and revoke keys
 
     def includes(self, other: Role) -> bool:
-        """Whether this role may do all that ``other`` may."""
+        """Whether this role may do all that ``other`` may.
+
+        A submitter may not send: what a meter says is not for whoever has jobs.
+        """
+        if other is Role.SENDER:
+            return self is not Role.SUBMITTER
         order = list(Role)
         return order.index(self) >= order.index(other)
 
@@ -35,6 +41,7 @@ class ApiKey(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     name: Mapped[str]
     role: Mapped[Role] = mapped_column(enum_by_value(Role))
+    sites: Mapped[list[str] | None]  # of a sender: those it may send for; None: every site
     digest: Mapped[str]  # SHA-256 of a 256-bit random key: no salt needed, compared by look-up
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
