@@ -30,6 +30,7 @@ from optimizer.scenarios.planning import plan_for_scenarios
 from optimizer.settlement import (
     Settlement,
     add_it_load,
+    billed_kw,
     gpus_used,
     it_load_kw,
     lateness_eur,
@@ -109,6 +110,7 @@ __all__ = [
     "Weights",
     "add_it_load",
     "baselines",
+    "billed_kw",
     "dispatch",
     "explain",
     "gpus_used",

@@ -7,13 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from scheduler.specs.base import EARLIEST, LATEST, NonNegative, Spec, Text
+from scheduler.specs.base import EARLIEST, LATEST, MOST, NonNegative, Spec, Text
 
 MONTHS, HOURS = 12, 24
 MOST_PERIODS, MOST_TIERS = 100, 50
-MOST_RATE = 1e6
 
-Rate = Annotated[float, Field(ge=-MOST_RATE, le=MOST_RATE)]
+Rate = Annotated[float, Field(ge=-MOST, le=MOST)]
 Index = Annotated[int, Field(ge=0, lt=MOST_PERIODS)]
 Day = Annotated[tuple[Index, ...], Field(min_length=HOURS, max_length=HOURS)]
 Schedule = Annotated[tuple[Day, ...], Field(min_length=MONTHS, max_length=MONTHS)]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -31,6 +33,7 @@ LocalHours = Mapping[LocalHour, float]
 """Shares of an interval by the local hour they lie in; they add up to 1."""
 
 
+@lru_cache(maxsize=64)  # sites of one zone, and each for its energy and its peaks
 def local_hours(
     start: datetime, minutes: int, n_intervals: int, time_zone: str
 ) -> tuple[LocalHours, ...]:
@@ -54,4 +57,4 @@ def _hours_of(start: datetime, n_steps: int, zone: ZoneInfo) -> LocalHours:
     for step in range(n_steps):
         hour = local_hour(start + step * _STEP, zone)
         steps[hour] = steps.get(hour, 0) + 1
-    return {hour: count / n_steps for hour, count in steps.items()}
+    return MappingProxyType({hour: count / n_steps for hour, count in steps.items()})

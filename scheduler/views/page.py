@@ -18,6 +18,7 @@ from scheduler.views.gantt import gantt
 from scheduler.views.inputs import INPUT_COLUMNS, age_words, input_slots
 from scheduler.views.notices import proof_words, violation_notices
 from scheduler.views.panels import site_panels
+from scheduler.views.peaks import PEAK_COLUMNS, peak_rows
 from scheduler.views.readout import readouts
 from scheduler.views.series import site_series, site_totals
 from scheduler.views.totals import Figure, objective_terms, totals
@@ -125,6 +126,8 @@ def plan_page(
         headlines=[figure for figure in figures if figure.key in _HEADLINE_KEYS],
         figures=[figure for figure in figures if figure.plan or figure.other],
         terms=[term for term in objective_terms(doc) if term.plan or term.baseline],
+        peaks=peak_rows(doc),
+        peak_columns=PEAK_COLUMNS,
         violations=violation_notices(doc),
         left_out=sorted(doc.plan.unserved, key=lambda left: left.is_deferred),
         sites=gantt(doc, with_reasons=with_reasons),

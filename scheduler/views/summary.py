@@ -13,6 +13,7 @@ from rich.table import Table
 from scheduler.services.plan_document import PlanDocument
 from scheduler.views.inputs import INPUT_COLUMNS, age_words, input_slots
 from scheduler.views.notices import proof_words, unserved_notices, violation_notices
+from scheduler.views.peaks import PEAK_COLUMNS, peak_rows
 from scheduler.views.series import SiteTotals, site_totals
 from scheduler.views.totals import Figure, objective_terms, totals
 from scheduler.views.wording import (
@@ -36,6 +37,7 @@ def summary_text(doc: PlanDocument) -> str:
         figures_table("Totals", totals(doc), "plan", "run-now"),
         _sites_table(site_totals(doc.problem, doc.plan)),
         _terms_table(doc),
+        *_peaks_table(doc),
         *_notices("Obligations missed", violation_notices(doc)),
         *_notices("Jobs not in this plan", unserved_notices(doc)),
         *_inputs_table(doc),
@@ -148,6 +150,16 @@ def _terms_table(doc: PlanDocument) -> Table:
     rows.append(("Objective", "", "", "", "", number(doc.plan.objective, 2)))
     columns = ("", "plan", "run-now", "unit", "weight", "weighted EUR")
     return text_table("Objective, term by term", columns, rows)
+
+
+def _peaks_table(doc: PlanDocument) -> Iterator[RenderableType]:
+    """Set out which peaks are billed, where a site has any."""
+    rows = [
+        (row.site, row.name, *(number(value, 2) for value in row.figures()))
+        for row in peak_rows(doc)
+    ]
+    if rows:
+        yield text_table("Peaks", ("site", "peak", *PEAK_COLUMNS), rows, words=(0, 1))
 
 
 def _inputs_table(doc: PlanDocument) -> Iterator[RenderableType]:

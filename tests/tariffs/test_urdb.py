@@ -82,7 +82,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"energyratestructure": [[{"max": 9, "unit": "kWh/kW"}, {}]]},
         "Input should be 'kWh' or 'kWh daily'",
     ),
-    "a rate nobody pays": ({"energyratestructure": [[{"rate": 1e9}]]}, "less than or equal to"),
+    "a rate nobody pays": ({"energyratestructure": [[{"rate": 1e10}]]}, "less than or equal to"),
     "a rate that is no number": ({"energyratestructure": [[{"rate": float("nan")}]]}, "finite"),
     "a field of a tier nobody knows": (
         {"energyratestructure": [[{"rate": 1, "surcharge": 2}]]},

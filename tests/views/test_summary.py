@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from scheduler.services.plan_document import PlanDocument
-from scheduler.views import summary_text
+from scheduler.views import plan_page, summary_text
+from scheduler.views.peaks import peak_rows
 from scheduler.views.totals import objective_terms, totals
 from tests.views.sample import HOSTILE_NAME, sample_document
 
@@ -31,6 +32,17 @@ def test_weighted_terms_add_up_to_the_objective(doc: PlanDocument) -> None:
     """No term of the objective is missing from the table, and none is counted twice."""
     weighted = sum(term.weighted_eur for term in objective_terms(doc))
     assert weighted == pytest.approx(doc.plan.objective)
+
+
+def test_every_peak_that_is_billed_is_set_out(doc: PlanDocument) -> None:
+    """What was billed before, what is after it, and what the rise costs: all of the term."""
+    (row,) = peak_rows(doc)
+    assert (row.site, row.name, row.before_kw, row.charge_eur_per_kw) == ("berlin", "peak", 40, 3)
+    assert row.plan_eur == pytest.approx(doc.plan.terms.peak_eur)
+    line = next(line for line in summary_text(doc).splitlines() if "berlin   peak" in line)
+    expected = [f"{value:.2f}" for value in row.figures()]
+    assert line.split() == ["berlin", "peak", *expected]
+    assert "Peaks that are billed" in plan_page(doc)
 
 
 def test_violations_say_what_where_when_by_how_much_and_at_what_price(doc: PlanDocument) -> None:
