@@ -123,7 +123,7 @@ def assemble(
 
 def _energy_before(fleet: FleetSpec, window: PlanWindow, state: FleetState) -> EnergySoFar:
     return {
-        spec.name: energy_before(spec, window, state.energy_so_far_kwh)
+        spec.name: energy_before(spec, spec.tariff, window, state.energy_so_far_kwh)
         for spec in fleet.sites
         if spec.tariff is not None
     }

@@ -25,6 +25,7 @@ from scheduler.tariffs.demand import (
     Tiers,
     billing_peaks,
     demand_charges,
+    tariff_charges,
 )
 from scheduler.tariffs.local_time import LocalHours, local_hour, local_hours
 from scheduler.tariffs.ratchet import Ratchet, ratchet_in
@@ -161,7 +162,7 @@ def _ratchet_mark(spec: SiteSpec, ratchet: Ratchet) -> str:
 def _window_mark(spec: SiteSpec, tariff: TariffSpec, window: PlanWindow) -> Iterator[str]:
     """Say what slots of another length than the meter's make of a peak."""
     metered = tariff.urdb.demandwindow
-    if metered is None or metered == window.slot_minutes or not demand_charges(spec):
+    if metered is None or metered == window.slot_minutes or not tariff_charges(tariff):
         return
     meaning = (
         "what exceeds the mean within a slot is not seen"

@@ -138,7 +138,7 @@ def _prices(
     elif signals.has(spec.name, SignalKind.PRICE):
         marks.append(f"{spec.name} price: not used, the site's tariff is its price")
     if spec.tariff is not None:
-        so_far_kwh = energy_before(spec, window, state.energy_so_far_kwh)
+        so_far_kwh = energy_before(spec, spec.tariff, window, state.energy_so_far_kwh)
         tariff = assemble_tariff(spec, spec.tariff, window, so_far_kwh)
         bought, sold = bought + tariff.import_per_mwh, sold + tariff.export_per_mwh
         marks += tariff.marks

@@ -47,24 +47,25 @@ def assemble_tariff(
     )
 
 
-def energy_before(spec: SiteSpec, window: PlanWindow, known: EnergySoFar) -> tuple[float, ...]:
+def energy_before(
+    spec: SiteSpec, tariff: TariffSpec, window: PlanWindow, known: EnergySoFar
+) -> tuple[float, ...]:
     """Return the energy bought in the month ``window`` begins in, by period of the tariff [kWh].
 
     What is ``known`` of the site, else what its spec states of that month, else nothing.
     """
     if spec.name in known:
         return known[spec.name]
-    return stated_energy(spec, _month(spec, window.start)).by_period_kwh
+    month = _month(spec, window.start)
+    stated = stated_energy(spec, tariff, month)
+    return (stated or MonthEnergy.nothing(tariff, month)).by_period_kwh
 
 
-def stated_energy(spec: SiteSpec, month: str) -> MonthEnergy:
-    """Return what the spec itself says was bought in ``month``."""
-    tariff = spec.tariff
-    if tariff is None:
-        return MonthEnergy(month, ())
+def stated_energy(spec: SiteSpec, tariff: TariffSpec, month: str) -> MonthEnergy | None:
+    """Return what the spec itself says was bought in ``month``; ``None``: it says nothing of it."""
     so_far = tariff.so_far
     if so_far is None or not so_far.energy_kwh or _month(spec, so_far.at) != month:
-        return MonthEnergy.nothing(tariff, month)
+        return None
     return MonthEnergy(month, so_far.energy_kwh)
 
 

@@ -121,11 +121,11 @@ def _last_known(
     """Return what is known of ``month``, and from when on imports are to be added to it."""
     was = in_force.energy_so_far_kwh.get(spec.name, ())
     before = next((site.tariff for site in in_force.fleet.sites if site.name == spec.name), None)
+    stated = stated_energy(spec, tariff, month)
     is_restated = before is None or before.so_far != tariff.so_far
-    stated = stated_energy(spec, month)
-    if is_restated and tariff.so_far is not None and any(stated.by_period_kwh):
+    if stated is not None and tariff.so_far is not None and is_restated:
         return stated, tariff.so_far.at
     begun_in = local_hour(in_force.window.start, ZoneInfo(spec.time_zone)).month
-    if begun_in == month and len(was) == len(stated.by_period_kwh):
+    if begun_in == month and len(was) == len(tariff.urdb.energyratestructure):
         return MonthEnergy(month, was), None
     return MonthEnergy.nothing(tariff, month), None

@@ -39,6 +39,8 @@ class MeteredLoad:
     export_kw: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.start.utcoffset() is None:
+            raise BillRefused(f"load: start = {self.start.isoformat()}, must carry a time zone")
         if self.minutes not in _METER_MINUTES:
             raise BillRefused(f"load: minutes = {self.minutes}, must be one of {_METER_MINUTES}")
         if self.export_kw and len(self.export_kw) != len(self.import_kw):
@@ -72,7 +74,8 @@ def month_bill(spec: TariffSpec, time_zone: str, month: str, load: MeteredLoad) 
     Raises
     ------
     BillRefused
-        The load does not begin and end with the month, on its local midnights.
+        The load does not begin and end with the month, on its local midnights, or its intervals
+        do not make up the tariff's demand window.
     """
     _require_whole_month(month, time_zone, load)
     hours = local_hours(load.start, load.minutes, len(load.import_kw), time_zone)
@@ -158,7 +161,12 @@ def _room_kwh(spec: TariffSpec, period: int, month: str, tier: int, counted_kwh:
 
 def _demand(spec: TariffSpec, time_zone: str, month: str, load: MeteredLoad) -> Iterator[BillLine]:
     """Yield what is billed for the highest import of each charge and billing period."""
-    minutes = max(load.minutes, spec.urdb.demandwindow or load.minutes)
+    window = spec.urdb.demandwindow or load.minutes
+    minutes = max(load.minutes, window)
+    if minutes % load.minutes:
+        raise BillRefused(
+            f"load: minutes = {load.minutes}, must divide the tariff's demandwindow of {window}"
+        )
     demand_kw = _means(load.import_kw, minutes // load.minutes)
     hours = local_hours(load.start, minutes, len(demand_kw), time_zone)
     for charge in tariff_charges(spec):
@@ -177,8 +185,9 @@ def _ratchet_kw(spec: TariffSpec, month: str) -> float:
 
 
 def _means(values: tuple[float, ...], count: int) -> tuple[float, ...]:
-    """Return the means of ``count`` values each."""
-    return tuple(sum(values[k : k + count]) / count for k in range(0, len(values), count))
+    """Return the means of ``count`` values each; the last may be of fewer."""
+    parts = (values[k : k + count] for k in range(0, len(values), count))
+    return tuple(sum(part) / len(part) for part in parts)
 
 
 def _minimum(spec: TariffSpec, month: str, total: float) -> Iterator[BillLine]:

@@ -274,6 +274,7 @@ def test_tiers_of_demand_that_fall_are_planned_at_the_one_reached(
     ("metered", "meaning"),
     [
         (15, "what exceeds the mean within a slot is not seen"),
+        (5, "what exceeds the mean within a slot is not seen"),
         (None, None),
         (60, None),
     ],

@@ -119,6 +119,14 @@ def test_a_reading_stated_since_is_counted_from() -> None:
     assert energy_so_far(fleet, plan, later) == {"DE": pytest.approx((50.0, 70.0))}
 
 
+def test_a_reading_of_nothing_is_a_reading() -> None:
+    """The meter was changed at 13:00 and began anew; two hours of peak are over since then."""
+    plan = planned(on_tariff(time_of_use()), NOON)
+    fleet = on_tariff(time_of_use(), so_far={"at": NOON + HOUR, "energy_kwh": [0.0, 0.0]})
+    later = PlanWindow(NOON + 3 * HOUR, 60, 24)
+    assert energy_so_far(fleet, plan, later) == {"DE": pytest.approx((0.0, 10.0))}
+
+
 def test_a_reading_is_counted_once_however_many_plans_know_it() -> None:
     """The plan of 14:00 began with it and two hours are over since then: 10 kWh more, no others."""
     so_far = {"at": NOON + HOUR, "energy_kwh": [50.0, 60.0]}

@@ -256,9 +256,19 @@ def test_a_load_of_less_than_the_month_is_refused() -> None:
         billed(tariff(), short)
 
 
+def test_a_load_whose_intervals_make_up_no_demand_window_is_refused() -> None:
+    """Twenty minutes are no whole number of quarters."""
+    with pytest.raises(BillRefused, match="minutes = 15, must divide the tariff's demandwindow"):
+        billed(tariff(demand(demandwindow=20)), metered(lambda _: 1.0, 15))
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
+        (
+            {"start": datetime.fromisoformat("2026-03-01")},
+            "start = 2026-03-01T00:00:00, must carry a time zone",
+        ),
         ({"minutes": 7}, "minutes = 7"),
         ({"import_kw": (1.0, -2.0)}, r"import_kw\[1\] = -2"),
         ({"import_kw": (float("nan"),)}, r"import_kw\[0\] = nan"),
