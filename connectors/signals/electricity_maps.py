@@ -129,7 +129,10 @@ class ElectricityMaps:
         return "UTC"
 
     async def fetch(self, zone: str, kind: SignalKind, window: Window) -> pd.DataFrame:
-        """Return what was, and from the present hour on what is forecast where the key reaches."""
+        """Return what was, and what is forecast of the hours to come.
+
+        A key that reaches less far than the window gives less, with a warning in the log.
+        """
         self.time_zone(zone)
         require_offer(self.info, zone, kind)
         asked = Question(self.info.name, zone, kind, window)
@@ -158,18 +161,29 @@ class ElectricityMaps:
         if window.start >= this_hour:
             return values_of(asked, self._variant.factors, [await self._get(asked, "latest")])
         if window.start >= now - _HISTORY:
-            document = await self._get(asked, "history")
-            return values_of(
-                asked, self._variant.factors, fields.objects(str(asked), document, "history")
-            )
-        found, start, end = [], window.start, min(window.end, now)
+            return await self._history(asked)
+        try:
+            return await self._past_range(asked, now)
+        except Rejected as error:
+            if window.end <= now - _HISTORY:
+                raise
+            log.warning("%s: the last day alone: %s", asked, error)
+            return await self._history(asked)
+
+    async def _history(self, asked: Question) -> list[Intensity]:
+        document = await self._get(asked, "history")
+        objects = fields.objects(str(asked), document, "history")
+        return values_of(asked, self._variant.factors, objects)
+
+    async def _past_range(self, asked: Question, now: datetime) -> list[Intensity]:
+        found: list[Intensity] = []
+        start, end = asked.window.start, min(asked.window.end, now)
         while start < end:
             stop = min(start + _LONGEST_RANGE, end)
             spoken = {"start": _spoken(start), "end": _spoken(stop)}
             document = await self._get(asked, "past-range", **spoken)
-            found += values_of(
-                asked, self._variant.factors, fields.objects(str(asked), document, "data")
-            )
+            objects = fields.objects(str(asked), document, "data")
+            found += values_of(asked, self._variant.factors, objects)
             start = stop
         return found
 

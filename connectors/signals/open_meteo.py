@@ -214,7 +214,9 @@ def labelled_values(
     units = fields.an_object(f"{owner}: {block}_units", whole.get(f"{block}_units"))
     values = fields.an_object(f"{owner}: {block}", whole.get(block))
     for variable in variables:
-        fields.require(f"{owner}: {block}_units", units, variable, _UNITS[variable])
+        fields.require(
+            f"{owner}: {variable}", {"unit": units.get(variable)}, "unit", _UNITS[variable]
+        )
     times = _times(owner, values.get("time"), minutes)
     columns = {one: _numbers(owner, one, values.get(one), len(times)) for one in variables}
     return pd.DataFrame(columns, index=times, dtype="float64")
@@ -266,8 +268,8 @@ def _no_place(source: str, zone: str) -> Rejected:
 
 
 def _times(owner: str, raw: Any, minutes: int) -> pd.DatetimeIndex:
-    if not isinstance(raw, list):
-        raise ContractBroken(f"{owner}: time = {raw!r}, must be a list")
+    if not isinstance(raw, list) or not all(isinstance(one, str) for one in raw):
+        raise ContractBroken(f"{owner}: time = {str(raw)[:120]!r}, must be a list of instants")
     try:
         times = pd.DatetimeIndex(pd.to_datetime(raw, format="%Y-%m-%dT%H:%M", utc=True))
     except (ValueError, TypeError) as error:

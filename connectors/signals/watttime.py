@@ -164,7 +164,7 @@ def points_of(asked: Question, document: Any) -> list[Point]:
     meta = fields.an_object(f"{owner}: meta", whole.get("meta"))
     fields.require(owner, meta, "region", asked.zone)
     fields.require(owner, meta, "signal_type", _SIGNAL)
-    fields.require(owner, meta, "units", _UNIT)
+    fields.require(owner, {"unit": meta.get("units")}, "unit", _UNIT)
     minutes = _minutes_of(owner, meta)
     known_at = fields.instant_or_none(owner, meta, "generated_at")
     found: list[Point] = []

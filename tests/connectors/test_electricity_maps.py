@@ -152,17 +152,21 @@ async def test_a_zone_the_source_does_not_have_is_refused(peer: Peer) -> None:
         await source(peer).fetch("XX", KIND, Window(MIDNIGHT, NOON))
 
 
-async def test_a_key_without_forecasts_gives_what_it_reaches(
+async def test_a_free_key_gives_what_it_reaches(
     peer: Peer, documents: ElectricityMapsDocuments, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And says so: a free key has the last day alone."""
-    documents.has_forecast = False
+    """The last day alone: of the days before and of the forecast the log says that it does not."""
+    documents.is_free = True
     caplog.set_level(logging.WARNING)
-    frame = await fetch(peer, MIDNIGHT, MIDNIGHT + 48 * HOUR)
-    assert len(frame) == 14
+    frame = await fetch(peer, NOW - 30 * HOUR, NOW + 48 * HOUR)
+    assert paths(peer) == ["past-range", "history", "forecast"]
+    assert len(frame) == 24
+    assert "the last day alone" in caplog.text
     assert "no forecast" in caplog.text
     with pytest.raises(Rejected, match="unauthorized"):
         await fetch(peer, NOW + HOUR, NOW + 5 * HOUR)
+    with pytest.raises(Rejected, match="unauthorized"):
+        await fetch(peer, NOW - 90 * HOUR, NOW - 50 * HOUR)
 
 
 async def test_intervals_are_as_long_as_the_answer_says(

@@ -11,7 +11,8 @@ import pytest
 
 from connectors.errors import ContractBroken, Rejected
 from connectors.http import HttpSource
-from connectors.signals.open_meteo import Minutes, OpenMeteo
+from connectors.signals.frames import Question
+from connectors.signals.open_meteo import Minutes, OpenMeteo, labelled_values
 from connectors.signals.plants.plant import Place, Plant, PvArray, WindPark
 from connectors.types import SignalKind, Window
 from tests.connectors.clear_sky import AIR_DEGC, WIND_M_PER_S, clear_day
@@ -161,7 +162,10 @@ async def test_a_place_that_is_none_is_refused(peer: Peer, zone: str) -> None:
     ("changes", "told"),
     [
         ({"offset_s": 7200}, "utc_offset_seconds = 7200, must be 0"),
-        ({"units": {"shortwave_radiation": "MJ/m²"}}, "shortwave_radiation = 'MJ/m²', must be"),
+        (
+            {"units": {"shortwave_radiation": "MJ/m²"}},
+            "shortwave_radiation: unit = 'MJ/m²', must be",
+        ),
         ({"weather": {"shortwave_radiation": lambda _: "much"}}, "'much', must be a finite"),
     ],
 )
@@ -175,10 +179,38 @@ async def test_what_is_not_as_documented_is_refused(
         await fetch(connect(peer), SignalKind.IRRADIANCE, TOMORROW, TOMORROW + HOUR)
 
 
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        ({"time": ["2026-06-20T00:00", "2026-06-20T02:00"]}, "must go on in steps of 60 minutes"),
+        ({"time": ["2026-06-20T01:00", "2026-06-20T00:00"]}, "must go on in steps of 60 minutes"),
+        ({"time": ["2026-06-20", "2026-06-21"]}, "time"),
+        ({"time": [1, 2]}, "must be a list of instants"),
+        ({"time": "2026-06-20T00:00"}, "time = '2026-06-20T00:00', must be a list of"),
+        ({"shortwave_radiation": [1.0]}, "must be a list of 2 values"),
+        ({"shortwave_radiation": None}, "must be a list of 2 values"),
+    ],
+)
+def test_lists_that_do_not_fit_together_are_refused(block: dict[str, object], told: str) -> None:
+    """A value is known by its place alone."""
+    whole = {
+        "time": ["2026-06-20T00:00", "2026-06-20T01:00"],
+        "shortwave_radiation": [1.0, 2.0],
+    }
+    document = {
+        "utc_offset_seconds": 0,
+        "hourly_units": {"shortwave_radiation": "W/m²"},
+        "hourly": whole | block,
+    }
+    asked = Question("open-meteo", ZONE, SignalKind.IRRADIANCE, Window(TOMORROW, TOMORROW + HOUR))
+    with pytest.raises(ContractBroken, match=told):
+        labelled_values(asked, document, "hourly", ["shortwave_radiation"], 60)
+
+
 async def test_winds_in_other_units_are_refused(peer: Peer, documents: OpenMeteoDocuments) -> None:
     """Kilometres an hour are the default of the source."""
     documents.units = {"wind_speed_10m": "km/h"}
-    with pytest.raises(ContractBroken, match="wind_speed_10m = 'km/h', must be 'm/s'"):
+    with pytest.raises(ContractBroken, match="wind_speed_10m: unit = 'km/h', must be 'm/s'"):
         await fetch(connect(peer), SignalKind.WIND_SPEED, TOMORROW, TOMORROW + HOUR)
 
 

@@ -139,8 +139,8 @@ async def test_a_forecast_is_as_long_as_it_has_to_be(
 @pytest.mark.parametrize(
     ("meta", "told"),
     [
-        ({"units": "kgs_co2_per_mwh"}, "units = 'kgs_co2_per_mwh', must be 'lbs_co2_per_mwh'"),
-        ({"units": None}, "units = None, must be"),
+        ({"units": "kgs_co2_per_mwh"}, "unit = 'kgs_co2_per_mwh', must be 'lbs_co2_per_mwh'"),
+        ({"units": None}, "unit = None, must be"),
         ({"signal_type": "co2_aoer"}, "signal_type = 'co2_aoer', must be 'co2_moer'"),
         ({"region": "PJM_NJ"}, "region = 'PJM_NJ', must be 'CAISO_NORTH'"),
         ({"data_point_period_seconds": 299}, "data_point_period_seconds = 299, must be 300"),

@@ -23,14 +23,14 @@ _PREFIX = "/v3/carbon-intensity/"
 class ElectricityMapsDocuments:
     """The documents at an instant.
 
-    ``estimated`` holds starts of intervals whose values are estimates; keys of plans that have no
-    forecast are told so where ``has_forecast`` is false; ``zone_of_caller`` is answered for instead
-    of the zone that was asked for.
+    ``estimated`` holds starts of intervals whose values are estimates; ``is_free`` is whether the
+    key is of the plan that has the last day alone; ``zone_of_caller`` is answered for instead of
+    the zone that was asked for.
     """
 
     now: datetime
     estimated: frozenset[datetime] = frozenset()
-    has_forecast: bool = True
+    is_free: bool = False
     zone_of_caller: str | None = None
     granularity: str | None = "hourly"
     more: dict[str, Any] = field(default_factory=dict)  # in every value object
@@ -53,6 +53,8 @@ class ElectricityMapsDocuments:
         if what == "history":
             window = Window(hour - 23 * _HOUR, hour + _HOUR)
             return _json({"zone": zone, "history": self._values(request, published, window)})
+        if self.is_free:
+            return _error(403, "Request unauthorized for zoneKey")
         if what == "past-range":
             start, end = (datetime.fromisoformat(request.query[it]) for it in ("start", "end"))
             if end - start > _LONGEST:
@@ -91,8 +93,6 @@ class ElectricityMapsDocuments:
         }
 
     def _forecast(self, request: Request, published: Published, hour: datetime) -> Answer:
-        if not self.has_forecast:
-            return _error(403, "Request unauthorized for zoneKey")
         hours = int(request.query.get("horizonHours", "24"))
         if hours not in {6, 24, 48, 72}:
             return _error(400, "horizonHours must be one of 6, 24, 48, 72")
