@@ -8,6 +8,7 @@ from datetime import datetime
 from optimizer import Plan
 from scheduler.services.assemble import Assembled
 from scheduler.services.plan_document import PlanDocument
+from scheduler.services.tier_crossings import tier_crossings
 from scheduler.specs import FleetSpec
 
 
@@ -19,14 +20,22 @@ def make_document(
     now: datetime,
     marks: Sequence[str] = (),
 ) -> PlanDocument:
-    """Make the document of ``plan``; its marks are ``marks``, its own notes, and the inputs'."""
+    """Make the document of ``plan``.
+
+    Its marks are ``marks``, its own notes, what its energy does to tiers, and the inputs'.
+    """
     return PlanDocument(
         fleet=fleet,
         window=assembled.window,
         problem=assembled.problem,
         plan=plan,
         baseline=baseline,
-        marks=(*marks, *plan.notes, *assembled.marks),
+        marks=(
+            *marks,
+            *plan.notes,
+            *tier_crossings(fleet, assembled, plan.flows),
+            *assembled.marks,
+        ),
         cut_jobs=assembled.cut_jobs,
         inputs=assembled.inputs,
         inputs_known_at=assembled.known_at,

@@ -16,8 +16,13 @@ from scheduler.specs.tariff import TariffSpec
 from scheduler.specs.urdb_parts import ChargeUnit
 from scheduler.tariffs.bill_lines import BillLine, DemandPeak, EnergyBilled, demand_lines
 from scheduler.tariffs.demand import FLAT, billing_peaks, tariff_charges
-from scheduler.tariffs.energy import MonthEnergy, energy_period, fuel_adjustment, tier_at
-from scheduler.tariffs.energy import tier_ends_kwh as ends_kwh
+from scheduler.tariffs.energy import (
+    MonthEnergy,
+    bought_by_tier,
+    energy_period,
+    fuel_adjustment,
+    tier_at,
+)
 from scheduler.tariffs.local_time import LocalHours, local_hours
 from scheduler.tariffs.periods import days_in, month_number
 from scheduler.tariffs.ratchet import ratchet_in
@@ -140,23 +145,12 @@ def _energy(
             period, hours_long = period_of(hour), share * load.minutes / 60.0
             tier = tier_at(spec, period, month, so_far.counted_kwh(spec, period))
             billed.sell(period, tier, export_kw * hours_long)
-            left_kwh = import_kw * hours_long
-            while left_kwh > 0.0:
-                counted = so_far.counted_kwh(spec, period)
-                tier = tier_at(spec, period, month, counted)
-                kwh = min(left_kwh, _room_kwh(spec, period, month, tier, counted))
-                billed.buy(period, tier, kwh)
-                so_far = so_far.plus(period, kwh)
-                left_kwh -= kwh
+            parts, so_far = bought_by_tier(spec, so_far, period, import_kw * hours_long)
+            for part_tier, kwh in parts:
+                billed.buy(period, part_tier, kwh)
     yield from billed.lines(spec.urdb.energyratestructure)
     if fuel := fuel_adjustment(spec, month):
         yield BillLine("fuel adjustment", sum(so_far.by_period_kwh), "kWh", fuel)
-
-
-def _room_kwh(spec: TariffSpec, period: int, month: str, tier: int, counted_kwh: float) -> float:
-    """Return how much of ``tier`` is left."""
-    ends = ends_kwh(spec.urdb.energyratestructure[period], month)
-    return ends[tier] - counted_kwh if tier < len(ends) else float("inf")
 
 
 def _demand(spec: TariffSpec, time_zone: str, month: str, load: MeteredLoad) -> Iterator[BillLine]:

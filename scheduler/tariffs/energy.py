@@ -103,6 +103,21 @@ def tier_at(spec: TariffSpec, period: int, month: str, counted_kwh: float) -> in
     return next((index for index, end in enumerate(full) if counted_kwh < end), len(ends))
 
 
+def bought_by_tier(
+    spec: TariffSpec, so_far: MonthEnergy, period: int, kwh: float
+) -> tuple[list[tuple[int, float]], MonthEnergy]:
+    """Return ``kwh`` more in ``period`` as kWh by tier, in order, and the month's energy after."""
+    ends = tier_ends_kwh(spec.urdb.energyratestructure[period], so_far.month)
+    parts: list[tuple[int, float]] = []
+    while kwh > 0.0:
+        counted_kwh = so_far.counted_kwh(spec, period)
+        tier = tier_at(spec, period, so_far.month, counted_kwh)
+        part_kwh = min(kwh, ends[tier] - counted_kwh) if tier < len(ends) else kwh
+        parts.append((tier, part_kwh))
+        so_far, kwh = so_far.plus(period, part_kwh), kwh - part_kwh
+    return parts, so_far
+
+
 def tier_ends_kwh(tiers: Sequence[EnergyTier], month: str) -> tuple[float, ...]:
     """Return where all tiers but the last end [kWh in ``month``]."""
     return tuple(

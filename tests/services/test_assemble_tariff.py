@@ -10,8 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from connectors.types import SignalKind
-from optimizer import Site
+from optimizer import Site, baselines
 from scheduler.services.assemble import Assembled, FleetState, InputRefused, assemble
+from scheduler.services.documents import make_document
 from scheduler.specs import FleetSpec
 from tests.services.builders import fleet_spec, signal_rows, site_spec, window
 from tests.tariffs.documents import demand, document, time_of_use
@@ -141,6 +142,28 @@ def test_a_plan_is_made_at_the_tier_the_month_has_reached(
     assert set(made.problem.sites[0].grid.import_price_eur_per_mwh) == {usd_per_mwh / 2}
     assert made.marks == (f"LA tariff: energy of 2026-07 in period 0 is planned at {said}",)
     assert made.energy_so_far_kwh == {"LA": (bought_kwh,)}
+
+
+@pytest.mark.parametrize(
+    ("bought_kwh", "falls", "said"),
+    [
+        (4880.0, False, " 6.00 USD more than planned"),
+        (4880.0, True, " 6.00 USD less than planned"),
+        (4700.0, False, None),
+        (6000.0, False, None),
+    ],
+)
+def test_a_plan_says_what_its_own_energy_does_to_tiers(
+    bought_kwh: float, falls: bool, said: str | None
+) -> None:
+    """10 kW are 240 kWh: of these 120 lie beyond 5000 and are 5 ct dearer, or cheaper."""
+    tiers = [*TIERS[:2], {"rate": 0.10}] if falls else TIERS
+    so_far = {"at": READ_AT, "energy_kwh": [bought_kwh]}
+    fleet = fleet_on(document(energyratestructure=[tiers]), {"so_far": so_far}, base_load_kw=10.0)
+    made = assembled(fleet)
+    plan = baselines.run_now(made.problem)
+    crossings = make_document(fleet, made, plan, plan, MIDNIGHT).marks[: -len(made.marks)]
+    assert [mark.split("billed")[1] for mark in crossings] == ([] if said is None else [said])
 
 
 def test_a_new_month_begins_at_the_first_tier() -> None:
