@@ -1,6 +1,7 @@
 """The composition root: settings and fleet become database, clusters and batteries.
 
-With ``scheduler.clusters`` the only module that names concrete connectors.
+With ``scheduler.clusters``, ``streams`` and ``signal_sources`` the only module that names concrete
+connectors.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from scheduler.db.session import SessionFactory, make_engine, make_session_facto
 from scheduler.files import read_grid_script
 from scheduler.services.outside import Outside, OutsideOf
 from scheduler.settings import Settings
+from scheduler.signal_sources import refuse_feeds
 from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import BatterySpec, SiteSpec
 from scheduler.streams import intake_of
@@ -64,7 +66,10 @@ def connect(settings: Settings, fleet: FleetSpec, now: Now) -> Outside:
         for site in fleet.sites
         for unit in site.batteries
     }
-    refusals = tuple(filter(None, map(refuse_power, fleet.sites)))
+    refusals = (
+        *filter(None, map(refuse_power, fleet.sites)),
+        *refuse_feeds(settings, fleet, now),
+    )
     accounts = {site.name: connect_accounts(site) for site in fleet.sites}
     kept = {site: account for site, account in accounts.items() if account is not None}
     return Outside(clusters, batteries, refusals, kept)

@@ -8,11 +8,12 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
+from scheduler.source_settings import SourceSettings
 from scheduler.stream_settings import StreamSettings
 
 
-class Settings(StreamSettings):
-    """Settings of every process of a deployment; those of streams are in ``StreamSettings``.
+class Settings(SourceSettings, StreamSettings):
+    """Settings of every process; those of sources and streams are in the classes it is made of.
 
     Attributes
     ----------

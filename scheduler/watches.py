@@ -1,4 +1,7 @@
-"""The loops of the watches: power and energy once a minute, causes to replan every second."""
+"""The loops of the watches: power and energy once a minute, causes to replan every second.
+
+Feeds are looked after every five: most looks find none due.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import threading
 
 from scheduler.loops import again_and_again
 from scheduler.services.energy_watch import EnergyWatch
+from scheduler.services.feeds import FeedWatch
 from scheduler.services.power_watch import PowerWatch
 from scheduler.services.replan_watch import ReplanWatch
 
 REPLAN_LOOK_EVERY_S = 1.0
+FEED_LOOK_EVERY_S = 5.0
 
 
 def run_power_watch(watch: PowerWatch, stop: threading.Event) -> None:
@@ -26,3 +31,8 @@ def run_energy_watch(watch: EnergyWatch, stop: threading.Event) -> None:
 def run_replan_watch(watch: ReplanWatch, stop: threading.Event) -> None:
     """Look every second until ``stop`` is set; nearly all looks are short."""
     again_and_again(watch.look, "a look for causes to replan", stop, lambda: REPLAN_LOOK_EVERY_S)
+
+
+def run_feed_watch(watch: FeedWatch, stop: threading.Event) -> None:
+    """Look every five seconds until ``stop`` is set; what is fetched then is left to end."""
+    again_and_again(watch.look, "a look at the feeds", stop, lambda: FEED_LOOK_EVERY_S)

@@ -19,6 +19,7 @@ from scheduler.api.context import NowDep, SessionDep
 from scheduler.db.models import ClusterPower, JobStatus, StreamState
 from scheduler.db.models.stream import STREAM_COUNTS
 from scheduler.services import observations
+from scheduler.services.feed_states import FeedStanding
 from scheduler.services.observations import LastPlan, Observations, RunningSolve
 from scheduler.services.transfers import LinkTotals
 
@@ -144,6 +145,7 @@ class _Standing:
         for site, ahead_s in seen.clocks.items():
             clock.add_metric((site,), ahead_s)
         yield clock
+        yield from _of_feeds(seen.feeds)
 
 
 def _by_status(
@@ -233,6 +235,23 @@ def _of_streams(streams: Sequence[StreamState]) -> Iterable[Metric]:
             if (value := value_of(stream)) is not None:
                 family.add_metric((stream.stream,), value)
         yield family
+
+
+def _of_feeds(feeds: Sequence[FeedStanding]) -> Iterable[GaugeMetricFamily]:
+    labels = ("site", "kind", "source")
+    age = GaugeMetricFamily(
+        "gridtide_feed_age_seconds", "Since a source last answered as agreed.", labels=labels
+    )
+    failures = GaugeMetricFamily(
+        "gridtide_feed_failures", "Tries in a row that went wrong.", labels=labels
+    )
+    for feed in feeds:
+        which = (feed.site, feed.kind.value, feed.source)
+        if feed.age_hours is not None:
+            age.add_metric(which, feed.age_hours * 3600)
+        failures.add_metric(which, feed.failures)
+    yield age
+    yield failures
 
 
 def _of_solves(solves: Sequence[RunningSolve]) -> Iterable[GaugeMetricFamily]:

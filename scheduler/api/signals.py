@@ -79,6 +79,21 @@ class LatestView(View):
     values: list[SignalValueView]
 
 
+class FeedView(View):
+    """Where a signal is fetched from, and how that goes."""
+
+    source: str
+    zone: str
+    every_minutes: int
+    due_at: datetime | None = Field(description="None: nobody has looked after it yet.")
+    succeeded_at: datetime | None = Field(description="When it last answered as agreed.")
+    newest_at: datetime | None = Field(description="When it last told something new.")
+    age_hours: float | None = Field(description="Since succeeded_at [h].")
+    failures: int = Field(description="In a row, up to now.")
+    failed_at: datetime | None
+    error: str = Field(description="Of the last try; empty: it went well.")
+
+
 class CoverageView(View):
     """How far one signal reaches and how old it is."""
 
@@ -92,6 +107,7 @@ class CoverageView(View):
     hours_ahead: float | None = Field(description="From now to known_until [h].")
     age_hours: float | None = Field(description="Since the newest value came in [h].")
     is_stale: bool
+    feed: FeedView | None = Field(description="None: values are uploaded.")
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)

@@ -17,6 +17,7 @@ import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from scheduler.cli.console import ExitCode, UserError
 
@@ -141,9 +142,10 @@ def text_table(columns: Mapping[str, str], rows: Rows) -> str:
     """Set ``rows`` as a table; ``columns`` maps headings to keys, and an empty value shows as -."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in columns:
-        table.add_column(heading, no_wrap=True)
+        table.add_column(Text(heading), no_wrap=True)
     for row in rows:
-        table.add_row(*(_cell(row.get(key)) for key in columns.values()))
+        # As they are: what stands in brackets is no markup.
+        table.add_row(*(Text(_cell(row.get(key))) for key in columns.values()))
     page = StringIO()
     Console(file=page, width=400).print(table)
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines())

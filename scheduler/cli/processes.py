@@ -24,14 +24,16 @@ from scheduler.grid_side import run_grid_side
 from scheduler.ingest import run_ingest
 from scheduler.main import durable_sessions, make_app, outside_of, virtual_power_plant_of
 from scheduler.services.energy_watch import EnergyWatch
+from scheduler.services.feeds import FeedWatch
 from scheduler.services.grid_side import GridSide
 from scheduler.services.power_watch import PowerWatch
 from scheduler.services.replan_watch import ReplanWatch
 from scheduler.settings import Settings
 from scheduler.side_by_side import SearchPlace
+from scheduler.signal_sources import sources_of
 from scheduler.streams import intake_of, message_sources_of
 from scheduler.timekeeping import system_now
-from scheduler.watches import run_energy_watch, run_power_watch, run_replan_watch
+from scheduler.watches import run_energy_watch, run_feed_watch, run_power_watch, run_replan_watch
 from scheduler.worker import Worker, WorkerTiming
 
 PROCESSES = ("api", "worker", "clock", "dispatcher", "ingest")
@@ -109,7 +111,7 @@ def worker(parent: ParentOption = None) -> None:
 def clock(parent: ParentOption = None) -> None:
     """Queue planning runs when their time has come or something has happened.
 
-    It listens to the grid side if there is one.
+    It listens to the grid side if there is one, and fetches the signals that sites have feeds of.
 
     Any number of clocks may run.
     """
@@ -125,6 +127,8 @@ def clock(parent: ParentOption = None) -> None:
             threading.Thread(target=run_grid_side, args=polling, daemon=True).start()
         watching = (ReplanWatch(sessions, system_now), stop)
         threading.Thread(target=run_replan_watch, args=watching, daemon=True).start()
+        feeds = FeedWatch(sessions, sources_of(settings, system_now), system_now)
+        threading.Thread(target=run_feed_watch, args=(feeds, stop), daemon=True).start()
         run_clock(sessions, system_now, stop)
 
     _run(work, parent)

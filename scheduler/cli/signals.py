@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from scheduler.cli.client import DEFAULT_SERVER, ServerOption, server_at, text_table
 from scheduler.cli.console import JsonOption, emit
+from scheduler.cli.sources import fetch, sources
 from scheduler.files import read_bytes, read_text
 
 COLUMNS = {
@@ -19,14 +21,19 @@ COLUMNS = {
     "AHEAD h": "hours_ahead",
     "AGE h": "age_hours",
     "STALE": "stale",
+    "FROM": "from",
+    "ANSWERED h AGO": "answered_hours",
+    "LAST ERROR": "error",
 }
 
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
-    group = typer.Typer(help="Upload prices, carbon ..., on a server.", no_args_is_help=True)
+    group = typer.Typer(help="Fetch prices, carbon ...; upload them.", no_args_is_help=True)
     group.command("upload")(upload)
     group.command("coverage")(coverage)
+    group.command("fetch")(fetch)
+    group.command("sources")(sources)
     app.add_typer(group, name="signals")
 
 
@@ -60,6 +67,17 @@ def coverage(server: ServerOption = DEFAULT_SERVER, as_json: JsonOption = False)
             "needed": "yes" if one["is_needed"] else "no",
             "stale": "yes" if one["is_stale"] else "no",
         }
+        | _feed_cells(one["feed"])
         for one in found
     ]
     emit(found, text_table(COLUMNS, rows), as_json)
+
+
+def _feed_cells(feed: Mapping[str, Any] | None) -> dict[str, Any]:
+    if feed is None:
+        return {"from": None, "answered_hours": None, "error": None}
+    return {
+        "from": f"{feed['source']} {feed['zone']}",
+        "answered_hours": feed["age_hours"],
+        "error": feed["error"],
+    }

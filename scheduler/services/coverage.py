@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from connectors.types import SignalKind
 from scheduler.db.models import SignalSeries
 from scheduler.services import fleet
+from scheduler.services.feed_states import FeedStanding, feed_standings
 from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import SiteSpec
 
@@ -31,6 +32,8 @@ class Coverage:
         Since the newest value came in [h].
     is_stale
         Older than the fleet's ``max_signal_age_hours``.
+    feed
+        Where it is fetched from, and how that goes; ``None`` where it is not fetched.
     """
 
     site: str
@@ -43,6 +46,7 @@ class Coverage:
     hours_ahead: float | None
     age_hours: float | None
     is_stale: bool
+    feed: FeedStanding | None = None
 
 
 def coverage(session: Session, now: datetime) -> list[Coverage]:
@@ -52,11 +56,15 @@ def coverage(session: Session, now: datetime) -> list[Coverage]:
         (row.site, row.kind): row
         for row in session.scalars(select(SignalSeries).where(SignalSeries.n_intervals > 0))
     }
+    feeds = feed_standings(session, spec, now)
     return [
-        _coverage(spec, site, kind, on_record.get((site.name, kind)), now)
+        replace(
+            _coverage(spec, site, kind, on_record.get((site.name, kind)), now),
+            feed=feeds.get((site.name, kind)),
+        )
         for site in spec.sites
         for kind in SignalKind
-        if kind in _needed(site) or (site.name, kind) in on_record
+        if kind in _needed(site) or (site.name, kind) in on_record or (site.name, kind) in feeds
     ]
 
 

@@ -25,6 +25,8 @@ from scheduler.db.models import (
     StoredPlan,
     StreamState,
 )
+from scheduler.services import fleet as fleets
+from scheduler.services.feed_states import FeedStanding, feed_standings
 from scheduler.services.pool_states import clocks_ahead_s
 from scheduler.services.power import LONGEST_GAP, last_readings
 from scheduler.services.stream_states import stream_states
@@ -75,6 +77,7 @@ class Observations:
     clocks: Mapping[str, float]  # how far that of each cluster is ahead of the dispatcher's [s]
     power: tuple[ClusterPower, ...]  # of the sites that were read a moment ago
     streams: tuple[StreamState, ...]
+    feeds: tuple[FeedStanding, ...]
 
 
 def observe(session: Session, now: datetime) -> Observations:
@@ -94,7 +97,14 @@ def observe(session: Session, now: datetime) -> Observations:
         clocks=clocks_ahead_s(session),
         power=tuple(last_readings(session, now - LONGEST_GAP)),
         streams=stream_states(session),
+        feeds=_feeds(session, now),
     )
+
+
+def _feeds(session: Session, now: datetime) -> tuple[FeedStanding, ...]:
+    version = fleets.find_current(session)
+    fleet = None if version is None else fleets.spec_of(version)
+    return tuple(feed_standings(session, fleet, now).values())
 
 
 def _count(

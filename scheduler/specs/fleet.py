@@ -20,6 +20,7 @@ from scheduler.specs.base import (
     require_unique,
 )
 from scheduler.specs.clusters import ClusterSpec, LocalClusterSpec
+from scheduler.specs.feeds import FeedSpec
 from scheduler.specs.plants import (
     Latitude,
     Longitude,
@@ -166,6 +167,7 @@ class SiteSpec(Spec):
     wind: Annotated[tuple[WindSpec, ...], Field(max_length=50)] = ()
     batteries: Annotated[tuple[BatterySpec, ...], Field(max_length=100)] = ()
     generators: Annotated[tuple[GeneratorSpec, ...], Field(max_length=100)] = ()
+    feeds: Annotated[tuple[FeedSpec, ...], Field(max_length=50)] = ()
 
     @property
     def needs_price_signal(self) -> bool:
@@ -200,6 +202,8 @@ class SiteSpec(Spec):
         require_unique(owner, "pool", (pool.name for pool in self.pools))
         require_unique(owner, "battery", (unit.name for unit in self.batteries))
         require_unique(owner, "generator", (unit.name for unit in self.generators))
+        # Two of one kind would take turns in saying what the one signal is.
+        require_unique(owner, "feed of", (feed.kind.value for feed in self.feeds))
         return self
 
     @model_validator(mode="after")

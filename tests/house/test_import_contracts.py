@@ -60,7 +60,7 @@ OFFENCES = {
         ("scheduler.services.assemble", "optimizer.jobs"),
         ("scheduler.worker", "optimizer.solving.highs"),
     ],
-    "Concrete connectors are named in scheduler.main, clusters and streams alone": [
+    "Concrete connectors are named in main, clusters, streams and signal_sources alone": [
         ("scheduler.services.dispatch", "connectors.clusters.local"),
         ("scheduler.worker", "connectors.signals"),
         ("scheduler.ingest", "connectors.streams"),

@@ -6,6 +6,7 @@ from scheduler.db.models.cluster_identity import ClusterIdentity
 from scheduler.db.models.cluster_power import ClusterPower
 from scheduler.db.models.data_transfer import DataTransfer
 from scheduler.db.models.dispatch_command import CommandKind, CommandOutcome, DispatchCommand
+from scheduler.db.models.feed_state import FeedState
 from scheduler.db.models.fleet import FleetVersion
 from scheduler.db.models.grid_event import GridEvent
 from scheduler.db.models.job import OPEN_STATUSES, Job, JobStatus
@@ -34,6 +35,7 @@ __all__ = [
     "DataTransfer",
     "DeadLetter",
     "DispatchCommand",
+    "FeedState",
     "FlagRule",
     "FleetVersion",
     "GridEvent",

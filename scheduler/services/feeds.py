@@ -1,0 +1,198 @@
+"""Feeds: signals of sites that are fetched from their sources again and again.
+
+Each source has a line of its own, on which its feeds are fetched one after the other: a source that
+is slow, away or broken holds up no other, and nobody waits for it. What comes is stored by
+``insert_values`` like any other value, as known since it was published where the source says so,
+else since it came.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, wait
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from connectors.errors import ConnectorError, ContractBroken
+from connectors.protocols import SignalSource
+from connectors.types import SignalKind, Window
+from scheduler.db.outage import DATABASE_AWAY
+from scheduler.db.session import SessionFactory, transaction
+from scheduler.services import fleet as fleets
+from scheduler.services.dispatch_lines import Lines
+from scheduler.services.errors import Conflict, ServiceError
+from scheduler.services.feed_states import (
+    Draw,
+    Feed,
+    due_feeds,
+    feeds_of,
+    is_work_to_do,
+    note_failure,
+    note_success,
+)
+from scheduler.services.signals import STEP_MINUTES, SignalPoint, insert_values
+from scheduler.specs import FleetSpec
+from scheduler.timekeeping import Now
+
+log = logging.getLogger(__name__)
+
+_MONEY = (SignalKind.PRICE, SignalKind.EXPORT_PRICE)
+
+
+class FeedWatch:
+    """Fetches what is due.
+
+    Parameters
+    ----------
+    source_of
+        Gives the source of a name to a fleet; raises what it refuses.
+    draw
+        Draws between two ends: no two fleets ask at the same instants for ever.
+    """
+
+    def __init__(
+        self,
+        sessions: SessionFactory,
+        source_of: Callable[[FleetSpec, str], SignalSource],
+        now: Now,
+        draw: Draw = random.uniform,
+    ) -> None:
+        self._sessions = sessions
+        self._source_of = source_of
+        self._now = now
+        self._draw = draw
+        self._lines = Lines()
+        self._running: dict[str, Future[None]] = {}
+        self._said: dict[tuple[str, SignalKind], str] = {}
+
+    def look(self) -> None:
+        """Begin to fetch what is due; sources that are still busy are left until they are done."""
+        busy = {name for name, future in self._running.items() if not future.done()}
+        with transaction(self._sessions) as session:
+            version = fleets.find_current(session)
+            if version is None:
+                return
+            fleet = fleets.spec_of(version)
+            if not is_work_to_do(session, feeds_of(fleet), self._now()):
+                return
+        # The savepoint takes SQLite's write lock before anything is read.
+        with transaction(self._sessions) as session, session.begin_nested():
+            due = due_feeds(session, feeds_of(fleet), self._now(), busy)
+        by_source: dict[str, list[Feed]] = defaultdict(list)
+        for feed in due:
+            by_source[feed.spec.source].append(feed)
+        for name, feeds in by_source.items():
+            self._begin(fleet, name, feeds)
+
+    def finish(self, within_s: float) -> bool:
+        """Wait for what was begun; whether all of it ended in time."""
+        return not wait(self._running.values(), within_s).not_done
+
+    def _begin(self, fleet: FleetSpec, name: str, feeds: Sequence[Feed]) -> None:
+        try:
+            source = self._source_of(fleet, name)
+        except (ConnectorError, ServiceError) as error:
+            for feed in feeds:
+                self._note_failure(feed, error)
+            return
+        self._running[name] = self._lines.start(name, lambda: self._fetch_all(source, feeds))
+
+    async def _fetch_all(self, source: SignalSource, feeds: Iterable[Feed]) -> None:
+        for feed in feeds:
+            try:
+                await self._fetch(source, feed)
+            except DATABASE_AWAY as error:
+                # It stays taken until its lease is over, and is fetched again then.
+                log.warning("%s: database unavailable: %s", _name(feed), error.orig)
+            except Exception:
+                log.exception("%s cannot be kept account of", _name(feed))
+
+    async def _fetch(self, source: SignalSource, feed: Feed) -> None:
+        try:
+            frame = await source.fetch(feed.spec.zone, feed.spec.kind, _window(feed, self._now()))
+            self._store(feed, frame)
+        except DATABASE_AWAY:
+            raise
+        except (ConnectorError, ServiceError) as error:
+            self._note_failure(feed, error)
+        except Exception as error:
+            log.exception("%s failed", _name(feed))
+            self._note_failure(feed, error)
+
+    def _store(self, feed: Feed, frame: pd.DataFrame) -> None:
+        _require_currency(feed, frame)
+        now = self._now()
+        points = _points(feed, frame, now)
+        try:
+            inserted = self._insert(feed, points, now)
+        except Conflict:
+            # Another value of the same instant of publication: the source changed it and did not
+            # say so, and we have known it since now.
+            inserted = self._insert(feed, _known_at(points, now), now)
+        if self._said.pop(feed.key, None) is not None:
+            log.info("%s answers again", _name(feed))
+        if inserted:
+            log.info("%s: %d new values", _name(feed), inserted)
+
+    def _insert(self, feed: Feed, points: Sequence[SignalPoint], now: datetime) -> int:
+        with transaction(self._sessions) as session:
+            stored = insert_values(session, points, feed.spec.source) if points else None
+            inserted = 0 if stored is None else stored.inserted
+            note_success(session, feed, now, inserted > 0, self._draw)
+        return inserted
+
+    def _note_failure(self, feed: Feed, error: Exception) -> None:
+        if self._said.get(feed.key) != str(error):
+            self._said[feed.key] = str(error)
+            log.warning("%s: %s", _name(feed), error)
+        with transaction(self._sessions) as session:
+            note_failure(session, feed, self._now(), error, self._draw)
+
+
+def _name(feed: Feed) -> str:
+    return f"feed of {feed.spec.kind.value} of site {feed.site.name} from {feed.spec.source}"
+
+
+def _window(feed: Feed, now: datetime) -> Window:
+    step = timedelta(minutes=STEP_MINUTES)
+    start = now - timedelta(hours=feed.spec.back_hours)
+    start -= timedelta(seconds=start.timestamp() % step.total_seconds())
+    return Window(start, now + timedelta(hours=feed.spec.ahead_hours))
+
+
+def _require_currency(feed: Feed, frame: pd.DataFrame) -> None:
+    if feed.spec.kind not in _MONEY:
+        return
+    agreed = f"{feed.site.currency}/MWh"
+    for unit in frame["unit"].unique():
+        if unit not in {agreed, feed.spec.kind.unit}:
+            raise ContractBroken(
+                f"{feed.spec.source}: {feed.spec.kind.value} of {feed.spec.zone}: unit = {unit},"
+                f" must be {agreed}, in the currency of site {feed.site.name}"
+            )
+
+
+def _points(feed: Feed, frame: pd.DataFrame, now: datetime) -> list[SignalPoint]:
+    # Who publishes by a clock that is ahead of ours would tell of what nobody knows yet.
+    latest = pd.Timestamp(now)
+    known = frame["known_at"].where(frame["known_at"] <= latest, latest)
+    return [
+        SignalPoint(*feed.key, start, int(minutes), float(value), known_at)
+        for start, minutes, value, known_at in zip(
+            frame["start_at"].dt.to_pydatetime(),
+            frame["minutes"],
+            frame["value"],
+            known.dt.to_pydatetime(),
+            strict=True,
+        )
+    ]
+
+
+def _known_at(points: Iterable[SignalPoint], now: datetime) -> list[SignalPoint]:
+    return [
+        SignalPoint(one.site, one.kind, one.start_at, one.minutes, one.value, now) for one in points
+    ]
