@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -23,8 +24,11 @@ from scheduler.timekeeping import system_now
 
 LONGEST = timedelta(days=366)
 _DAY = timedelta(days=1)
+_DAY_ALONE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CSV = ("site", "kind", "start_at", "minutes", "value", "unit", "known_at")
 _WHEN = "Day of the zone, as 2026-06-07, or instant with an offset."
+
+T = TypeVar("T")
 
 KindOption = Annotated[
     list[SignalKind] | None, typer.Option("--kind", help="Default: all that it has there.")
@@ -119,19 +123,20 @@ def _window(since: str | None, until: str | None, zone: ZoneInfo) -> Window:
 
 def _instant(text: str, zone: ZoneInfo, *, is_end: bool) -> datetime:
     """Read a day of the zone, its end where it ends the window, or an instant."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        pass
-    else:
+    if _DAY_ALONE.fullmatch(text):
+        day = _read(date.fromisoformat, text)
         return _midnight(day + _DAY if is_end else day, zone)
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is neither a day nor an instant") from error
+    instant = _read(datetime.fromisoformat, text)
     if instant.utcoffset() is None:
         raise typer.BadParameter(f"{text!r} has no offset; write {text}Z for UTC")
     return instant.astimezone(UTC)
+
+
+def _read(reader: Callable[[str], T], text: str) -> T:
+    try:
+        return reader(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is neither a day nor an instant") from error
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

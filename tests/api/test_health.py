@@ -66,9 +66,7 @@ def test_not_ready_without_a_database(world: World, url: str) -> None:
     """Live all the same."""
     away = make_engine(url)
     context = world.app.state.context
-    world.app.state.context = type(context)(
-        make_session_factory(away), context.now, context.read_signals, context.outside_of
-    )
+    world.app.state.context = replace(context, sessions=make_session_factory(away))
     client = world.client(None)
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.json()["database"]) == (503, "does not answer")
