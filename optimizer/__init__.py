@@ -1,7 +1,7 @@
 """The optimiser: frozen problems in, frozen and verifiable plans out. What others may import."""
 
 from optimizer import baselines
-from optimizer.dispatch import StorageFlows, dispatch, settled_plan
+from optimizer.dispatch import StorageFlows, dispatch, followed, settled_plan
 from optimizer.errors import InvalidProblem, OptimizerError, PlanRefused, SolverFailed
 from optimizer.explain import Alternative, Explainer, Explanation, explain
 from optimizer.horizon import Horizon
@@ -31,6 +31,7 @@ from optimizer.settlement import (
     Settlement,
     add_it_load,
     billed_kw,
+    generator_starts,
     gpus_used,
     it_load_kw,
     lateness_eur,
@@ -113,6 +114,8 @@ __all__ = [
     "billed_kw",
     "dispatch",
     "explain",
+    "followed",
+    "generator_starts",
     "gpus_used",
     "greedy",
     "it_load_kw",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from optimizer.plan import Placement, Plan, Rung, SiteFlows, Unserved
 from optimizer.problem import Problem
 from optimizer.settlement import it_load_kw, settle
-from optimizer.sites import Site
+from optimizer.sites import Site, StorageUnit
 
 Floats = NDArray[np.float64]
 
@@ -36,6 +36,30 @@ def idle(site: Site) -> StorageFlows:
     none = np.zeros((len(site.storage), len(site.pue)))
     initial = np.array([unit.soc_initial_kwh for unit in site.storage])
     return StorageFlows(none, none, none + initial[:, None])
+
+
+def followed(
+    units: Sequence[StorageUnit], charge_kw: Floats, discharge_kw: Floats, slot_hours: float
+) -> StorageFlows:
+    """Return what batteries do that are told these powers [unit, slot], as far as charge allows.
+
+    Each begins at its ``soc_initial_kwh``; a slot holds as much of its power as keeps the state of
+    charge between empty and full.
+    """
+    charge, discharge = charge_kw.copy(), discharge_kw.copy()
+    soc = np.zeros_like(charge)
+    for row, unit in enumerate(units):
+        energy = unit.soc_initial_kwh
+        inflow = slot_hours * unit.charge_efficiency
+        outflow = slot_hours / unit.discharge_efficiency
+        for slot in range(charge.shape[1]):
+            room_kw = max(0.0, (unit.capacity_kwh - energy) / inflow)
+            charge[row, slot] = min(charge[row, slot], unit.charge_max_kw, room_kw)
+            left_kw = max(0.0, energy / outflow)
+            discharge[row, slot] = min(discharge[row, slot], unit.discharge_max_kw, left_kw)
+            energy += inflow * charge[row, slot] - outflow * discharge[row, slot]
+            soc[row, slot] = energy
+    return StorageFlows(charge, discharge, soc)
 
 
 def idle_dispatch(problem: Problem, placements: Sequence[Placement]) -> tuple[SiteFlows, ...]:

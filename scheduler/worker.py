@@ -19,13 +19,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
-from optimizer import Progress, SolveLimits
+from optimizer import Progress
 from scheduler.db.outage import DATABASE_AWAY
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services.assemble import Assembled
-from scheduler.services.carry_over import retell
 from scheduler.services.documents import make_document
-from scheduler.services.planning import LeaseLost, review, store_result
+from scheduler.services.planning import LeaseLost, prepare, review, store_result
 from scheduler.services.planning_inputs import Inputs, read_inputs
 from scheduler.services.planning_queue import (
     Lease,
@@ -141,12 +140,9 @@ class Worker:
     def _plan(self, lease: Lease, time_limit_s: float) -> None:
         """Read, assemble, solve, store."""
         inputs = self._read(lease)
-        assembled = inputs.assemble()
-        last_plan = None
-        if inputs.in_force is not None:
-            last_plan = retell(inputs.in_force, assembled.problem, assembled.window)
-        limits = SolveLimits(time_limit_s, inputs.fleet.planning.mip_gap)
-        task = SolveTask(assembled.problem, limits, last_plan, self._place)
+        prepared = prepare(inputs, time_limit_s)
+        assembled = prepared.assembled
+        task = SolveTask(assembled.problem, prepared.limits, prepared.last_plan, self._place)
         allowed_s = time_limit_s * self._timing.overrun_factor + self._timing.overrun_s
         try:
             solved = self._solve(lease, task, self._method, allowed_s)

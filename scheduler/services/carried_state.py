@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from scheduler.db.models import CommandKind, DataTransfer, DispatchCommand, JobStatus
+from scheduler.services.assemble_jobs import AnnouncedStart
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.transfers import open_transfers
 from scheduler.services.window import PlanWindow
@@ -23,12 +25,24 @@ Battery = tuple[str, str]
 """Site and name."""
 
 
+def announced_starts(in_force: PlanDocument) -> dict[str, AnnouncedStart]:
+    """Return what the plan in force promises, by job."""
+    return {
+        placed.job: AnnouncedStart(
+            placed.site,
+            in_force.window.instant(placed.start_slot),
+            placed.runs[0].point.removeprefix(f"{placed.site}/"),
+        )
+        for placed in in_force.plan.placements
+    }
+
+
 def soc_at(
     session: Session, in_force: PlanDocument | None, instant: datetime
 ) -> dict[Battery, float]:
     """Return the expected state of charge of every battery that was read lately [kWh].
 
-    It is the last reading plus what the plan in force charges from then to ``instant``.
+    See ``soc_expected``.
     """
     rows = session.scalars(
         select(DispatchCommand)
@@ -41,6 +55,15 @@ def soc_at(
     read = {
         (row.site, row.detail["battery"]): (row.decided_at, row.detail["soc_kwh"]) for row in rows
     }
+    return soc_expected(read, in_force, instant)
+
+
+def soc_expected(
+    read: Mapping[Battery, tuple[datetime, float]],
+    in_force: PlanDocument | None,
+    instant: datetime,
+) -> dict[Battery, float]:
+    """Return each reading plus what the plan in force charges from then to ``instant`` [kWh]."""
     return {
         battery: soc_kwh + _planned_change(in_force, battery, read_at, instant)
         for battery, (read_at, soc_kwh) in read.items()

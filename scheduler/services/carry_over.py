@@ -27,6 +27,7 @@ from optimizer import (
     StorageFlows,
     Unserved,
     dispatch,
+    followed,
     settled_plan,
     verify,
 )
@@ -138,20 +139,7 @@ def _storage(site: Site, old: SiteFlows, offset: int, slot_hours: float) -> Stor
     n_slots = len(site.pue)
     charge = _shifted(old.charge_kw, offset, n_slots)
     discharge = _shifted(old.discharge_kw, offset, n_slots)
-    soc = np.zeros_like(charge)
-    for row, unit in enumerate(site.storage):
-        energy = unit.soc_initial_kwh
-        for slot in range(n_slots):
-            inflow = slot_hours * unit.charge_efficiency
-            outflow = slot_hours / unit.discharge_efficiency
-            room_kw = (unit.capacity_kwh - energy) / inflow
-            charge[row, slot] = min(charge[row, slot], unit.charge_max_kw, max(0.0, room_kw))
-            left_kw = energy / outflow
-            most_kw = min(unit.discharge_max_kw, max(0.0, left_kw))
-            discharge[row, slot] = min(discharge[row, slot], most_kw)
-            energy += inflow * charge[row, slot] - outflow * discharge[row, slot]
-            soc[row, slot] = energy
-    return StorageFlows(charge, discharge, soc)
+    return followed(site.storage, charge, discharge, slot_hours)
 
 
 def _shifted(rows: Sequence[Sequence[float]], offset: int, n_slots: int) -> npt.NDArray[np.float64]:

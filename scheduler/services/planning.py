@@ -1,4 +1,4 @@
-"""What becomes of a solved run: verified, measured against the baseline, stored whole or not."""
+"""A run before and after its solve: prepared; then verified, and stored whole or not."""
 
 from __future__ import annotations
 
@@ -8,16 +8,38 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from optimizer import Breach, verify
+from optimizer import Breach, Plan, SolveLimits, verify
 from scheduler.db.models import PlanStatus, StoredPlan
 from scheduler.services.approval import Approval, approval_by_policy, approve
+from scheduler.services.assemble import Assembled
+from scheduler.services.carry_over import retell
 from scheduler.services.plan_document import PlanDocument
+from scheduler.services.planning_inputs import Inputs
 from scheduler.services.planning_queue import Lease, succeed_run
 from scheduler.services.plans import InForce
 
 
 class LeaseLost(Exception):
     """The run was cancelled or taken by another worker; its result must not be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is to be solved, within which limits, and the plan in force told in its slots."""
+
+    assembled: Assembled
+    limits: SolveLimits
+    last_plan: Plan | None
+
+
+def prepare(inputs: Inputs, time_limit_s: float) -> Prepared:
+    """Turn what is known into what a solver is given; raises as ``Inputs.assemble`` does."""
+    assembled = inputs.assemble()
+    last_plan = None
+    if inputs.in_force is not None:
+        last_plan = retell(inputs.in_force, assembled.problem, assembled.window)
+    limits = SolveLimits(time_limit_s, inputs.fleet.planning.mip_gap)
+    return Prepared(assembled, limits, last_plan)
 
 
 @dataclass(frozen=True, slots=True)

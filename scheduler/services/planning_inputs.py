@@ -33,7 +33,7 @@ from scheduler.services.assemble import (
     assemble,
 )
 from scheduler.services.carried_meter import energy_so_far, peak_so_far
-from scheduler.services.carried_state import data_left_gb, soc_at
+from scheduler.services.carried_state import announced_starts, data_left_gb, soc_at
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import find_in_force, read_document
 from scheduler.services.pool_states import pools_seen
@@ -131,7 +131,7 @@ def _jobs_to_plan(
     now: datetime,
 ) -> tuple[JobToPlan, ...]:
     begun = _last_begins(session, [job.id for job in jobs])
-    announced = {} if in_force is None else _announced(in_force)
+    announced = {} if in_force is None else announced_starts(in_force)
     left_gb = data_left_gb(session, fleet, begin, now)
     to_plan = [_job_to_plan(job, begun.get(job.id), announced.get(job.name), now) for job in jobs]
     return tuple(
@@ -172,18 +172,6 @@ def _last_begins(session: Session, jobs: Sequence[UUID]) -> dict[UUID, datetime]
         .group_by(DispatchCommand.job_id)
     )
     return {job: at for job, at in rows if job is not None and at is not None}
-
-
-def _announced(in_force: PlanDocument) -> dict[str, AnnouncedStart]:
-    """Return what the plan in force promises, by job."""
-    return {
-        placed.job: AnnouncedStart(
-            placed.site,
-            in_force.window.instant(placed.start_slot),
-            placed.runs[0].point.removeprefix(f"{placed.site}/"),
-        )
-        for placed in in_force.plan.placements
-    }
 
 
 def _events(session: Session, window: PlanWindow) -> tuple[GridEventNotice, ...]:
