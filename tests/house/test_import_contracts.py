@@ -56,6 +56,10 @@ OFFENCES = {
         ("scheduler.tariffs.demand", "scheduler.services.window"),
         ("scheduler.tariffs.local_time", "time"),
     ],
+    "A replay has no database and no time but its own": [
+        ("scheduler.backtest.replay", "scheduler.db.session"),
+        ("scheduler.backtest.carrying_out", "time"),
+    ],
     "The scheduler sees the optimiser only through its __init__": [
         ("scheduler.services.assemble", "optimizer.jobs"),
         ("scheduler.worker", "optimizer.solving.highs"),

@@ -1,0 +1,43 @@
+"""Who plans: how often, from what knowledge, and by which solver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from optimizer import Plan
+from scheduler.services.planning import Prepared
+from scheduler.services.window import PlanWindow
+
+Knows = Callable[[PlanWindow, datetime], pd.DataFrame]
+"""What is known at an instant for a window and the days before it: as ``assemble`` takes it."""
+
+Solver = Callable[[Prepared], Plan]
+"""Answers a prepared problem; production's is ``solve`` under a time limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One way to plan.
+
+    Attributes
+    ----------
+    every
+        Time from one plan to the next: whole slots.
+    lead
+        Time from what a plan knows to the first slot it is for: whole steps.
+    knows
+        The signals it sees.
+    knows_lengths
+        It is told the true length of jobs, not the stated one.
+    """
+
+    name: str
+    every: timedelta
+    knows: Knows
+    solver: Solver
+    lead: timedelta = timedelta(minutes=5)
+    knows_lengths: bool = False

@@ -1,0 +1,221 @@
+"""The world a plan meets: jobs that take as long as they truly take, and batteries. Frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from connectors.types import SuspendBy
+from scheduler.db.models import JobStatus
+from scheduler.services.work import speed_of
+from scheduler.specs import FleetSpec, JobSpec
+
+STEP = timedelta(minutes=5)
+"""Length of a step of the world; everything in it happens at the start of one."""
+_ROUNDING = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class TrueJob:
+    """A job as it was submitted at ``spec.release_at``, and the work it truly is [h at speed 1]."""
+
+    spec: JobSpec
+    true_work_hours: float
+
+    def __post_init__(self) -> None:
+        owner = f"job {self.spec.name}"
+        if not self.true_work_hours > 0.0:
+            raise ValueError(f"{owner}: true_work_hours = {self.true_work_hours:g}, must be > 0")
+        if self.spec.data is not None:
+            raise ValueError(f"{owner}: data is given, must not be: nothing moves data here")
+        if self.spec.suspend_by is not SuspendBy.CHECKPOINT:
+            raise ValueError(f"{owner}: suspend_by is not {SuspendBy.CHECKPOINT.value}")
+
+    @property
+    def restart(self) -> timedelta:
+        """Time after each resumption in which nothing is done: whole steps."""
+        minutes = 0.0 if self.spec.pausing is None else self.spec.pausing.restart_minutes
+        return whole_steps(timedelta(minutes=minutes))
+
+
+@dataclass(frozen=True, slots=True)
+class JobInWorld:
+    """One job that has arrived, as it stands.
+
+    Attributes
+    ----------
+    done_hours
+        Work done up to ``works_from`` [h at speed 1].
+    begun_at
+        Begin of its present run at one operating point; ``None`` unless it runs.
+    works_from
+        It does work from then on, which is later than ``begun_at`` after a restart.
+    running_since
+        When it was last started or resumed, at whichever point.
+    """
+
+    true: TrueJob
+    id: UUID
+    status: JobStatus = JobStatus.WAITING
+    site: str | None = None
+    point: str | None = None
+    starts: int = 0
+    done_hours: float = 0.0
+    begun_at: datetime | None = None
+    works_from: datetime | None = None
+    running_since: datetime | None = None
+
+    @classmethod
+    def arrived(cls, job: TrueJob) -> Self:
+        """Return a job nothing was done of."""
+        return cls(job, uuid5(NAMESPACE_OID, job.spec.name))
+
+    @property
+    def speed(self) -> float:
+        """Work per hour at its operating point."""
+        return speed_of(self.true.spec, self.point)
+
+    def done_at(self, now: datetime) -> float:
+        """Work done by ``now`` [h at speed 1]."""
+        if self.works_from is None:
+            return self.done_hours
+        hours = max(0.0, (now - self.works_from) / timedelta(hours=1))
+        return self.done_hours + hours * self.speed
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When it will be done if it runs on as it does; ``None`` unless it runs."""
+        if self.works_from is None:
+            return None
+        left = max(0.0, self.true.true_work_hours - self.done_hours) / self.speed
+        return self.works_from + whole_steps(timedelta(hours=left))
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Energy in one battery [kWh]."""
+
+    site: str
+    battery: str
+    kwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that is so at ``now``.
+
+    Attributes
+    ----------
+    jobs
+        Those that have arrived and are not over, in the order they came.
+    n_arrived
+        How many of the scene's jobs have arrived.
+    succeeded, failed
+        Names of jobs that are over.
+    """
+
+    now: datetime
+    charges: tuple[Charge, ...]
+    jobs: tuple[JobInWorld, ...] = ()
+    n_arrived: int = 0
+    succeeded: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What does not change: the fleet, every job that will come, and when it is over.
+
+    ``jobs`` are in the order they come; ``begin`` and ``end`` lie on slots of the fleet.
+    """
+
+    fleet: FleetSpec
+    jobs: tuple[TrueJob, ...]
+    begin: datetime
+    end: datetime
+
+    @classmethod
+    def of(cls, fleet: FleetSpec, jobs: Sequence[TrueJob], begin: datetime, end: datetime) -> Self:
+        """Put jobs in order: of submission, then name, as the database gives them.
+
+        Raises
+        ------
+        ValueError
+            A job comes before the begin, or may end after the end.
+        """
+        for job in jobs:
+            spec = job.spec
+            if spec.release_at < begin or spec.deadline_at > end:
+                raise ValueError(
+                    f"job {spec.name}: may run in {spec.release_at.isoformat()} .."
+                    f" {spec.deadline_at.isoformat()}, must be within"
+                    f" {begin.isoformat()} .. {end.isoformat()}"
+                )
+        ordered = sorted(jobs, key=lambda job: (job.spec.release_at, job.spec.name))
+        return cls(fleet, tuple(ordered), begin, end)
+
+    def first_world(self, now: datetime) -> World:
+        """Return the world before anything has arrived, at ``now``."""
+        charges = tuple(
+            Charge(site.name, unit.name, unit.soc_initial_kwh)
+            for site in self.fleet.sites
+            for unit in site.batteries
+        )
+        return World(now, charges)
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A job ran at ``point`` in [start_at, end_at)."""
+
+    job: str
+    site: str
+    point: str
+    start_at: datetime
+    end_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PastEnd:
+    """A job was over at ``at``."""
+
+    job: str
+    at: datetime
+    status: JobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class PastPower:
+    """What one battery did in each step from ``start_at`` on [kW]."""
+
+    site: str
+    battery: str
+    start_at: datetime
+    charge_kw: tuple[float, ...]
+    discharge_kw: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What happened: runs that are over, jobs that are over, and what batteries did."""
+
+    runs: tuple[PastRun, ...] = ()
+    ends: tuple[PastEnd, ...] = ()
+    powers: tuple[PastPower, ...] = ()
+
+
+def joined(pasts: Sequence[Past]) -> Past:
+    """Return what happened in all of ``pasts``, which follow each other."""
+    return Past(
+        tuple(run for past in pasts for run in past.runs),
+        tuple(end for past in pasts for end in past.ends),
+        tuple(power for past in pasts for power in past.powers),
+    )
+
+
+def whole_steps(length: timedelta) -> timedelta:
+    """Return ``length``, or the next longer one of whole steps; a second more is rounding."""
+    return -((_ROUNDING - length) // STEP) * STEP if length > timedelta(0) else timedelta(0)
