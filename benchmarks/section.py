@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-BEGIN = "<!-- begin: written by make bench -->"
-END = "<!-- end: written by make bench -->"
+WRITER = "make bench"
+BEGIN = f"<!-- begin: written by {WRITER} -->"
+END = f"<!-- end: written by {WRITER} -->"
 
 
-def write_section(path: Path, text: str) -> None:
-    """Put ``text`` between the markers of a file, or at its end with markers around it.
+def write_section(path: Path, text: str, writer: str = WRITER) -> None:
+    """Put ``text`` between the markers of its writer, or at the file's end with markers around it.
 
     Raises
     ------
@@ -18,22 +19,23 @@ def write_section(path: Path, text: str) -> None:
     """
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(with_section(before, text), encoding="utf-8")
+    path.write_text(with_section(before, text, writer), encoding="utf-8")
 
 
-def with_section(before: str, text: str) -> str:
-    """Return ``before`` with ``text`` as its section.
+def with_section(before: str, text: str, writer: str = WRITER) -> str:
+    """Return ``before`` with ``text`` as the section of ``writer``.
 
     Raises
     ------
     ValueError
         See ``write_section``.
     """
-    body = f"{BEGIN}\n\n{text.strip()}\n\n{END}"
-    counts = before.count(BEGIN), before.count(END)
+    begin, end = BEGIN.replace(WRITER, writer), END.replace(WRITER, writer)
+    body = f"{begin}\n\n{text.strip()}\n\n{end}"
+    counts = before.count(begin), before.count(end)
     if counts == (0, 0):
         return f"{before.rstrip()}\n\n{body}\n".lstrip()
-    if counts != (1, 1) or before.index(BEGIN) > before.index(END):
-        raise ValueError(f"the markers {BEGIN} and {END} stand {counts} times, or out of order")
-    head, _, rest = before.partition(BEGIN)
-    return f"{head}{body}{rest.partition(END)[2]}"
+    if counts != (1, 1) or before.index(begin) > before.index(end):
+        raise ValueError(f"the markers {begin} and {end} stand {counts} times, or out of order")
+    head, _, rest = before.partition(begin)
+    return f"{head}{body}{rest.partition(end)[2]}"

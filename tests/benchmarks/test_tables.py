@@ -62,6 +62,9 @@ def test_a_file_without_markers_gets_them_at_its_end(tmp_path: Path) -> None:
     """As does one that is not there."""
     assert with_section("Before.\n", "new") == f"Before.\n\n{BEGIN}\n\nnew\n\n{END}\n"
     write_section(tmp_path / "not" / "there.md", "new")
+    both = with_section(with_section("", "one"), "two", "another")
+    assert with_section(both, "three").count("two") == 1
+    assert "one" in with_section(both, "three", "another")
     assert (tmp_path / "not" / "there.md").read_text("utf-8").startswith(BEGIN)
 
 

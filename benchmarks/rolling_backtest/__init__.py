@@ -1,0 +1,1 @@
+"""A rolling backtest on half a year of public data at three sites."""

@@ -1,0 +1,80 @@
+"""The policies that are compared, and what each of them knows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from benchmarks.rolling_backtest.signals import Signals
+from connectors.types import Window
+from optimizer import Plan, solve
+from scheduler.backtest.policy import Knows, Policy
+from scheduler.services.assemble import FILL_HISTORY
+from scheduler.services.planning import Prepared
+from scheduler.services.window import PlanWindow
+
+DAILY, ROLLING = timedelta(hours=24), timedelta(hours=6)
+
+
+def within_cpu_time(prepared: Prepared) -> Plan:
+    """Solve as production does, its time limit counted in CPU time: the machine may be shared."""
+    return solve(
+        prepared.assembled.problem,
+        prepared.limits,
+        warm_start=prepared.last_plan,
+        last_plan=prepared.last_plan,
+        clock=time.process_time,
+    )
+
+
+def day_ahead(signals: Signals) -> Policy:
+    """Make one plan a day, from forecasts as issued, and follow it."""
+    return Policy("day_ahead", DAILY, as_issued(signals), within_cpu_time)
+
+
+def rolling(signals: Signals) -> Policy:
+    """Plan every six hours."""
+    return replace(day_ahead(signals), name="rolling", every=ROLLING)
+
+
+def perfect(signals: Signals) -> Policy:
+    """Plan as often, with true signals and lengths; who comes later is as unknown."""
+    return Policy("perfect", ROLLING, as_it_came(signals), within_cpu_time, knows_lengths=True)
+
+
+def true_signals(signals: Signals) -> Policy:
+    """Plan as often, with true signals, and lengths as stated."""
+    return replace(perfect(signals), name="true_signals", knows_lengths=False)
+
+
+def true_lengths(signals: Signals) -> Policy:
+    """Plan as often, with signals as issued, and true lengths."""
+    return replace(rolling(signals), name="true_lengths", knows_lengths=True)
+
+
+POLICIES: dict[str, Callable[[Signals], Policy]] = {
+    make.__name__: make for make in (perfect, rolling, day_ahead, true_signals, true_lengths)
+}
+
+
+def as_issued(signals: Signals) -> Knows:
+    """Know what was published by then."""
+
+    def knows(window: PlanWindow, now: datetime) -> pd.DataFrame:
+        span = Window(window.start - FILL_HISTORY, window.end)
+        return signals.history.as_known(span, now)
+
+    return knows
+
+
+def as_it_came(signals: Signals) -> Knows:
+    """Know what truly came."""
+
+    def knows(_window: PlanWindow, _now: datetime) -> pd.DataFrame:
+        return signals.truth
+
+    return knows
