@@ -276,6 +276,32 @@ def test_tiers_of_demand_that_rise_are_peaks_of_their_own() -> None:
     assert made.marks == ()
 
 
+@pytest.mark.parametrize(
+    ("load_kw", "past_kw", "eur"),
+    [
+        (40.0, 0.0, 10 * 10 / 2),
+        (80.0, 0.0, (20 * 10 + 30 * 14) / 2),
+        (200.0, 0.0, (20 * 10 + 50 * 14 + 100 * 20) / 2),
+        (80.0, 75.0, 20 * 14 / 2),
+        (200.0, 500.0, 0.0),
+    ],
+)
+def test_raising_a_peak_through_tiers_costs_what_the_bill_rises_by(
+    load_kw: float, past_kw: float, eur: float
+) -> None:
+    """10, 14 above 50 and 20 above 100 USD/kW; 30 kW before, or 80 % of an earlier month."""
+    urdb = demand(
+        flatdemandstructure=[[{"max": 50, "rate": 10}, {"max": 100, "rate": 14}, {"rate": 20}]],
+        demandratestructure=[],
+        demandratchetpercentage=[0.8] * 12,
+    )
+    before = {"at": READ_AT, "peaks_kw": {"flat": 30}}
+    tariff = {"so_far": before, "past_peaks_kw": {"2026-06": past_kw}}
+    grid = {"import_limit_kw": 500}
+    made = assembled(fleet_on(urdb, tariff, base_load_kw=load_kw, grid=grid))
+    assert baselines.run_now(made.problem).terms.peak_eur == pytest.approx(eur)
+
+
 @pytest.mark.parametrize(("so_far_kw", "usd_per_kw"), [(30.0, 10.0), (60.0, 4.0)])
 def test_tiers_of_demand_that_fall_are_planned_at_the_one_reached(
     so_far_kw: float, usd_per_kw: float
