@@ -23,6 +23,7 @@ from scheduler.cli.console import ExitCode, UserError
 
 KEY_VARIABLE = "GRIDTIDE_API_KEY"
 TIMEOUT_S = 30.0
+UPLOAD_S = 300.0  # for a table of as many rows as a server takes, on one that has much to do
 PAGE_ROWS = 200
 
 ServerOption = Annotated[
@@ -58,8 +59,8 @@ class Server:
 
     def post_file(self, path: str, content: bytes, media_type: str, **query: object) -> Any:
         """Send a table to ``path`` and return the answer."""
-        headers = {"Content-Type": media_type}
-        return self._call("POST", path, content=content, headers=headers, params=query).json()
+        what = {"content": content, "headers": {"Content-Type": media_type}, "params": query}
+        return self._call("POST", path, **what, timeout=UPLOAD_S).json()
 
     def pages(self, path: str, limit: int, **query: object) -> list[dict[str, Any]]:
         """Return the first ``limit`` items of a list that comes in pages."""
