@@ -18,6 +18,7 @@ from connectors.protocols import SignalSource
 from connectors.types import SignalKind, Window
 from scheduler.cli.client import text_table
 from scheduler.cli.console import JsonOption, UserError, as_user_error, emit, print_error
+from scheduler.files import read_fleet
 from scheduler.settings import Settings
 from scheduler.signal_sources import connect_source, source_infos
 from scheduler.timekeeping import system_now
@@ -63,13 +64,18 @@ def fetch(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write a CSV for signals upload.")] = None,
     site: Annotated[str | None, typer.Option(help="Site in the CSV. Default: the zone.")] = None,
+    fleet: Annotated[
+        Path | None, typer.Option(help="TOML that describes PV and wind of sites.", exists=True)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fetch what a source publishes of a zone; needs neither a server nor a fleet.
 
+    With a fleet the zone may be a site that describes its PV or wind, as of open-meteo.
     What comes is shown, or written, though another kind fails; the exit code tells of that.
     """
-    asked = connect_source(Settings(), source, system_now)
+    sites = None if fleet is None else read_fleet(fleet)
+    asked = connect_source(Settings(), source, system_now, sites)
     time_zone = asked.time_zone(zone)
     window = _window(since, until, ZoneInfo(time_zone))
     kinds = kind or asked.info.kinds_in(zone)

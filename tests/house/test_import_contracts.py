@@ -70,6 +70,11 @@ OFFENCES = {
         ("scheduler.ingest", "connectors.streams"),
     ],
     "Only the clock knows APScheduler": [("scheduler.worker", "apscheduler")],
+    "Only plants know pvlib and windpowerlib, only its child knows gridstatus": [
+        ("connectors.signals.open_meteo", "pvlib"),
+        ("scheduler.signal_sources", "windpowerlib"),
+        ("connectors.signals.us.prices", "gridstatus"),
+    ],
     "Energy blocks never import each other; they meet in master": [
         ("optimizer.energy.storage", "optimizer.energy.renewables")
     ],
