@@ -209,4 +209,4 @@ def _store(
     if newest > now:
         limit = f"no later than now, {now.isoformat()}"
         raise Invalid(Refusal("upload", "known_at", newest.isoformat(), limit))
-    return StoredView.model_validate(signals.insert_values(session, points, source))
+    return StoredView.model_validate(signals.insert_values(session, points, source, now))

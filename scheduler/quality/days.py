@@ -1,14 +1,14 @@
 r"""A day against those before it: units, hours and signs that were taken for others.
 
-Nothing is compared with a fixed limit alone. How far days of this very signal lie apart says what is
-natural, and what is not natural is flagged only where one mistake of a known kind, undone, makes a
-natural day of it: for a level :math:`l_d` and a spread :math:`s_d` of day d, with medians
-:math:`\tilde l, \tilde s` over days and the farthest any of them is, :math:`w`,
+Nothing is compared with a fixed limit alone. How far days of this very signal lie apart says what
+is natural, and what is not natural is flagged only where one mistake of a known kind, undone, makes
+a natural day of it: for logarithms of the level :math:`l_d` and the spread :math:`s_d` of day d,
+with medians :math:`\tilde l, \tilde s` over days and the farthest any of them is, :math:`w`,
 
 .. math::
-    |\log l - \log \tilde l - \log f| \le w_l + a, \quad |\log l - \log \tilde l| > w_l + b  \tag{Q1}
-    |\log s - \log \tilde s - \log f| \le w_s + a, \quad |\log s - \log \tilde s| > w_s + b  \tag{Q2}
-    \max_{k \ne 0} c_k - c_0 > m \max_d (\max_{k \ne 0} c_{kd} - c_{0d})                     \tag{Q3}
+    |l - \tilde l - \log f| \le w_l + a, \quad |l - \tilde l| > w_l + b   \tag{Q1}
+    |s - \tilde s - \log f| \le w_s + a, \quad |s - \tilde s| > w_s + b   \tag{Q2}
+    \max_{k \ne 0} c_k - c_0 > m \max_d (\max_{k \ne 0} c_{kd} - c_{0d})  \tag{Q3}
 
 with f a factor between units, and :math:`c_k` the correlation with the usual day, moved by k hours.
 """
@@ -140,7 +140,8 @@ def _fits(usual: Days, days: Floats) -> Floats:
     of_left = left**2 @ of_moved.T - sum_left**2 / count
     of_right = known @ (right**2).T - sum_right**2 / count
     size = np.sqrt(np.maximum(of_left, 0.0) * np.maximum(of_right, 0.0))
-    return np.divide(both, size, out=np.zeros_like(both), where=size > 0)
+    fits: Floats = np.divide(both, size, out=np.zeros_like(both), where=size > 0)
+    return fits
 
 
 def _means_of(rows: Floats, n: int) -> Floats:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     exists,
     func,
     lateral,
+    literal,
     select,
     true,
     type_coerce,
@@ -32,6 +33,7 @@ from sqlalchemy.orm import Session, aliased
 
 from connectors.types import SignalKind
 from scheduler.db.models import SignalFlag, SignalSeries, SignalValue, SignalVerdict, Verdict
+from scheduler.db.types import CompactInstant
 
 COLUMNS = ("site", "kind", "start_at", "minutes", "value", "known_at", "source")
 _KINDS = {kind.value: kind for kind in SignalKind}
@@ -101,6 +103,32 @@ def all_values(session: Session, wanted: Wanted, after: datetime, until: datetim
         *_of_series(wanted),
     )
     return _frame(session, statement)
+
+
+def superseded_values(session: Session, wanted: Wanted, before: datetime) -> pd.DataFrame:
+    """Give the values that were superseded before an instant: ``start_at``, ``known_at``, and when.
+
+    ``superseded_at`` is when the next value of the same interval became known.
+    """
+    start, known = (_kept(session, name) for name in ("start_at", "known_at"))
+    key = SignalValue.site, SignalValue.kind, SignalValue.start_at
+    following = func.lead(known).over(partition_by=key, order_by=SignalValue.known_at)
+    every = (
+        select(start.label("start_at"), known.label("known_at"), following.label("superseded_at"))
+        .where(
+            SignalValue.start_at >= wanted.start,
+            SignalValue.start_at < wanted.end,
+            *_of_series(wanted),
+        )
+        .subquery()
+    )
+    limit = literal(before, CompactInstant)
+    rows = session.execute(select(every).where(every.c.superseded_at <= limit)).all()
+    columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
+    names = ("start_at", "known_at", "superseded_at")
+    return pd.DataFrame(
+        {name: _instants(column) for name, column in zip(names, columns, strict=True)}
+    )
 
 
 def flags_standing(session: Session, wanted: Wanted, known_at: datetime) -> list[Standing]:
@@ -182,18 +210,17 @@ def _is_of(flags: Collection[Any]) -> ColumnElement[bool]:
 
 
 def _columns(session: Session) -> list[ColumnElement[Any]]:
-    """Columns as the database keeps them: there may be a hundred thousand rows."""
-    on_sqlite = session.get_bind().dialect.name == "sqlite"
+    return [_kept(session, name) for name in COLUMNS]
 
-    def kept(name: str) -> ColumnElement[Any]:
-        column: ColumnElement[Any] = getattr(SignalValue, name)
-        if name == "kind":
-            return type_coerce(column, String).label(name)
-        if name.endswith("_at") and on_sqlite:
-            return type_coerce(column, BigInteger).label(name)
-        return column
 
-    return [kept(name) for name in COLUMNS]
+def _kept(session: Session, name: str) -> ColumnElement[Any]:
+    """Return a column as the database keeps it: there may be a hundred thousand rows."""
+    column: ColumnElement[Any] = getattr(SignalValue, name)
+    if name == "kind":
+        return type_coerce(column, String).label(name)
+    if name.endswith("_at") and session.get_bind().dialect.name == "sqlite":
+        return type_coerce(column, BigInteger).label(name)
+    return column
 
 
 def _on_sqlite(

@@ -7,8 +7,8 @@ be made again from what was known then.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -17,11 +17,18 @@ from sqlalchemy.orm import Session
 
 from connectors.types import SignalKind, Window
 from scheduler.db.inserts import insert_new
-from scheduler.db.models import SignalValue
+from scheduler.db.models import SignalSeries, SignalValue
 from scheduler.services import fleet
 from scheduler.services.errors import Conflict, Invalid, Refusal
+from scheduler.services.signal_arrivals import (
+    LEAST_AT_ONCE,
+    Arrivals,
+    is_looked_at,
+    known_before,
+    look_at,
+)
 from scheduler.services.signal_inputs import FORECAST_PREFIX
-from scheduler.services.signal_series import count_in, lock_series
+from scheduler.services.signal_series import SeriesKey, count_in, lock_series
 from scheduler.services.signal_store import Wanted, all_values, known_values
 from scheduler.specs.base import EARLIEST, LATEST, MOST
 
@@ -72,8 +79,15 @@ class Stored:
     unchanged: int  # the same as what was known already
 
 
-def insert_values(session: Session, points: Sequence[SignalPoint], source: str) -> Stored:
-    """Keep those of ``points`` that tell something new.
+def insert_values(
+    session: Session, points: Sequence[SignalPoint], source: str, now: datetime | None = None
+) -> Stored:
+    """Keep those of ``points`` that tell something new, and flag what is suspicious about them.
+
+    Parameters
+    ----------
+    now
+        When they came; ``None``: as soon as they were known.
 
     Raises
     ------
@@ -85,7 +99,8 @@ def insert_values(session: Session, points: Sequence[SignalPoint], source: str) 
     if source.startswith(FORECAST_PREFIX):
         limit = f"one that does not begin with {FORECAST_PREFIX}: so do forecasts of our own"
         raise Invalid(Refusal("upload", "source", source, limit))
-    _require_acceptable(points, [site.name for site in fleet.required_spec(session).sites])
+    spec = fleet.required_spec(session)
+    _require_acceptable(points, [site.name for site in spec.sites])
     series = lock_series(session, {point.key[:2] for point in points})
     on_record = _on_record(session, points)
     fresh = [p for p in points if not _tells_nothing_new(p, on_record.get(p.key, {}))]
@@ -101,13 +116,36 @@ def insert_values(session: Session, points: Sequence[SignalPoint], source: str) 
         }
         for point in fresh
     ]
+    arrivals = _to_look_at(fresh, series, source)
+    known = (
+        known_before(session, arrivals, max(point.known_at for point in points)) if arrivals else {}
+    )
     inserted = insert_new(session, SignalValue, rows)
     if inserted < len(fresh):
         raise Conflict(f"{len(fresh) - inserted} values were stored by another upload meanwhile")
+    settled = {one.key for one in arrivals if is_looked_at(one.series)}
     for point in fresh:
         is_new = point.key not in on_record
         count_in(series[point.key[:2]], point.start_at, point.end_at, point.known_at, is_new)
+    for one in arrivals:
+        look_at(session, spec, one, known[one.key], now or one.newest_known_at)
+        if one.key in settled:
+            one.series.examined_at = one.series.newest_known_at
     return Stored(inserted, len(points) - inserted)
+
+
+def _to_look_at(
+    fresh: Sequence[SignalPoint], series: Mapping[SeriesKey, SignalSeries], source: str
+) -> list[Arrivals]:
+    """Gather the signals of which so much came that it is looked at as it comes."""
+    by_series: dict[SeriesKey, list[SignalPoint]] = {}
+    for point in fresh:
+        by_series.setdefault(point.key[:2], []).append(point)
+    return [
+        Arrivals(series[key], source, pd.DataFrame(map(asdict, points)))
+        for key, points in by_series.items()
+        if len(points) >= LEAST_AT_ONCE
+    ]
 
 
 def points_of(table: pd.DataFrame, known_at: datetime) -> list[SignalPoint]:

@@ -15,7 +15,6 @@ from scheduler.db.models.plan import PlanStatus, StoredPlan
 from scheduler.db.models.planning_run import PlanningRun, RunStatus
 from scheduler.db.models.pool_state import PoolState
 from scheduler.db.models.signal import (
-    FlagRule,
     SignalFlag,
     SignalSeries,
     SignalValue,
@@ -36,7 +35,6 @@ __all__ = [
     "DeadLetter",
     "DispatchCommand",
     "FeedState",
-    "FlagRule",
     "FleetVersion",
     "GridEvent",
     "Job",

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from connectors.types import SignalKind
 from scheduler.db.models.base import Base
 from scheduler.db.types import CompactInstant, enum_by_value
+from scheduler.quality import Rule
 
 
 class SignalValue(Base):
@@ -54,18 +55,6 @@ class SignalSeries(Base):
     examined_at: Mapped[datetime | None]  # as of when its quality was last looked at
 
 
-class FlagRule(StrEnum):
-    """What is suspicious about values that came in."""
-
-    GAP = "gap"  # intervals between others have none
-    STALE = "stale"  # made long before it came, for a time that is not over
-    OUTLIER = "outlier"
-    UNIT = "unit"  # off by a power of ten
-    SHIFT = "shift"  # off by whole hours, as local time taken for UTC is
-    STUCK = "stuck"  # one value again and again
-    SIGN = "sign"
-
-
 class Verdict(StrEnum):
     """What an operator decided about flagged values."""
 
@@ -91,7 +80,7 @@ class SignalFlag(Base):
     end_at: Mapped[datetime] = mapped_column(CompactInstant)
     known_from: Mapped[datetime] = mapped_column(CompactInstant)
     known_to: Mapped[datetime] = mapped_column(CompactInstant)
-    rule: Mapped[FlagRule] = mapped_column(enum_by_value(FlagRule))
+    rule: Mapped[Rule] = mapped_column(enum_by_value(Rule))
     n_values: Mapped[int]
     reason: Mapped[str]  # a sentence
     flagged_at: Mapped[datetime] = mapped_column(CompactInstant)
