@@ -30,6 +30,10 @@ class Settings(SourceSettings, StreamSettings):
         Pause between two comparisons of plan and clusters [s].
     power_history_days
         How long readings of what clusters draw are kept, one a minute [d].
+    signal_detail_days
+        How long every value of a signal is kept after a later one took its place [d].
+    signal_grid_hours
+        Of older ones, those stay that were current at a multiple of so many hours UTC [h].
     simulated_vpp
         TOML file with the events of a simulated virtual power plant; without one there is none.
     grid_side_every_s
@@ -52,6 +56,8 @@ class Settings(SourceSettings, StreamSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     secure_cookie: bool = False
     power_history_days: Annotated[float, Field(ge=1, le=3660)] = 92.0
+    signal_detail_days: Annotated[float, Field(ge=1, le=36600)] = 92.0
+    signal_grid_hours: Annotated[float, Field(ge=0.25, le=24)] = 6.0
     dispatch_every_s: Annotated[float, Field(gt=0)] = 10.0
     simulated_vpp: Path | None = None
     grid_side_every_s: Annotated[float, Field(gt=0)] = 30.0

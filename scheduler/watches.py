@@ -1,4 +1,4 @@
-"""The loops of the watches: power and energy once a minute, causes to replan every second.
+"""The loops of the watches: power, energy, signals once a minute, causes to replan every second.
 
 Feeds are looked after every five: most looks find none due.
 """
@@ -12,6 +12,7 @@ from scheduler.services.energy_watch import EnergyWatch
 from scheduler.services.feeds import FeedWatch
 from scheduler.services.power_watch import PowerWatch
 from scheduler.services.replan_watch import ReplanWatch
+from scheduler.services.signal_watch import SignalWatch
 
 REPLAN_LOOK_EVERY_S = 1.0
 FEED_LOOK_EVERY_S = 5.0
@@ -26,6 +27,11 @@ def run_power_watch(watch: PowerWatch, stop: threading.Event) -> None:
 def run_energy_watch(watch: EnergyWatch, stop: threading.Event) -> None:
     """Look at the beginning of every minute until ``stop`` is set."""
     again_and_again(watch.look, "a look at the energy of jobs", stop, watch.seconds_to_next)
+
+
+def run_signal_watch(watch: SignalWatch, stop: threading.Event) -> None:
+    """Look at the beginning of every minute until ``stop`` is set."""
+    again_and_again(watch.look, "a look at signals that came in", stop, watch.seconds_to_next)
 
 
 def run_replan_watch(watch: ReplanWatch, stop: threading.Event) -> None:

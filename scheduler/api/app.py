@@ -27,6 +27,8 @@ from scheduler.api import (
     power,
     quotes,
     schedule,
+    signal_pages,
+    signal_quality,
     signals,
 )
 from scheduler.api.browsers import BrowserRules
@@ -49,6 +51,8 @@ _ROUTERS = (
     quotes.router,
     signals.router,
     messages.router,
+    signal_quality.router,
+    signal_pages.router,
     grid_events.router,
     fleet.router,
     pools.router,

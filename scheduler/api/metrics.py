@@ -137,6 +137,9 @@ class _Standing:
         yield from _of_links(seen.links)
         yield from _of_power(seen.power)
         yield from _of_streams(seen.streams)
+        yield _by_status(
+            "signal_flags", "Suspicious signals nobody has decided on.", seen.signal_flags, "rule"
+        )
         clock = GaugeMetricFamily(
             "gridtide_cluster_clock_ahead_seconds",
             "How far the clock of a cluster is ahead of the dispatcher's.",

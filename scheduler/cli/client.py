@@ -48,10 +48,12 @@ class Server:
         """Return the text at ``path``."""
         return self._call("GET", path).text
 
-    def post(self, path: str, body: object = None, *, idempotency_key: str | None = None) -> Any:
+    def post(
+        self, path: str, body: object = None, *, idempotency_key: str | None = None, **query: object
+    ) -> Any:
         """Send ``body`` to ``path`` and return the answer."""
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-        return self._call("POST", path, json=body, headers=headers).json()
+        return self._call("POST", path, json=body, headers=headers, params=_given(query)).json()
 
     def put(self, path: str, body: object) -> Any:
         """Put ``body`` in the place of what is at ``path`` and return the answer."""

@@ -17,6 +17,7 @@ import uvicorn
 from scheduler.cli.console import ExitCode, UserError, stdout
 from scheduler.cli.database import ready_sessions, upgraded_sessions
 from scheduler.cli.keys import print_first_key
+from scheduler.cli.signal_quality import detail_of
 from scheduler.cli.supervise import KeepsFailing, supervise
 from scheduler.clock import run_clock
 from scheduler.dispatcher import run_dispatcher
@@ -28,12 +29,19 @@ from scheduler.services.feeds import FeedWatch
 from scheduler.services.grid_side import GridSide
 from scheduler.services.power_watch import PowerWatch
 from scheduler.services.replan_watch import ReplanWatch
+from scheduler.services.signal_watch import SignalWatch
 from scheduler.settings import Settings
 from scheduler.side_by_side import SearchPlace
 from scheduler.signal_sources import sources_of
 from scheduler.streams import intake_of, message_sources_of
 from scheduler.timekeeping import system_now
-from scheduler.watches import run_energy_watch, run_feed_watch, run_power_watch, run_replan_watch
+from scheduler.watches import (
+    run_energy_watch,
+    run_feed_watch,
+    run_power_watch,
+    run_replan_watch,
+    run_signal_watch,
+)
 from scheduler.worker import Worker, WorkerTiming
 
 PROCESSES = ("api", "worker", "clock", "dispatcher", "ingest")
@@ -129,6 +137,8 @@ def clock(parent: ParentOption = None) -> None:
         threading.Thread(target=run_replan_watch, args=watching, daemon=True).start()
         feeds = FeedWatch(sessions, sources_of(settings, system_now), system_now)
         threading.Thread(target=run_feed_watch, args=(feeds, stop), daemon=True).start()
+        signals = SignalWatch(sessions, system_now, detail_of(settings), stop)
+        threading.Thread(target=run_signal_watch, args=(signals, stop), daemon=True).start()
         run_clock(sessions, system_now, stop)
 
     _run(work, parent)

@@ -90,7 +90,9 @@ def compact_signals(
     limit = now - timedelta(days=settings.signal_detail_days)
     verb = "would be removed" if dry_run else "removed"
     said = f"{done.removed} of {done.superseded} values superseded before {limit:%Y-%m-%d} {verb}"
-    emit({"superseded": done.superseded, "removed": done.removed, "dry_run": dry_run}, said, as_json)
+    emit(
+        {"superseded": done.superseded, "removed": done.removed, "dry_run": dry_run}, said, as_json
+    )
 
 
 def detail_of(settings: Settings) -> Detail:

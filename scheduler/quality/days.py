@@ -52,12 +52,12 @@ class Days:
         return len(self.hours)
 
     def levels(self) -> Floats:
-        """Mean size of each day."""
-        return np.asarray(np.nanmean(np.abs(self.hours), axis=1), float)
+        """Size that most hours of each day are below; the sun is up for some of them in winter."""
+        return np.asarray(np.nanquantile(np.abs(self.hours), 0.8, axis=1), float)
 
     def spreads(self) -> Floats:
         """How far apart most hours of each day lie."""
-        low, high = np.nanquantile(self.hours, (0.1, 0.9), axis=1)
+        low, high = np.nanquantile(self.hours, (0.15, 0.85), axis=1)
         return np.asarray(high - low, float)
 
     def usual(self) -> Floats:

@@ -25,10 +25,12 @@ from scheduler.db.models import (
     StoredPlan,
     StreamState,
 )
+from scheduler.quality import Rule
 from scheduler.services import fleet as fleets
 from scheduler.services.feed_states import FeedStanding, feed_standings
 from scheduler.services.pool_states import clocks_ahead_s
 from scheduler.services.power import LONGEST_GAP, last_readings
+from scheduler.services.signal_quality import count_open
 from scheduler.services.stream_states import stream_states
 from scheduler.services.transfers import LinkTotals, link_totals
 
@@ -75,6 +77,7 @@ class Observations:
     transfers: Mapping[JobStatus, int]
     links: tuple[LinkTotals, ...]
     clocks: Mapping[str, float]  # how far that of each cluster is ahead of the dispatcher's [s]
+    signal_flags: Mapping[Rule, int]  # that nobody has decided on
     power: tuple[ClusterPower, ...]  # of the sites that were read a moment ago
     streams: tuple[StreamState, ...]
     feeds: tuple[FeedStanding, ...]
@@ -95,6 +98,7 @@ def observe(session: Session, now: datetime) -> Observations:
         transfers=_count(session, DataTransfer.status, JobStatus),
         links=link_totals(session),
         clocks=clocks_ahead_s(session),
+        signal_flags=count_open(session),
         power=tuple(last_readings(session, now - LONGEST_GAP)),
         streams=stream_states(session),
         feeds=_feeds(session, now),

@@ -33,7 +33,6 @@ LEAST_AT_ONCE = 12
 BY_ITSELF = "gridtide"  # who decides that a gap is no more
 _AHEAD = timedelta(days=31)
 _BACK = timedelta(days=2)
-_LATE = timedelta(minutes=15)  # what is dated so much earlier than what was looked at before it
 _MOST_FLAGS = 1000  # of one look at one signal
 
 
@@ -109,7 +108,10 @@ def is_looked_at(series: SignalSeries) -> bool:
 
 
 def look_at_waiting(session: Session, fleet: FleetSpec, now: datetime) -> int:
-    """Look at everything that came in since it last was; return how many flags are new."""
+    """Look at everything that came in since it last was; return how many flags are new.
+
+    What is dated before what was looked at already, as a straggler of a stream may be, is not.
+    """
     rows = session.scalars(
         select(SignalSeries)
         .where(SignalSeries.newest_known_at.is_not(None))
@@ -127,7 +129,7 @@ def _look_at_series(session: Session, fleet: FleetSpec, series: SignalSeries, no
     newest = series.newest_known_at
     if newest is None:
         return 0
-    since = (series.examined_at or newest - _BACK) - _LATE
+    since = series.examined_at or newest - _BACK
     window = Wanted(now - _BACK, now + _AHEAD, (series.site,), (series.kind,))
     came = all_values(session, window, since, newest)
     n_flags = 0

@@ -18,12 +18,12 @@ from sqlalchemy.orm import Session
 from connectors.types import SignalKind
 from scheduler.db.models import PlanningRun, SignalSeries, SignalValue, StoredPlan
 from scheduler.db.session import SessionFactory, transaction
-from scheduler.services.assemble import FILL_DAYS
+from scheduler.services.assemble import FILL_HISTORY
 from scheduler.services.signal_store import Wanted, flags_standing, superseded_values
 from scheduler.services.signal_thinning import Flags, Instants, may_go
+from scheduler.services.signals import LONGEST_MINUTES
 
 SPAN = timedelta(days=7)  # of one signal in one step
-_LONGEST_INTERVAL = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,12 @@ def _spans(session: Session) -> list[_Span]:
             SignalSeries.kind,
             SignalSeries.first_start_at,
             SignalSeries.last_end_at,
-        )
-        .where(SignalSeries.n_intervals > 0)
-        .order_by(SignalSeries.site, SignalSeries.kind)
+        ).order_by(SignalSeries.site, SignalSeries.kind)
     )
     return [
         _Span(site, kind, first + number * SPAN, first + (number + 1) * SPAN)
         for site, kind, first, last in series
+        if first is not None and last is not None
         for number in range(-((first - last) // SPAN))
     ]
 
@@ -154,7 +153,7 @@ def _plans(session: Session) -> pd.DataFrame:
         (
             read_from,
             read_to,
-            start - timedelta(days=FILL_DAYS) - _LONGEST_INTERVAL,
+            start - FILL_HISTORY - timedelta(minutes=LONGEST_MINUTES),
             start + n_slots * timedelta(minutes=slot_minutes),
         )
         for read_from, read_to, start, slot_minutes, n_slots in rows

@@ -1,7 +1,7 @@
 """Flags on signals: listed, counted, and decided on by an operator.
 
-A decision is a fact with an instant of its own. Questions about an instant before it are answered as
-they were; from it on, rejected values are not used by any plan.
+A decision is a fact with an instant of its own. Questions about an instant before it are answered
+as they were; from it on, rejected values are not used by any plan.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, aliased
 
 from scheduler.db.models import SignalFlag, SignalVerdict, Verdict
@@ -82,7 +82,7 @@ def decide(
     return Standing(flag, decided)
 
 
-def _last_verdict() -> object:
+def _last_verdict() -> ColumnElement[bool]:
     every = aliased(SignalVerdict)
     last = (
         select(func.max(every.decided_at))

@@ -21,7 +21,7 @@ COMPACT_EVERY = timedelta(days=1)
 
 
 class SignalWatch:
-    """Looks at what came in, and keeps no more than ``detail`` says. ``stop`` interrupts thinning."""
+    """Looks at what came in, and keeps no more than ``detail`` says; ``stop`` ends thinning."""
 
     def __init__(
         self, sessions: SessionFactory, now: Now, detail: Detail, stop: threading.Event
@@ -37,7 +37,9 @@ class SignalWatch:
         now = self._now()
         with transaction(self._sessions) as session:
             version = fleets.find_current(session)
-            n_flags = 0 if version is None else look_at_waiting(session, fleets.spec_of(version), now)
+            n_flags = (
+                0 if version is None else look_at_waiting(session, fleets.spec_of(version), now)
+            )
         if n_flags:
             log.warning("%d flags on signals: see gridtide signals quality", n_flags)
         if self._compacted_at is None or now - self._compacted_at >= COMPACT_EVERY:

@@ -4,11 +4,13 @@ from scheduler.views.chart import chart
 from scheduler.views.compare import Comparison, compare
 from scheduler.views.explanation import explain_job, explanation_text
 from scheduler.views.page import IndexRow, PageActions, index_page, login_page, plan_page
+from scheduler.views.signal_page import FlagActions, signals_page
 from scheduler.views.summary import summary_text
 from scheduler.views.tables import energy_table, job_table, price_table
 
 __all__ = [
     "Comparison",
+    "FlagActions",
     "IndexRow",
     "PageActions",
     "chart",
@@ -21,5 +23,6 @@ __all__ = [
     "login_page",
     "plan_page",
     "price_table",
+    "signals_page",
     "summary_text",
 ]

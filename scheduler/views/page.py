@@ -111,7 +111,7 @@ def plan_page(
     """
     series = site_series(doc.problem, doc.plan)
     figures = totals(doc)
-    return _render(
+    return render_page(
         "plan.html",
         title=title or f"Plan of {doc.fleet.name}",
         doc=doc,
@@ -152,15 +152,16 @@ def index_page(rows: Sequence[IndexRow], links: Mapping[str, str] | None = None)
         }
         for row in rows
     ]
-    return _render("index.html", title="Plans", rows=shown, links=links or {})
+    return render_page("index.html", title="Plans", rows=shown, links=links or {})
 
 
 def login_page(error: str | None = None, action: str = "/login") -> str:
     """Ask for an API key; ``error`` says why the last one was not accepted."""
-    return _render("login.html", title="Sign in", error=error, action=action, links={})
+    return render_page("login.html", title="Sign in", error=error, action=action, links={})
 
 
-def _render(template: str, **values: object) -> str:
+def render_page(template: str, **values: object) -> str:
+    """Fill in a template; texts of users are escaped."""
     return _environment.get_template(template).render(**values)
 
 

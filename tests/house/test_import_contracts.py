@@ -52,6 +52,10 @@ OFFENCES = {
         ("scheduler.forecasting.history", "connectors.types"),
         ("scheduler.forecasting.spread", "time"),
     ],
+    "Judging signals is pure: no database, no services, no clock": [
+        ("scheduler.quality.examine", "scheduler.services.signals"),
+        ("scheduler.quality.days", "sqlalchemy"),
+    ],
     "Tariffs are pure: specs and instants in, frozen values out": [
         ("scheduler.tariffs.demand", "scheduler.services.window"),
         ("scheduler.tariffs.local_time", "time"),
