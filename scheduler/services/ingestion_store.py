@@ -157,7 +157,8 @@ def _insert(session: Session, updates: Sequence[Update]) -> tuple[int, list[Refu
     points = [one.point for one in updates]
     try:
         with session.begin_nested():
-            return insert_values(session, points, updates[0].message.source).inserted, []
+            source = updates[0].message.source
+            return insert_values(session, points, source, look_at_once=False).inserted, []
     except (Invalid, Conflict) as error:
         if len(updates) == 1:
             return 0, [Refused(updates[0].index, updates[0].digest, str(error))]

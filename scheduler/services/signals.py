@@ -80,7 +80,12 @@ class Stored:
 
 
 def insert_values(
-    session: Session, points: Sequence[SignalPoint], source: str, now: datetime | None = None
+    session: Session,
+    points: Sequence[SignalPoint],
+    source: str,
+    now: datetime | None = None,
+    *,
+    look_at_once: bool = True,
 ) -> Stored:
     """Keep those of ``points`` that tell something new, and flag what is suspicious about them.
 
@@ -88,6 +93,8 @@ def insert_values(
     ----------
     now
         When they came; ``None``: as soon as they were known.
+    look_at_once
+        False: they are looked at a minute later, by the signal watch; for what comes in a stream.
 
     Raises
     ------
@@ -116,7 +123,7 @@ def insert_values(
         }
         for point in fresh
     ]
-    arrivals = _to_look_at(fresh, series, source)
+    arrivals = _to_look_at(fresh, series, source) if look_at_once else []
     known = (
         known_before(session, arrivals, max(point.known_at for point in points)) if arrivals else {}
     )

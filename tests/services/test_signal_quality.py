@@ -197,6 +197,16 @@ def test_what_comes_a_value_at_a_time_is_looked_at_by_the_watch(scene: Scene) ->
     assert len(flags(scene)) == 1
 
 
+def test_what_comes_in_a_stream_waits_for_the_watch_however_much_it_is(scene: Scene) -> None:
+    """Storing it is not held up by reading four weeks."""
+    with transaction(scene.sessions) as session:
+        came = points(day_of(7, 1e-3), START, scene.at)
+        insert_values(session, came, "mqtt", scene.at, look_at_once=False)
+    assert flags(scene) == []
+    SignalWatch(scene.sessions, scene.now, Detail(92, 6), threading.Event()).look()
+    assert [one.flag.rule for one in flags(scene)] == [Rule.UNIT]
+
+
 def test_a_plan_says_that_it_rests_on_flagged_values(scene: Scene) -> None:
     """In a sentence and by slot; after they are rejected it does not."""
     with transaction(scene.sessions) as session:
