@@ -140,7 +140,7 @@ class FeedWatch:
 
     def _insert(self, feed: Feed, points: Sequence[SignalPoint], now: datetime) -> int:
         with transaction(self._sessions) as session:
-            stored = insert_values(session, points, feed.spec.source) if points else None
+            stored = insert_values(session, points, feed.spec.source, now) if points else None
             inserted = 0 if stored is None else stored.inserted
             note_success(session, feed, now, inserted > 0, self._draw)
         return inserted
