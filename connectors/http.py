@@ -158,8 +158,10 @@ class HttpSource:
         ContractBroken
             The answer is too long, or goes where it must not.
         """
+        base = self.base_url.rstrip("/")
         try:
-            url = httpx.URL(f"{self.base_url.rstrip('/')}/{path.lstrip('/')}", params=query or None)
+            # What is asked for at the address itself, as ``.../api?x=y``, has no slash before it.
+            url = httpx.URL(f"{base}/{path.lstrip('/')}" if path else base, params=query or None)
         except httpx.InvalidURL as error:
             raise Rejected(f"{self.owner}: {self.base_url!r} is no address: {error}") from error
         call = _Call(self, url, secrets, also)

@@ -6,8 +6,8 @@ connectors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from connectors.errors import Rejected
@@ -38,7 +38,7 @@ class _Given:
 
     settings: Settings
     now: Now
-    plants: Mapping[str, Plant] = field(default_factory=dict)
+    sites: tuple[SiteSpec, ...] = ()
 
 
 def _energy_charts(given: _Given) -> SignalSource:
@@ -74,7 +74,8 @@ def _watttime(given: _Given) -> SignalSource:
 def _open_meteo(minutes: Minutes, given: _Given) -> SignalSource:
     forecast = HttpSource("open-meteo", given.settings.open_meteo_url)
     archive = HttpSource("open-meteo", given.settings.open_meteo_archive_url)
-    return OpenMeteo(forecast, archive, given.now, given.plants, minutes)
+    plants = {site.name: _plant(site) for site in given.sites if site.pv or site.wind}
+    return OpenMeteo(forecast, archive, given.now, plants, minutes)
 
 
 def _gridstatus(given: _Given) -> SignalSource:
@@ -113,9 +114,7 @@ def connect_source(
     """
     if name not in _MAKERS:
         raise Invalid(Refusal("signals", "source", name, f"one of {', '.join(_MAKERS)}"))
-    sites = () if fleet is None else fleet.sites
-    plants = {site.name: _plant(site) for site in sites if site.pv or site.wind}
-    return _MAKERS[name](_Given(settings, now, plants))
+    return _MAKERS[name](_Given(settings, now, () if fleet is None else fleet.sites))
 
 
 def source_infos(settings: Settings, now: Now) -> tuple[SourceInfo, ...]:

@@ -17,7 +17,14 @@ from connectors.errors import ConnectorError, Unavailable
 from connectors.protocols import SignalSource
 from connectors.types import SignalKind, Window
 from scheduler.cli.client import text_table
-from scheduler.cli.console import JsonOption, UserError, as_user_error, emit, print_error
+from scheduler.cli.console import (
+    JsonOption,
+    UserError,
+    as_user_error,
+    emit,
+    print_error,
+    working,
+)
 from scheduler.files import read_fleet
 from scheduler.settings import Settings
 from scheduler.signal_sources import connect_source, source_infos
@@ -79,7 +86,8 @@ def fetch(
     time_zone = asked.time_zone(zone)
     window = _window(since, until, ZoneInfo(time_zone))
     kinds = kind or asked.info.kinds_in(zone)
-    frames, failures = asyncio.run(_fetch_all(asked, zone, kinds, window))
+    with working(f"Asking {source}"):
+        frames, failures = asyncio.run(_fetch_all(asked, zone, kinds, window))
     if frames:
         table = pd.concat(frames, ignore_index=True)
         if out is not None:

@@ -105,6 +105,17 @@ def is_work_to_do(session: Session, feeds: Collection[Feed], now: datetime) -> b
     )
 
 
+def retry_failed(session: Session, now: datetime) -> None:
+    """Let what failed be due: whoever begins may have been given what was missing."""
+    failed = (FeedState.failures > 0, FeedState.due_at > now)
+    session.execute(
+        update(FeedState)
+        .where(*failed)
+        .values(due_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def note_success(session: Session, feed: Feed, now: datetime, is_new: bool, draw: Draw) -> None:
     """Note that a source answered as agreed; ``is_new``: it told something new."""
     changed: dict[str, object] = {

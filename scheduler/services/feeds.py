@@ -13,13 +13,16 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from connectors.errors import ConnectorError, ContractBroken
 from connectors.protocols import SignalSource
 from connectors.types import SignalKind, Window
+from scheduler.db.models import FleetVersion
 from scheduler.db.outage import DATABASE_AWAY
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet as fleets
@@ -33,8 +36,9 @@ from scheduler.services.feed_states import (
     is_work_to_do,
     note_failure,
     note_success,
+    retry_failed,
 )
-from scheduler.services.signals import STEP_MINUTES, SignalPoint, insert_values
+from scheduler.services.signals import SignalPoint, insert_values
 from scheduler.specs import FleetSpec
 from scheduler.timekeeping import Now
 
@@ -68,17 +72,20 @@ class FeedWatch:
         self._lines = Lines()
         self._running: dict[str, Future[None]] = {}
         self._said: dict[tuple[str, SignalKind], str] = {}
+        self._fleet: tuple[int, FleetSpec] | None = None
+        self._has_begun = False
 
     def look(self) -> None:
         """Begin to fetch what is due; sources that are still busy are left until they are done."""
         busy = {name for name, future in self._running.items() if not future.done()}
         with transaction(self._sessions) as session:
-            version = fleets.find_current(session)
-            if version is None:
-                return
-            fleet = fleets.spec_of(version)
-            if not is_work_to_do(session, feeds_of(fleet), self._now()):
-                return
+            fleet = self._current_fleet(session)
+            if not self._has_begun:
+                retry_failed(session, self._now())
+            is_work = fleet is not None and is_work_to_do(session, feeds_of(fleet), self._now())
+        self._has_begun = True
+        if fleet is None or not is_work:
+            return
         # The savepoint takes SQLite's write lock before anything is read.
         with transaction(self._sessions) as session, session.begin_nested():
             due = due_feeds(session, feeds_of(fleet), self._now(), busy)
@@ -87,6 +94,15 @@ class FeedWatch:
             by_source[feed.spec.source].append(feed)
         for name, feeds in by_source.items():
             self._begin(fleet, name, feeds)
+
+    def _current_fleet(self, session: Session) -> FleetSpec | None:
+        """Return the fleet in force; versions never change, so each is read once."""
+        number = session.scalar(select(func.max(FleetVersion.id)))
+        if number is None:
+            return None
+        if self._fleet is None or self._fleet[0] != number:
+            self._fleet = number, fleets.spec_of(session.get_one(FleetVersion, number))
+        return self._fleet[1]
 
     def finish(self, within_s: float) -> bool:
         """Wait for what was begun; whether all of it ended in time."""
@@ -158,10 +174,17 @@ def _name(feed: Feed) -> str:
 
 
 def _window(feed: Feed, now: datetime) -> Window:
-    step = timedelta(minutes=STEP_MINUTES)
+    """Return the whole days, in UTC, of what is asked for.
+
+    They are the same all day long, so that a source may answer that nothing has changed.
+    """
     start = now - timedelta(hours=feed.spec.back_hours)
-    start -= timedelta(seconds=start.timestamp() % step.total_seconds())
-    return Window(start, now + timedelta(hours=feed.spec.ahead_hours))
+    end = now + timedelta(hours=feed.spec.ahead_hours)
+    return Window(_midnight(start), _midnight(end) + timedelta(days=1))
+
+
+def _midnight(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _require_currency(feed: Feed, frame: pd.DataFrame) -> None:

@@ -13,9 +13,9 @@ from scheduler.specs.base import Name, Spec, Text
 class FeedSpec(Spec):
     """One signal of a site, fetched again and again; ``gridtide signals sources`` lists sources.
 
-    Asked for is each time what lies from ``back_hours`` before to ``ahead_hours`` after: so a
-    revision is seen, and what was missed while a source was away. A price must be in the currency
-    of the site.
+    Asked for are each time the days, in UTC, from ``back_hours`` before to ``ahead_hours`` after:
+    so a revision is seen, and what was missed while a source was away. A price must be in the
+    currency of the site.
     """
 
     kind: SignalKind

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from connectors.types import SignalKind
 from scheduler.cli.console import ExitCode
-from scheduler.db.models import Role
-from scheduler.db.session import SessionFactory
+from scheduler.db.models import FeedState, Role
+from scheduler.db.session import SessionFactory, transaction
 from tests.api.world import World
 from tests.cli.server import gridtide, talk_to
+from tests.peers.signals.energy_charts import EnergyChartsDocuments
+from tests.peers.signals.published import Published
+from tests.peers.signals.server import served
 
 FLEET = """
 name = "mine"
@@ -110,3 +115,41 @@ def test_a_wrong_unit_is_refused_once(world: World, fleet_file: Path, tmp_path: 
     assert refused.output.count("line 2: oslo price") == 1
     assert "unit = EUR/kWh, must be" in refused.output
     assert world.admin.get("/v1/fleet").status_code == 200
+
+
+def test_what_is_fetched_is_uploaded_as_it_is(
+    world: World, fleet_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a source to a site by two commands."""
+    gridtide("fleet", "put", str(fleet_file))
+    file = str(tmp_path / "fetched.csv")
+    with served(EnergyChartsDocuments(), Published(15)) as peer:
+        monkeypatch.setenv("GRIDTIDE_ENERGY_CHARTS_URL", peer.url)
+        words = ("--source", "energy-charts", "--zone", "NO1", "--site", "oslo", "--out", file)
+        fetched = gridtide("signals", "fetch", *words, "--from", "2026-06-06", "--to", "2026-06-06")
+    assert fetched.exit_code == 0, fetched.output
+    assert "96 values are new" in gridtide("signals", "upload", file).stdout
+
+
+def test_how_feeds_fare_stands_beside_what_they_bring(world: World, fleet_file: Path) -> None:
+    """Where a signal comes from, when it was answered last, and what was wrong last."""
+    feed = '[[sites.feeds]]\nkind = "price"\nsource = "energy-charts"\nzone = "NO1"\n'
+    fleet_file.write_text(FLEET + feed)
+    gridtide("fleet", "put", str(fleet_file))
+    assert "energy-charts NO1  -" in gridtide("signals", "coverage").stdout
+    with transaction(world.sessions) as session:
+        state = FeedState(
+            site="oslo",
+            kind=SignalKind.PRICE,
+            source="energy-charts",
+            zone="NO1",
+            due_at=world.now,
+            succeeded_at=world.now - timedelta(hours=3),
+            newest_at=None,
+            failures=2,
+            failed_at=world.now,
+            error="no answer [Errno 111]",
+        )
+        session.add(state)
+    shown = gridtide("signals", "coverage").stdout
+    assert "energy-charts NO1  3.00            no answer [Errno 111]" in shown

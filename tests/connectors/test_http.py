@@ -159,6 +159,27 @@ async def test_an_address_that_is_none_is_refused() -> None:
         await HttpSource("x", "ftp://127.0.0.1", QUICK, sleep=Naps()).get("/")
 
 
+async def test_a_proxy_of_the_environment_is_asked(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for those that are to be reached without it."""
+    for name in ("HTTP_PROXY", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", peer.url)
+    reply = await HttpSource("x", "http://source.invalid/v1", QUICK).get("/a", secrets=SECRETS)
+    assert reply.json() == "/v1/a"
+    assert peer.requests[0].target.startswith("http://source.invalid/v1/a?token=")
+    monkeypatch.setenv("no_proxy", "source.invalid")
+    with pytest.raises(Unavailable):
+        await HttpSource("x", "http://source.invalid", QUICK, sleep=Naps()).get("/a")
+
+
+async def test_an_address_is_asked_as_it_is(peer: Peer) -> None:
+    """Without a slash that nobody wrote."""
+    await HttpSource("x", f"{peer.url}/api/", QUICK).get("", {"a": "b"})
+    assert peer.requests[0].target == "/api?a=b"
+
+
 def test_what_is_kept_is_bounded() -> None:
     """Those used last stay; what cannot be asked about is not kept at all."""
     kept = KeptReplies(10)

@@ -110,11 +110,11 @@ def fed(sessions: SessionFactory) -> Iterator[Fed]:
 
 
 def test_what_is_due_is_stored_as_known_since_it_came(fed: Fed) -> None:
-    """A day back and as far ahead as there is; where it comes from stands with it."""
+    """Whole days back and as far ahead as there is; where it comes from stands with it."""
     fed.put(PRICES)
     fed.look()
     rows = fed.rows()
-    window = Window(NOW - timedelta(hours=24) - timedelta(minutes=1), NOW + timedelta(hours=72))
+    window = Window(datetime(2026, 6, 6, tzinfo=UTC), datetime(2026, 6, 11, tzinfo=UTC))
     published = dict(fed.charts.published.rows(PRICE, window))
     assert {row.start_at: row.value for row in rows} == published
     assert {(row.known_at, row.source, row.minutes) for row in rows} == {(NOW, "energy-charts", 15)}
@@ -127,6 +127,7 @@ def test_values_land_once_and_a_revision_stands_beside_the_first(fed: Fed) -> No
     first = len(fed.rows())
     fed.look(timedelta(hours=2))
     assert len(fed.rows()) == first
+    assert fed.charts.unchanged == 1
     at = NOW + timedelta(minutes=59)
     fed.charts.published.changed[PRICE, at] = -500.0
     fed.look(timedelta(hours=2))
@@ -176,6 +177,21 @@ def test_a_source_that_is_away_is_retried_and_stops_no_other(fed: Fed) -> None:
     fed.look(timedelta(minutes=66))
     assert fed.standing().age_hours == pytest.approx(1.1)
     assert fed.standing().failures == 1
+
+
+def test_what_failed_is_tried_at_the_next_start(fed: Fed) -> None:
+    """Whoever starts a clock anew has mended something, such as a secret."""
+    fed.put(PRICES)
+    fed.charts.will(status(401))
+    fed.look()
+    assert fed.standing().due_at == NOW + timedelta(minutes=66)
+    fed.watch = fed.another_watch()
+    fed.look(timedelta(minutes=1))
+    assert not fed.standing().error
+    asked = len(fed.charts.requests)
+    fed.watch = fed.another_watch()
+    fed.look(timedelta(minutes=1))
+    assert len(fed.charts.requests) == asked
 
 
 def test_who_asks_for_an_hour_is_left_alone_for_it(fed: Fed) -> None:
