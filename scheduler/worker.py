@@ -24,8 +24,9 @@ from scheduler.db.outage import DATABASE_AWAY
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services.assemble import Assembled
 from scheduler.services.documents import make_document
+from scheduler.services.forecast_records import issue_due, store_forecasts
 from scheduler.services.planning import LeaseLost, prepare, review, store_result
-from scheduler.services.planning_inputs import Inputs, read_inputs
+from scheduler.services.planning_inputs import Inputs, forecasts_for, read_inputs
 from scheduler.services.planning_queue import (
     Lease,
     claim_run,
@@ -139,6 +140,7 @@ class Worker:
 
     def _plan(self, lease: Lease, time_limit_s: float) -> None:
         """Read, assemble, solve, store."""
+        self._issue_forecasts(lease)
         inputs = self._read(lease)
         prepared = prepare(inputs, time_limit_s)
         assembled = prepared.assembled
@@ -151,6 +153,16 @@ class Worker:
             solved = self._solve(lease, task, solve_greedily, self._timing.greedy_s)
             assembled = replace(assembled, marks=(*assembled.marks, f"solver: {error}"))
         self._store(lease, inputs, assembled, solved)
+
+    def _issue_forecasts(self, lease: Lease) -> None:
+        """Forecast what is not published and put it on record, for ``_read`` to find."""
+        due = self._persist(
+            lambda session: forecasts_for(session, get_run(session, lease.run_id), self._now())
+        )
+        if due:
+            issued = issue_due(due, self._now())
+            self._hold(lease)
+            self._persist(lambda session: store_forecasts(session, issued))
 
     def _read(self, lease: Lease) -> Inputs:
         return self._persist(

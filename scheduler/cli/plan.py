@@ -24,6 +24,7 @@ from scheduler.files import read_fleet, read_jobs, write_plan_folder
 from scheduler.main import read_signal_file
 from scheduler.services.assemble import Assembled, JobToPlan, PlanWindow, assemble
 from scheduler.services.documents import make_document
+from scheduler.services.own_forecasts import with_own_forecasts
 from scheduler.services.plan_document import PlanDocument
 from scheduler.side_by_side import HERE, NoCluster, SearchPlace
 from scheduler.specs import FleetSpec
@@ -105,7 +106,9 @@ def plan_files(
     )
     waiting = [JobToPlan(job, job.work_hours) for job in read_jobs(jobs)]
     with working("Reading signals"):
-        assembled = assemble(spec, waiting, read_signal_file(signals), (), window, now=window.start)
+        read = read_signal_file(signals)
+        known = with_own_forecasts(spec, read, window, window.start)
+        assembled = assemble(spec, waiting, known, (), window, now=window.start)
     outcome = make_plan(spec, assembled, limits, SearchPlace(workers, dask_scheduler))
     files = write_plan_folder(out, outcome.document)
     emit(_as_data(outcome, files), _as_text(outcome, files), as_json)

@@ -4,7 +4,7 @@ Pure: what was known at the time of issue goes in, a ``QuantileForecast`` comes 
 no services and no clock; numpy and pandas alone, unless the optional extra is installed.
 """
 
-from scheduler.forecasting.blend import blend
+from scheduler.forecasting.blending import blend
 from scheduler.forecasting.correct import Decay, corrected, fitted_decay
 from scheduler.forecasting.history import History, known_history
 from scheduler.forecasting.quantiles import LEVELS, QuantileForecast, TooLittleHistory

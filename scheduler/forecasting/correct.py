@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.forecasting.blend import last_error_left
+from scheduler.forecasting.blending import last_error_left
 from scheduler.forecasting.history import History
 from scheduler.forecasting.quantiles import Values
 

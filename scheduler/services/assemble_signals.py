@@ -19,6 +19,7 @@ import pandas as pd
 
 from connectors.types import SignalKind
 from scheduler.services.signal_inputs import (
+    FORECAST_PREFIX,
     Rows,
     SignalInput,
     is_own_forecast,
@@ -148,7 +149,9 @@ class SignalTable:
         begin = self._window.start - FILL_HISTORY
         steps = _on_grid(rows, begin, self._window.end, owner)
         zone = self._time_zones.get(site, "UTC") if kind in _BY_THE_CLOCK else "UTC"
-        filled, days_back = _fill_from_earlier_days(steps, begin, zone)
+        is_own = np.append(is_own_forecast(rows["source"]).to_numpy(bool), False)
+        published = np.where(is_own[steps], -1, steps)
+        filled, days_back = _fill_from_earlier_days(steps, published, begin, zone)
         shape = (self._window.n_slots, -1)
         row_of_step, is_filled = filled.reshape(shape), (days_back > 0).reshape(shape)
         by_slot = np.append(rows["value"].to_numpy(float), np.nan)[row_of_step]
@@ -188,6 +191,15 @@ def _marks(owner: str, rests_on: SignalInput, days: int) -> Sequence[str]:
     """Say of how many slots the values are not what was published, or suspicious."""
     marks = []
     n_slots = rests_on.n_slots
+    if rests_on.forecast_slots:
+        methods = ", ".join(
+            source.removeprefix(FORECAST_PREFIX)
+            for source in rests_on.sources
+            if source.startswith(FORECAST_PREFIX)
+        )
+        marks.append(
+            f"{owner}: {rests_on.forecast_slots} of {n_slots} slots forecast by us ({methods})"
+        )
     if rests_on.filled_slots:
         source = "the day before" if days == 1 else f"up to {days} days before"
         marks.append(f"{owner}: {rests_on.filled_slots} of {n_slots} slots filled from {source}")
@@ -227,8 +239,13 @@ def _on_grid(rows: pd.DataFrame, start: datetime, end: datetime, owner: str) -> 
     return steps
 
 
-def _fill_from_earlier_days(steps: Rows, begin: datetime, zone: str) -> tuple[Rows, Rows]:
-    """Fill gaps after the history that begins at ``begin``; say from how many days before, too."""
+def _fill_from_earlier_days(
+    steps: Rows, published: Rows, begin: datetime, zone: str
+) -> tuple[Rows, Rows]:
+    """Fill gaps after the history that begins at ``begin``; say from how many days before, too.
+
+    From what was ``published`` alone: a forecast says nothing of the days after it.
+    """
     history = FILL_HISTORY // _STEP
     wanted = steps[history:].copy()
     days_back = np.zeros(len(wanted), dtype=int)
@@ -236,7 +253,7 @@ def _fill_from_earlier_days(steps: Rows, begin: datetime, zone: str) -> tuple[Ro
         missing = np.flatnonzero(wanted < 0)
         if not len(missing):
             break
-        source = steps[_days_before(begin, history + missing, days, zone)]
+        source = published[_days_before(begin, history + missing, days, zone)]
         found = missing[source >= 0]
         wanted[found] = source[source >= 0]
         days_back[found] = days

@@ -34,13 +34,15 @@ from scheduler.services.assemble import (
 )
 from scheduler.services.carried_meter import energy_so_far, peak_so_far
 from scheduler.services.carried_state import announced_starts, data_left_gb, soc_at
+from scheduler.services.forecast_records import Due, due_forecasts, known_forecasts
+from scheduler.services.own_forecasts import forecast_rows, with_rows
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import find_in_force, read_document
 from scheduler.services.pool_states import pools_seen
 from scheduler.services.signals import signals_frame
 from scheduler.services.window import PlanWindow, slot_start_not_before
 from scheduler.services.work import work_done_hours
-from scheduler.specs import FleetSpec, JobSpec
+from scheduler.specs import FleetSpec, ForecastMethod, JobSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,22 @@ def read_inputs(session: Session, run: PlanningRun, now: datetime) -> Inputs:
         The run's window does not begin on a slot of the fleet.
     """
     version = fleets.current(session)
-    window = _window(fleets.spec_of(version), run, now)
+    window = window_of(fleets.spec_of(version), run, now)
     return inputs_for(session, version, window, now)
+
+
+def forecasts_for(session: Session, run: PlanningRun, now: datetime) -> tuple[Due, ...]:
+    """Return the forecasts that ``run`` needs and that are not on record.
+
+    Raises
+    ------
+    NotFound
+        No fleet was ever set.
+    ValueError
+        The run's window does not begin on a slot of the fleet.
+    """
+    fleet = fleets.spec_of(fleets.current(session))
+    return due_forecasts(session, fleet, window_of(fleet, run, now), now)
 
 
 def inputs_for(
@@ -93,21 +109,36 @@ def inputs_for(
     stored = find_in_force(session)
     in_force = None if stored is None else read_document(session, stored.id)
     open_jobs = _open_jobs(session)
-    span = Window(window.start - FILL_HISTORY, window.end)
     return Inputs(
         now=now,
         fleet_version=version.id,
         fleet=fleet,
         window=window,
         jobs=_jobs_to_plan(session, open_jobs, in_force, fleet, window.start, now),
-        signals=signals_frame(session, span, now),
+        signals=_signals(session, fleet, window, now),
         events=_events(session, window),
         state=_state(session, fleet, open_jobs, in_force, window),
         in_force=in_force,
     )
 
 
-def _window(fleet: FleetSpec, run: PlanningRun, now: datetime) -> PlanWindow:
+def _signals(session: Session, fleet: FleetSpec, window: PlanWindow, now: datetime) -> pd.DataFrame:
+    """Read what is published, and behind it what was forecast, as known at ``now``."""
+    span = Window(window.start - FILL_HISTORY, window.end)
+    signals = signals_frame(session, span, now)
+    if fleet.planning.forecast is ForecastMethod.NONE:
+        return signals
+    issued = known_forecasts(session, Window(window.start, window.end), now)
+    names = {site.name for site in fleet.sites}
+    of_fleet = [one for one in issued if one.site in names]
+    return with_rows(signals, forecast_rows(of_fleet, fleet.planning.margins, window))
+
+
+def window_of(fleet: FleetSpec, run: PlanningRun, now: datetime) -> PlanWindow:
+    """Return the window a run asks for, else the one that begins with the next slot.
+
+    Raises ``ValueError`` where the run's does not begin on a slot of the fleet.
+    """
     slot_minutes = fleet.planning.slot_minutes
     start = run.window_start or slot_start_not_before(now, slot_minutes)
     return PlanWindow(start, slot_minutes, max(1, run.hours * 60 // slot_minutes))

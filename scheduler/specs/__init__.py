@@ -4,8 +4,9 @@ The same models are read from TOML, CSV and JSON files, from REST bodies, and fr
 """
 
 from scheduler.specs.fleet import FleetSpec
+from scheduler.specs.forecast import ForecastMethod, MarginsSpec
 from scheduler.specs.job import JobSpec
 from scheduler.specs.job_array import JobArraySpec
 from scheduler.specs.replan import ReplanSpec
 
-__all__ = ["FleetSpec", "JobArraySpec", "JobSpec", "ReplanSpec"]
+__all__ = ["FleetSpec", "ForecastMethod", "JobArraySpec", "JobSpec", "MarginsSpec", "ReplanSpec"]

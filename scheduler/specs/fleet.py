@@ -21,6 +21,7 @@ from scheduler.specs.base import (
 )
 from scheduler.specs.clusters import ClusterSpec, LocalClusterSpec
 from scheduler.specs.feeds import FeedSpec
+from scheduler.specs.forecast import ForecastMethod, MarginsSpec
 from scheduler.specs.plants import (
     Latitude,
     Longitude,
@@ -270,6 +271,8 @@ class PlanningSpec(Spec):
     carbon_budget_kg: NonNegative | None = None
     cost_ceiling_eur: Annotated[float, Field(ge=-MOST, le=MOST)] | None = None
     weights: WeightsSpec = WeightsSpec()
+    forecast: ForecastMethod = ForecastMethod.BLEND  # of what is published too short
+    margins: MarginsSpec = MarginsSpec()
     replan: ReplanSpec | None = None  # None: at the times of the clock and for grid events alone
     unserved_eur_per_gpu_hour: Positive = 20.0  # value of a job that states none
 

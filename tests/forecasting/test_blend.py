@@ -17,7 +17,7 @@ from scheduler.forecasting import (
     blend,
     seasonal_naive,
 )
-from scheduler.forecasting.blend import last_error_left
+from scheduler.forecasting.blending import last_error_left
 from tests.forecasting.series import START, correlated, daily_shape, sunny
 
 

@@ -91,7 +91,10 @@ def test_a_forecast_of_ours_makes_no_old_signal_young() -> None:
     forecast = rows([9], start_h=1, known_h=0, source="forecast/blend")
     found = series(rows([1], known_h=-40), forecast, n_slots=2)
     assert (found.rests_on.age_hours, found.rests_on.is_stale) == (40, True)
-    assert found.marks == ("DE price: newest value is 40 h old (limit 36 h)",)
+    assert found.marks == (
+        "DE price: newest value is 40 h old (limit 36 h)",
+        "DE price: 1 of 2 slots forecast by us (blend)",
+    )
 
 
 def test_values_without_an_origin_are_published_by_nobody_named() -> None:

@@ -21,6 +21,7 @@ from scheduler.db.models.signal import (
     SignalVerdict,
     Verdict,
 )
+from scheduler.db.models.signal_forecast import SignalForecast
 from scheduler.db.models.stream import DeadLetter, SeenMessage, StreamState, TelemetryValue
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "RunStatus",
     "SeenMessage",
     "SignalFlag",
+    "SignalForecast",
     "SignalSeries",
     "SignalValue",
     "SignalVerdict",

@@ -3,12 +3,13 @@ r"""Typical days, pulled to the value measured last, less and less with lead tim
 .. math::
     b_{o,l} = \frac 1 n \sum_{k=0}^{n-1} y_{o+l-s(\lfloor l/s \rfloor + 1 + k)}   \tag{B1}
     e_o = y_{o-1} - b_{o-1,0}                                                     \tag{B2}
-    \hat y_{o+l} = b_{o,l} + \rho_l e_o                                           \tag{B3}
-    \rho_l = \sum_o e_o (y_{o+l} - b_{o,l}) / \sum_o e_o^2                        \tag{B4}
+    \rho_l = \sum_o e_o (y_{o+l} - b_{o,l}) / \sum_o e_o^2                        \tag{B3}
+    \hat y_{o+l} = \sum_b w_{b,l} (b_{o,l} + \rho_{b,l} e_{b,o})                  \tag{B4}
 
-(B4) is the share of the last error that is left after l more intervals, from the past of the signal
-itself, never rising with l. Season s and the number n of seasons that are averaged are those that
-would have been best for each day ahead.
+A base b is the mean of the last n seasons of s intervals: yesterday, the last three days, the last
+four weeks... (B3) is the share of the last error that is left after l more intervals, from the past
+of the signal itself, never rising with l. Weights w are larger the less a base missed by before,
+for each day ahead on its own; a mean of several misses less than the one that seemed best.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ METHOD = "blend"
 _COUNTS_OF_DAYS = (1, 3, 7, 14)
 _COUNTS_OF_WEEKS = (1, 2, 4)
 _FEWEST_ORIGINS_HOURS = 7 * 24  # that a season and its decay are chosen by
+_SHARPNESS = 10  # power of the error that a base is weighed by
 _DAY_HOURS = 24
 _WEEK_HOURS = 7 * 24
 
@@ -52,10 +54,11 @@ class Typical:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pulled:
-    """What (B3) needs for each lead from ``first_lead`` on: its base, and what is left of (B2)."""
+    """What (B4) needs for leads from ``first_lead`` on: weights and (B3), both [base, lead]."""
 
     first_lead: int
     bases: tuple[Typical, ...]
+    weights: Values
     left: Values
 
 
@@ -106,7 +109,7 @@ def blend(
 
 
 def last_error_left(last_errors: Values, residuals: Values) -> Values:
-    """Return (B4): what is left of the last error at each lead, within [0, 1] and never rising.
+    """Return (B3): what is left of the last error at each lead, within [0, 1] and never rising.
 
     Parameters
     ----------
@@ -134,28 +137,38 @@ def _typical_days(known: History) -> tuple[Typical, ...]:
 
 
 def _fitted(known: History, filled: Values, leads: Indices) -> Pulled | None:
-    """Choose by mean absolute error over past origins, for each day ahead on its own."""
+    """Weigh by mean absolute error over past origins, for each day ahead on its own."""
     bases = _typical_days(known)
     if not bases:
         return None
-    tried = [_tried(known, filled, base, leads) for base in bases]
-    chosen: list[Typical] = []
-    left = np.zeros(len(leads))
+    earliest = max(base.earliest for base in bases)  # all are judged by the same origins
+    tried = [_tried(known, filled, base, earliest, leads) for base in bases]
+    weights = np.empty((len(bases), len(leads)))
     for first in range(0, len(leads), known.steps_per_day):
         day = slice(first, first + known.steps_per_day)
-        best = int(np.argmin([_mean_error(missed[:, day]) for _, missed in tried]))
-        chosen += [bases[best]] * len(leads[day])
-        left[day] = tried[best][0][day]
-    return Pulled(int(leads[0]), tuple(chosen), np.minimum.accumulate(left))
+        weights[:, day] = _weights([_mean_error(missed[:, day]) for _, missed in tried])[:, None]
+    return Pulled(int(leads[0]), bases, weights, np.array([left for left, _ in tried]))
 
 
-def _tried(known: History, filled: Values, base: Typical, leads: Indices) -> tuple[Values, Values]:
+def _weights(errors: list[float]) -> Values:
+    """Weigh by a power of the error; alike where none is known."""
+    known = np.array(errors)
+    if not np.isfinite(known).all():
+        return np.full(len(known), 1 / len(known))
+    least = max(float(known.min()), float(np.finfo(float).tiny))
+    weights = (least / np.maximum(known, least)) ** _SHARPNESS
+    return np.asarray(weights / weights.sum())
+
+
+def _tried(
+    known: History, filled: Values, base: Typical, earliest: int, leads: Indices
+) -> tuple[Values, Values]:
     """Return what is left of the last error by lead, and what is missed then [origin, lead]."""
 
     def points_at(origins: Indices, leads: Indices) -> Values:
         return _typical_points(filled, base, origins, leads)
 
-    past = Past(known.values, points_at, known.steps_per_day, base.earliest)
+    past = Past(known.values, points_at, known.steps_per_day, earliest)
     origins = all_origins(past)
     residuals = residuals_at(past, origins, leads)
     errors = _last_errors(filled, base, origins)
@@ -193,12 +206,11 @@ def _last_errors(filled: Values, base: Typical, origins: Indices) -> Values:
 
 
 def pulled_points(filled: Values, pulled: Pulled, origins: Indices, leads: Indices) -> Values:
-    """Return (B3) at [origin, lead]."""
+    """Return (B4) at [origin, lead]."""
     position = leads - pulled.first_lead
-    points = np.empty((len(origins), len(leads)))
-    for base in set(pulled.bases):
-        where = np.flatnonzero([pulled.bases[index] == base for index in position])
+    points = np.zeros((len(origins), len(leads)))
+    for base, weights, left in zip(pulled.bases, pulled.weights, pulled.left, strict=True):
         errors = _last_errors(filled, base, origins)
-        typical = _typical_points(filled, base, origins, leads[where])
-        points[:, where] = typical + pulled.left[position[where]] * errors[:, None]
+        typical = _typical_points(filled, base, origins, leads)
+        points += weights[position] * (typical + left[position] * errors[:, None])
     return points
