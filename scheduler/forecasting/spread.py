@@ -52,13 +52,17 @@ class Past:
     earliest: int
 
 
-def residual_quantiles(past: Past, leads: Indices, levels: tuple[float, ...]) -> Values | None:
+def residual_quantiles(
+    past: Past, leads: Indices, levels: tuple[float, ...], *, width: float = 1.0
+) -> Values | None:
     """Issue past forecasts again and take quantiles of what they missed by (Q2).
 
     Parameters
     ----------
     leads
         Intervals ahead, from 0.
+    width
+        What quantiles are wider by: more than 1 where the forecast was fitted to these very values.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def residual_quantiles(past: Past, leads: Indices, levels: tuple[float, ...]) ->
         if not np.isfinite(pooled).any() and not np.isfinite(residuals).any():
             return None
         offsets[thin] = _pooled_quantiles(pooled, residuals, levels)
-    return offsets * float(scale[-1])
+    return offsets * (width * float(scale[-1]))
 
 
 def residuals_at(past: Past, origins: Indices, leads: Indices) -> Values:

@@ -14,7 +14,7 @@ _WEEK_HOURS = 7 * 24
 # Days change their length by less than this within a forecast; coarser slots see it as it comes.
 _DAWN_MINUTES = 20
 _NIGHT_DAYS = 14
-_DARK_SHARE = 1e-3  # of the most that was seen: meters are not zero at night
+DARK_SHARE = 1e-3  # of the most that was seen: meters are not zero at night
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _is_night(history: History, index: Indices) -> Flags:
     seen = np.zeros(per_day, dtype=bool)
     seen[time_of_day[np.isfinite(recent)]] = True
     reach = _DAWN_MINUTES // history.minutes
-    shone = most > _DARK_SHARE * most.max()
+    shone = most > DARK_SHARE * most.max()
     lit = shone | ~seen
     for steps in range(1, reach + 1):
         lit = lit | np.roll(shone, steps) | np.roll(shone, -steps)

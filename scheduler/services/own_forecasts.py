@@ -35,7 +35,7 @@ from scheduler.specs.fleet import SiteSpec
 
 HISTORY_DAYS = 90
 MOST_SILENT = timedelta(days=7)
-"""Nothing is forecast from values that ended longer before a plan's window."""
+"""Nothing is forecast further than this from the last value that is known."""
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Quantiles that are kept: what margins are read from."""
 
@@ -101,6 +101,8 @@ def issue(
 ) -> IssuedForecast | None:
     """Forecast from what is published and known at ``now``; None where that is too little.
 
+    It ends a week after the last value that is known, whatever is asked for.
+
     Parameters
     ----------
     history
@@ -110,9 +112,10 @@ def issue(
     start, issued_at = pd.Timestamp(short.start_at), pd.Timestamp(now)
     published = history[~is_own_forecast(with_origin(history)["source"])]
     known = known_history(published, issued_at, start, short.minutes, HISTORY_DAYS)
-    if start - known.before(start).end_at > MOST_SILENT:
+    end = min(pd.Timestamp(short.end_at), known.before(start).end_at + MOST_SILENT)
+    n_intervals = (end - start) // pd.Timedelta(minutes=short.minutes)
+    if n_intervals <= 0:
         return None
-    n_intervals = (short.end_at - short.start_at) // timedelta(minutes=short.minutes)
     try:
         made = _forecast(known, short, method, issued_at, n_intervals)
     except TooLittleHistory:
