@@ -5,8 +5,8 @@ r"""A published forecast, pulled to the value measured last, less and less with 
     \hat y_{t+l} = f_{t+l} + \rho_l e_t                          \tag{C2}
     \rho_l = \sum_t e_t e_{t+l} / \sum_t e_t^2                   \tag{C3}
 
-where f_t is what was forecast of t before it came. Errors of forecasts last for hours (of CAISO's
-carbon 0.94 of one is left after an hour), so that what was measured last tells of what comes next.
+where f_t is what was forecast of t before it came. Errors of forecasts last for hours: of carbon in
+three zones, 0.74 to 0.97 of one is left after an hour. So what was measured last tells of the next.
 """
 
 from __future__ import annotations
