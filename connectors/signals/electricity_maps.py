@@ -199,7 +199,7 @@ class ElectricityMaps:
                 raise
             log.warning("%s: no forecast, what was measured alone: %s", asked, error)
             return []
-        return forecast_of(asked, document)
+        return forecast_of(asked, self._variant.factors, document)
 
     async def _get(self, asked: Question, path: str, **query: str) -> Any:
         if not self._token:
@@ -233,11 +233,13 @@ def values_of(asked: Question, factors: str, documents: list[Mapping[str, Any]])
     return found
 
 
-def forecast_of(asked: Question, document: Any) -> list[Intensity]:
+def forecast_of(asked: Question, factors: str, document: Any) -> list[Intensity]:
     """Read a forecast; all of it was known when the document was written."""
     owner = str(asked)
     whole = fields.an_object(owner, document)
     fields.require(owner, whole, "zone", asked.zone)
+    # It need not repeat the factors that were asked for; where it does, they count.
+    fields.require(owner, whole, "emissionFactorType", None, factors)
     known_at = fields.instant_or_none(owner, whole, "updatedAt")
     minutes = _minutes_of(owner, whole)
     found = []

@@ -19,29 +19,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import pandas as pd
 
-from connectors.errors import ContractBroken, Rejected
+from connectors.errors import Rejected
 from connectors.http import HttpSource
-from connectors.signals import fields
 from connectors.signals.frames import Question, require_offer, signal_frame
+from connectors.signals.open_meteo_answers import (
+    AIR,
+    ARCHIVE_WINDS,
+    DIFFUSE,
+    FORECAST_WINDS,
+    GLOBAL,
+    VARIABLES,
+    WIND_10M,
+    by_start,
+    labelled_values,
+)
 from connectors.signals.plants.plant import Place, Plant
 from connectors.source_info import SignalOffer, SourceInfo
 from connectors.types import SignalKind, Window
 
 Minutes = Literal[15, 60]
 
-GLOBAL, DIFFUSE = "shortwave_radiation", "diffuse_radiation"
-AIR, WIND_10M = "temperature_2m", "wind_speed_10m"
-FORECAST_WINDS = {10: WIND_10M, 80: "wind_speed_80m", 120: "wind_speed_120m"}
-ARCHIVE_WINDS = {10: WIND_10M, 100: "wind_speed_100m"}
-_MEANS_BEFORE = frozenset((GLOBAL, DIFFUSE))
-_UNITS = {GLOBAL: "W/m²", DIFFUSE: "W/m²", AIR: "°C"} | dict.fromkeys(
-    {*FORECAST_WINDS.values(), *ARCHIVE_WINDS.values()}, "m/s"
-)
 _OF_A_PLACE = {
     SignalKind.IRRADIANCE: GLOBAL,
     SignalKind.AIR_TEMPERATURE: AIR,
@@ -154,7 +155,7 @@ class OpenMeteo:
                 await self._ask(self._forecast, "/v1/forecast", asked, place, since, until)
             )
         if not parts:
-            return pd.DataFrame(columns=list(_UNITS), index=pd.DatetimeIndex([], tz="UTC"))
+            return pd.DataFrame(columns=list(VARIABLES), index=pd.DatetimeIndex([], tz="UTC"))
         return pd.concat(parts)
 
     async def _ask(
@@ -204,34 +205,6 @@ def place_of(source: str, zone: str) -> Place:
     return Place(latitude, longitude)
 
 
-def labelled_values(
-    asked: Question, document: Any, block: str, variables: list[str], minutes: int
-) -> pd.DataFrame:
-    """Read an answer as it is labelled: by instants (UTC), NaN where nothing is known."""
-    owner = str(asked)
-    whole = fields.an_object(owner, document)
-    fields.require(owner, whole, "utc_offset_seconds", 0)
-    units = fields.an_object(f"{owner}: {block}_units", whole.get(f"{block}_units"))
-    values = fields.an_object(f"{owner}: {block}", whole.get(block))
-    for variable in variables:
-        fields.require(
-            f"{owner}: {variable}", {"unit": units.get(variable)}, "unit", _UNITS[variable]
-        )
-    times = _times(owner, values.get("time"), minutes)
-    columns = {one: _numbers(owner, one, values.get(one), len(times)) for one in variables}
-    return pd.DataFrame(columns, index=times, dtype="float64")
-
-
-def by_start(labelled: pd.DataFrame) -> pd.DataFrame:
-    """Return means over intervals by their start, from values as they are labelled."""
-    after = labelled.shift(-1)  # what stands at the end of the interval that starts here
-    means = {
-        name: after[name] if name in _MEANS_BEFORE else (labelled[name] + after[name]) / 2
-        for name in labelled.columns
-    }
-    return pd.DataFrame(means)
-
-
 def power_of(plant: Plant, kind: SignalKind, weather: pd.DataFrame, minutes: int) -> pd.Series:
     """Return what the plants of a site give [kW], by interval start.
 
@@ -265,25 +238,3 @@ def _no_place(source: str, zone: str) -> Rejected:
         f"{source}: zone = {zone!r}, must be LATITUDE,LONGITUDE within [-90, 90] and [-180, 180],"
         " as 52.52,13.41, or a site whose fleet describes its PV or wind"
     )
-
-
-def _times(owner: str, raw: Any, minutes: int) -> pd.DatetimeIndex:
-    if not isinstance(raw, list) or not all(isinstance(one, str) for one in raw):
-        raise ContractBroken(f"{owner}: time = {str(raw)[:120]!r}, must be a list of instants")
-    try:
-        times = pd.DatetimeIndex(pd.to_datetime(raw, format="%Y-%m-%dT%H:%M", utc=True))
-    except (ValueError, TypeError) as error:
-        raise ContractBroken(f"{owner}: time: {error}") from error
-    step = pd.Timedelta(minutes=minutes)
-    off = np.flatnonzero(np.diff(times) != step)
-    if off.size:
-        at = times[int(off[0])].isoformat()
-        raise ContractBroken(f"{owner}: time after {at}, must go on in steps of {minutes} minutes")
-    return times
-
-
-def _numbers(owner: str, name: str, raw: Any, length: int) -> list[float]:
-    if not isinstance(raw, list) or len(raw) != length:
-        raise ContractBroken(f"{owner}: {name}: must be a list of {length} values, one a time")
-    read = (fields.as_number(owner, name, one) for one in raw)
-    return [np.nan if one is None else one for one in read]

@@ -136,6 +136,18 @@ async def test_emission_factors_are_asked_for_and_checked(
         await fetch(peer, MIDNIGHT, NOON, Variant.DIRECT)
 
 
+async def test_emission_factors_of_a_forecast_are_checked_where_it_states_them(
+    peer: Peer, documents: ElectricityMapsDocuments
+) -> None:
+    """It need not."""
+    ahead = (NOW + HOUR, NOW + 3 * HOUR)
+    assert len(await fetch(peer, *ahead, Variant.DIRECT)) == 2
+    documents.more_of_forecasts = {"emissionFactorType": "lifecycle"}
+    assert len(await fetch(peer, *ahead)) == 2
+    with pytest.raises(ContractBroken, match="emissionFactorType = 'lifecycle', must be"):
+        await fetch(peer, *ahead, Variant.DIRECT)
+
+
 @pytest.mark.parametrize("end", [NOON, MIDNIGHT + 24 * HOUR])
 async def test_values_of_another_zone_are_refused(
     peer: Peer, documents: ElectricityMapsDocuments, end: datetime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,8 @@ import pytest
 from connectors.errors import ContractBroken, Rejected
 from connectors.http import HttpSource
 from connectors.signals.frames import Question
-from connectors.signals.open_meteo import Minutes, OpenMeteo, labelled_values
+from connectors.signals.open_meteo import Minutes, OpenMeteo
+from connectors.signals.open_meteo_answers import labelled_values
 from connectors.signals.plants.plant import Place, Plant, PvArray, WindPark
 from connectors.types import SignalKind, Window
 from tests.connectors.clear_sky import AIR_DEGC, WIND_M_PER_S, clear_day
@@ -205,6 +207,24 @@ def test_lists_that_do_not_fit_together_are_refused(block: dict[str, object], to
     asked = Question("open-meteo", ZONE, SignalKind.IRRADIANCE, Window(TOMORROW, TOMORROW + HOUR))
     with pytest.raises(ContractBroken, match=told):
         labelled_values(asked, document, "hourly", ["shortwave_radiation"], 60)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "limit"),
+    [
+        ("shortwave_radiation", 1801.0, "[0, 1800] W/m2"),
+        ("diffuse_radiation", -1.0, "[0, 1800] W/m2"),
+        ("temperature_2m", 95.0, "[-95, 65] degC"),
+        ("wind_speed_10m", 130.0, "[0, 120] m/s"),
+    ],
+)
+async def test_no_power_is_made_of_weather_that_cannot_be(
+    peer: Peer, documents: OpenMeteoDocuments, variable: str, value: float, limit: str
+) -> None:
+    """The power would look like any other."""
+    documents.weather = {variable: lambda _: value}
+    with pytest.raises(ContractBroken, match=rf"{variable} = .*{re.escape(limit)}"):
+        await fetch(connect(peer, munich=PLANT), SignalKind.PV, TOMORROW, TOMORROW + HOUR, "munich")
 
 
 async def test_winds_in_other_units_are_refused(peer: Peer, documents: OpenMeteoDocuments) -> None:

@@ -34,6 +34,7 @@ class ElectricityMapsDocuments:
     zone_of_caller: str | None = None
     granularity: str | None = "hourly"
     more: dict[str, Any] = field(default_factory=dict)  # in every value object
+    more_of_forecasts: dict[str, Any] = field(default_factory=dict)
 
     def answer(self, request: Request, published: Published) -> Answer:
         """Answer one request."""
@@ -108,7 +109,7 @@ class ElectricityMapsDocuments:
             "updatedAt": _spoken(self.now - timedelta(minutes=7)),
             "temporalGranularity": "hourly",
         }
-        return _json(answer)
+        return _json(answer | self.more_of_forecasts)
 
 
 def updated_at(start: datetime) -> datetime:
