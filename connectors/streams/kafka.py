@@ -60,6 +60,7 @@ class KafkaCluster:
     sasl_mechanism: str = "SCRAM-SHA-512"  # where there is a username
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    session_s: float = 10.0  # after which the partitions of one that is not heard of pass to others
 
     @property
     def called(self) -> str:
@@ -185,6 +186,8 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
             client_id="gridtide",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            session_timeout_ms=round(1000 * cluster.session_s),
+            heartbeat_interval_ms=round(300 * cluster.session_s),
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_bytes=4 * _FETCH_BYTES,
             security_protocol=_protocol(cluster),

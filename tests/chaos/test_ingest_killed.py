@@ -81,4 +81,4 @@ def test_killed_between_mqtt_and_the_database(database_url: str, mqtt: Mosquitto
 
 def test_killed_between_kafka_and_the_database(sqlite_url: str, kafka: KafkaBroker) -> None:
     """The same with librdkafka's mock of a Kafka."""
-    kill_again_and_again(sqlite_url, kafka, KafkaCluster(kafka.servers))
+    kill_again_and_again(sqlite_url, kafka, KafkaCluster(kafka.servers, session_s=6.0))

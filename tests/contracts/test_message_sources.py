@@ -43,6 +43,6 @@ class TestKafkaSourceOnAMock(MessageSourceContract):
         """A source of its one group."""
 
         def made(most_held: int) -> MessageSource:
-            return KafkaSource(KafkaCluster(kafka.servers), most_held)
+            return KafkaSource(KafkaCluster(kafka.servers, session_s=6.0), most_held)
 
         return made

@@ -1,0 +1,1 @@
+"""How fast streams are taken in, how late, and what twenty kills cost: see ``__main__``."""
