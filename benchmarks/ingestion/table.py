@@ -14,21 +14,21 @@ _HEAD = (
 )
 _TEXT = """## Streams
 
-`python -m benchmarks.ingestion`, {cpus} cores, Python {python}. Senders, broker, database and what is
-measured share the machine with whatever else it did: *load before* is the average of the last minute
-when a row was begun; above {cpus}, others waited for the cores as well.
+`python -m benchmarks.ingestion`, {cpus} cores, Python {python}. Senders, broker, database and
+what is measured share the machine with whatever else it did: *load before* is the average of the
+last minute when a row was begun; above {cpus}, others waited for the cores as well.
 
 {table}
 
 *Stored per second*: {flood} readings, one message each (HTTP: 500 in a request), sent as fast as
-they are taken, from the first sent to the last committed, de-duplicated and counted. *CPU a message*:
-of the process that takes them in meanwhile, whatever else the machine does. *Delay*: at 2,500 a second
-for ten seconds, from when a message is due to be sent until it is acknowledged after its commit
-(HTTP: until its sender has the answer). *Kills*: while a thousand a second are sent, the process
-that stores them is killed with SIGKILL, up to 0.7 s after it has stored something, and started
-again; in the end each number is on record once, and counted once. PostgreSQL with fsync, SQLite with
-`synchronous=FULL`. Mosquitto is a real one. The Kafka is librdkafka's mock cluster: it speaks the
-protocol, and is no measure of a real one.
+they are taken, from the first sent to the last committed, de-duplicated and counted. *CPU a
+message*: of the process that takes them in meanwhile, whatever else the machine does. *Delay*: at
+2,500 a second for ten seconds, from when a message is due to be sent until it is acknowledged
+after its commit (HTTP: until its sender has the answer). *Kills*: while a thousand a second are
+sent, the process that stores them is killed with SIGKILL, up to 0.7 s after it has stored
+something, and started again; in the end each number is on record once, and counted once.
+PostgreSQL with fsync, SQLite with `synchronous=FULL`. Mosquitto is a real one. The Kafka is
+librdkafka's mock cluster: it speaks the protocol, and is no measure of a real one.
 """
 
 
