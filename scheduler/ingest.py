@@ -136,6 +136,8 @@ class Carrier:
             log.warning("%s: how many messages wait is not known: %s", self._source.name, error)
         except _PASSING as error:
             log.warning("%s: how it stands is not recorded: %s", self._source.name, _said(error))
+        except Exception:
+            log.exception("%s: how it stands is not recorded", self._source.name)
 
     def _write(self, backlog: int | None) -> None:
         with transaction(self._sessions) as session:

@@ -156,13 +156,10 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         consumer = self._consumer
         if consumer is None:
             return None
-        ours = consumer.assignment()
         try:
-            ends = await asyncio.wait_for(consumer.end_offsets(ours), _ANSWER_S)
-            behind = [ends[one] - await consumer.position(one) for one in ours]
+            return await asyncio.wait_for(_behind(consumer), _ANSWER_S)
         except (KafkaError, TimeoutError) as error:
             raise Unavailable(f"{self._cluster.called}: {error!r}") from error
-        return int(sum(behind))
 
     async def close(self) -> None:
         """Leave the group."""
@@ -230,6 +227,12 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
     def _told(self, error: Exception) -> ConnectorError:
         kind = Rejected if isinstance(error, _REFUSALS) else Unavailable
         return kind(f"{self._cluster.called}: {error!r}")
+
+
+async def _behind(consumer: AIOKafkaConsumer) -> int:
+    ours = consumer.assignment()
+    ends = await consumer.end_offsets(ours)
+    return sum([int(ends[one] - await consumer.position(one)) for one in ours])
 
 
 def _tls(cluster: KafkaCluster) -> SSLContext:

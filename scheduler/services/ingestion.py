@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from connectors.types import StreamMessage
 from scheduler.db.models import FleetVersion
-from scheduler.db.outage import DATABASE_AWAY
+from scheduler.db.outage import DATABASE_AWAY, DATABASE_BUSY, DatabaseBroken
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet as fleets
 from scheduler.services.ingestion_decide import (
@@ -116,7 +116,8 @@ class Intake:
             self._tidied_at_s = time.monotonic()
             with transaction(self._sessions) as session:
                 tidy(session, self._now(), self._kept)
-        except DATABASE_AWAY as error:  # what was taken in is stored: no reason to take it again
-            log.warning("what is old is kept for now, the database is unavailable: %s", error.orig)
+        except (*DATABASE_AWAY, DATABASE_BUSY, DatabaseBroken) as error:
+            # What was taken in is stored: no reason to take it again.
+            log.warning("what is old is kept for now, the database is unavailable: %s", error)
         finally:
             self._tidying.release()

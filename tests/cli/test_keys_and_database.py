@@ -49,6 +49,17 @@ def test_a_key_is_made_listed_and_revoked(state: Path) -> None:
     assert json.loads(gridtide("keys", "list", "--json").stdout)[0]["revoked_at"] is not None
 
 
+def test_a_sender_may_be_kept_to_sites(state: Path) -> None:
+    """It is listed with them; another role is kept to none."""
+    gridtide("db", "upgrade")
+    words = ("keys", "create", "meter", "--role", "sender", "--site", "DE", "--site", "FR")
+    assert json.loads(gridtide(*words, "--json").stdout)["sites"] == ["DE", "FR"]
+    assert "DE, FR" in gridtide("keys", "list").stdout
+    refused = gridtide("keys", "create", "ana", "--role", "operator", "--site", "DE")
+    assert refused.exit_code == ExitCode.INVALID
+    assert "for every site" in refused.output
+
+
 def test_a_name_is_given_once(state: Path) -> None:
     """Records of what a key did would otherwise be ambiguous."""
     gridtide("db", "upgrade")
