@@ -81,13 +81,18 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
     address = f"http://{settings.host}:{settings.port}"
     stdout().print(f"Plans: {address}/  API: {address}/docs  Ctrl-C ends it.", soft_wrap=True)
     program = [sys.executable, "-m", "scheduler"]
-    names = [name for name in PROCESSES if name != "ingest" or settings.has_streams]
-    commands = {name: [*program, name, "--parent", str(os.getpid())] for name in names}
+    parent = ["--parent", str(os.getpid())]
+    commands = {name: [*program, name, *parent] for name in wanted_processes(settings)}
     commands["api"] += ["--host", settings.host, "--port", str(settings.port)]
     try:
         supervise(commands, stop)
     except KeepsFailing as error:
         raise UserError(str(error), code=ExitCode.UNEXPECTED) from error
+
+
+def wanted_processes(settings: Settings) -> tuple[str, ...]:
+    """Return what ``serve`` runs: there is nothing to carry where there is no broker."""
+    return tuple(name for name in PROCESSES if name != "ingest" or settings.has_streams)
 
 
 def api(host: HostOption = None, port: PortOption = None, parent: ParentOption = None) -> None:

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from scheduler.cli.console import ExitCode
+from scheduler.cli.processes import wanted_processes
 from scheduler.db.models import Role
 from scheduler.db.session import make_engine, make_session_factory, transaction
 from scheduler.services import keys
@@ -136,6 +137,14 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(Invalid, match="must be mqtt://HOST:PORT") as caught:
         message_sources_of(Settings(mqtt_url=url))
     assert "hunter2" not in str(caught.value)
+
+
+def test_serve_carries_messages_where_there_is_a_broker() -> None:
+    """Beside the four that are always there."""
+    without = wanted_processes(Settings())
+    assert without == ("api", "worker", "clock", "dispatcher")
+    assert wanted_processes(Settings(kafka_servers="a:1")) == (*without, "ingest")
+    assert wanted_processes(Settings(mqtt_url="mqtt://a")) == (*without, "ingest")
 
 
 def test_both_kinds_of_brokers_are_listened_to() -> None:

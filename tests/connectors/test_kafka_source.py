@@ -49,5 +49,6 @@ async def test_a_broker_that_hangs_is_waited_for(kafka: KafkaBroker) -> None:
 
 def test_secrets_stand_in_no_text() -> None:
     """Whoever reads a log learns none."""
-    secret = "hunter2"
-    assert secret not in repr(KafkaCluster("a:1", username="u", password=secret))
+    known_by_few = "hunter2"
+    cluster = KafkaCluster("a:1", username="u", password=known_by_few)
+    assert known_by_few not in repr(cluster)
