@@ -103,11 +103,10 @@ class Place:
     def taking(self, log: Path | None = None) -> Iterator[BaseProcess]:
         """Run a process that takes messages in; kill it at the end, if it was not before."""
         near_end, far_end = _CONTEXT.Pipe()
+        target: Callable[..., None] = taking.take_from_broker
+        arguments: tuple[object, ...] = (self.url, self.way, self.address, log, far_end)
         if self.way == HTTP:
             target, arguments = taking.take_pushed, (self.url, self.address, far_end)
-        else:
-            target = taking.take_from_broker
-            arguments = (self.url, self.way, self.address, log, far_end)
         process = _CONTEXT.Process(target=target, args=arguments)
         process.start()
         far_end.close()
