@@ -1,7 +1,8 @@
 """Feeds: signals of sites that are fetched from their sources again and again.
 
 Each source has a line of its own, on which its feeds are fetched one after the other: a source that
-is slow, away or broken holds up no other, and nobody waits for it. What comes is stored by
+is slow, away or broken holds up no other, and nobody waits for it. Sites that are fed the same are
+fed from one answer. What comes is stored by
 ``insert_values`` like any other value, as known since it was published where the source says so,
 else since it came.
 """
@@ -14,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pandas as pd
 from sqlalchemy import func, select
@@ -40,6 +42,7 @@ from scheduler.services.feed_states import (
 )
 from scheduler.services.signals import SignalPoint, insert_values
 from scheduler.specs import FleetSpec
+from scheduler.specs.feeds import FeedSpec
 from scheduler.timekeeping import Now
 
 log = logging.getLogger(__name__)
@@ -113,73 +116,98 @@ class FeedWatch:
             source = self._source_of(fleet, name)
         except (ConnectorError, ServiceError) as error:
             for feed in feeds:
-                self._note_failure(feed, error)
+                self._note_failure(feed, error, self._draw)
             return
         self._running[name] = self._lines.start(name, lambda: self._fetch_all(source, feeds))
 
     async def _fetch_all(self, source: SignalSource, feeds: Iterable[Feed]) -> None:
+        """Fetch what is the same of several sites once; one jitter keeps it together."""
+        alike: dict[tuple[object, ...], list[Feed]] = defaultdict(list)
         for feed in feeds:
-            try:
-                await self._fetch(source, feed)
-            except DATABASE_AWAY as error:
-                # It stays taken until its lease is over, and is fetched again then.
-                log.warning("%s: database unavailable: %s", _name(feed), error.orig)
-            except Exception:
-                log.exception("%s cannot be kept account of", _name(feed))
+            spec = feed.spec
+            alike[spec.zone, spec.kind, spec.back_hours, spec.ahead_hours].append(feed)
+        for group in alike.values():
+            share = self._draw(0.0, 1.0)
+            await self._fetch(source, group, partial(_between, share))
 
-    async def _fetch(self, source: SignalSource, feed: Feed) -> None:
+    async def _fetch(self, source: SignalSource, group: Sequence[Feed], draw: Draw) -> None:
+        spec = group[0].spec
+        failure: Exception | None = None
+        frame = pd.DataFrame()
         try:
-            frame = await source.fetch(feed.spec.zone, feed.spec.kind, _window(feed, self._now()))
-            self._store(feed, frame)
-        except DATABASE_AWAY:
-            raise
+            frame = await source.fetch(spec.zone, spec.kind, _window(spec, self._now()))
         except (ConnectorError, ServiceError) as error:
-            self._note_failure(feed, error)
+            failure = error
         except Exception as error:
-            log.exception("%s failed", _name(feed))
-            self._note_failure(feed, error)
+            log.exception("%s failed", _name(group[0]))
+            failure = error
+        for feed in group:
+            if failure is None:
+                self._guarded(feed, partial(self._keep, feed, frame, draw))
+            else:
+                self._guarded(feed, partial(self._note_failure, feed, failure, draw))
 
-    def _store(self, feed: Feed, frame: pd.DataFrame) -> None:
+    def _guarded(self, feed: Feed, do: Callable[[], None]) -> None:
+        """Do what the database is needed for; one feed stands in no other's way."""
+        try:
+            do()
+        except DATABASE_AWAY as error:
+            # It stays taken until its lease is over, and is fetched again then.
+            log.warning("%s: database unavailable: %s", _name(feed), error.orig)
+        except Exception:
+            log.exception("%s cannot be kept account of", _name(feed))
+
+    def _keep(self, feed: Feed, frame: pd.DataFrame, draw: Draw) -> None:
+        try:
+            self._store(feed, frame, draw)
+        except (ConnectorError, ServiceError) as error:
+            self._note_failure(feed, error, draw)
+
+    def _store(self, feed: Feed, frame: pd.DataFrame, draw: Draw) -> None:
         _require_currency(feed, frame)
         now = self._now()
         points = _points(feed, frame, now)
         try:
-            inserted = self._insert(feed, points, now)
+            inserted = self._insert(feed, points, now, draw)
         except Conflict:
             # Another value of the same instant of publication: the source changed it and did not
             # say so, and we have known it since now.
-            inserted = self._insert(feed, _known_at(points, now), now)
+            inserted = self._insert(feed, _known_at(points, now), now, draw)
         if self._said.pop(feed.key, None) is not None:
             log.info("%s answers again", _name(feed))
         if inserted:
             log.info("%s: %d new values", _name(feed), inserted)
 
-    def _insert(self, feed: Feed, points: Sequence[SignalPoint], now: datetime) -> int:
+    def _insert(self, feed: Feed, points: Sequence[SignalPoint], now: datetime, draw: Draw) -> int:
         with transaction(self._sessions) as session:
             stored = insert_values(session, points, feed.spec.source, now) if points else None
             inserted = 0 if stored is None else stored.inserted
-            note_success(session, feed, now, inserted > 0, self._draw)
+            note_success(session, feed, now, inserted > 0, draw)
         return inserted
 
-    def _note_failure(self, feed: Feed, error: Exception) -> None:
+    def _note_failure(self, feed: Feed, error: Exception, draw: Draw) -> None:
         if self._said.get(feed.key) != str(error):
             self._said[feed.key] = str(error)
             log.warning("%s: %s", _name(feed), error)
         with transaction(self._sessions) as session:
-            note_failure(session, feed, self._now(), error, self._draw)
+            note_failure(session, feed, self._now(), error, draw)
 
 
 def _name(feed: Feed) -> str:
     return f"feed of {feed.spec.kind.value} of site {feed.site.name} from {feed.spec.source}"
 
 
-def _window(feed: Feed, now: datetime) -> Window:
+def _between(share: float, low: float, high: float) -> float:
+    return low + share * (high - low)
+
+
+def _window(spec: FeedSpec, now: datetime) -> Window:
     """Return the whole days, in UTC, of what is asked for.
 
     They are the same all day long, so that a source may answer that nothing has changed.
     """
-    start = now - timedelta(hours=feed.spec.back_hours)
-    end = now + timedelta(hours=feed.spec.ahead_hours)
+    start = now - timedelta(hours=spec.back_hours)
+    end = now + timedelta(hours=spec.ahead_hours)
     return Window(_midnight(start), _midnight(end) + timedelta(days=1))
 
 

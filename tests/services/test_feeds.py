@@ -157,6 +157,31 @@ def test_nothing_is_fetched_before_its_time(fed: Fed) -> None:
     assert len(fed.charts.requests) == asked + 1
 
 
+def test_sites_that_are_fed_alike_are_fed_from_one_answer(fed: Fed) -> None:
+    """Again and again: they stay due together. What one of them refuses the other has."""
+    sites = [
+        site_spec("DE", feeds=[PRICES]),
+        site_spec("CH", feeds=[PRICES], currency="CHF"),
+        site_spec("FR", feeds=[PRICES]),
+    ]
+    spec = fleet_spec(*sites, eur_per_unit={"CHF": 1.05})
+    with transaction(fed.sessions) as session:
+        fleet.replace_fleet(session, spec, "test", fed.now)
+    fed.look()
+    fed.charts.published.changed[PRICE, NOW.replace(minute=0)] = 1.5
+    fed.look(timedelta(minutes=66))
+    assert len(fed.charts.requests) == 2
+    stored = [(row.site, row.value) for row in fed.rows() if row.known_at > NOW]
+    assert sorted(stored) == [("DE", 1.5), ("FR", 1.5)]
+    with transaction(fed.sessions) as session:
+        found = {one.site: one.feed for one in coverage.coverage(session, fed.now) if one.feed}
+    assert {site: bool(feed.error) for site, feed in found.items() if feed} == {
+        "DE": False,
+        "CH": True,
+        "FR": False,
+    }
+
+
 def test_a_source_that_is_away_is_retried_and_stops_no_other(fed: Fed) -> None:
     """Its last error and its age are seen until it answers again."""
     fed.put(PRICES, LONDON)
@@ -272,6 +297,26 @@ def test_a_source_that_breaks_is_told_of(fed: Fed, caplog: pytest.LogCaptureFixt
     fed.look()
     assert fed.standing().error == "its library is not installed"
     assert "feed of price of site DE from energy-charts: its library" in caplog.text
+
+
+def test_what_nobody_reckoned_with_stops_nothing(
+    fed: Fed, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told with its trace, seen at the feed, and the other feeds go on."""
+
+    class Odd(Clocked):
+        """A source with a defect."""
+
+        async def fetch(self, _zone: str, _kind: SignalKind, _window: Window) -> Any:
+            """Divide by nothing."""
+            return 1 / 0
+
+    fed.sources["energy-charts"] = Odd()
+    fed.put(PRICES, LONDON)
+    fed.look()
+    assert fed.standing().error == "division by zero"
+    assert "ZeroDivisionError" in caplog.text
+    assert fed.rows(CARBON)
 
 
 @pytest.mark.parametrize(
