@@ -26,7 +26,12 @@ import httpx
 
 from connectors.errors import ContractBroken, CredentialsRefused, Rejected, Unavailable
 from connectors.http_parts import Kept, KeptReplies, TokenBucket, Unpacking, retry_after_s
-from connectors.http_secrets import NO_SECRETS, Secrets, SecretTransport
+from connectors.http_secrets import (
+    NO_SECRETS,
+    Secrets,
+    SecretTransport,
+    without_userinfo,
+)
 
 _SHOWN = 200
 _MOST_HOPS = 3
@@ -127,7 +132,7 @@ class HttpSource:
     """
 
     owner: str
-    base_url: str
+    base_url: str = field(repr=False)  # may hold a password
     policy: HttpPolicy = HttpPolicy()
     sleep: Sleep = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
@@ -163,7 +168,8 @@ class HttpSource:
             # What is asked for at the address itself, as ``.../api?x=y``, has no slash before it.
             url = httpx.URL(f"{base}/{path.lstrip('/')}" if path else base, params=query or None)
         except httpx.InvalidURL as error:
-            raise Rejected(f"{self.owner}: {self.base_url!r} is no address: {error}") from error
+            raise Rejected(f"{self.owner}: its address is none: {error}") from error
+        url, secrets = without_userinfo(url, secrets)
         call = _Call(self, url, secrets, also)
         async with call.client() as client:
             return await self._ask(call, client)
@@ -251,9 +257,9 @@ class _Call:
             body = await self._body(answer)
         content_type = answer.headers.get("content-type", "")
         reply = self._reply(answer.status_code, content_type, body)
-        if answer.is_success:
+        if answer.is_success and _ends_where_it_says(answer.headers):
             self.source.kept.keep(str(url), Kept.of(answer.headers, body))
-        elif answer.status_code not in self.also:
+        elif not answer.is_success and answer.status_code not in self.also:
             self._refuse(answer, reply)
         return reply
 
@@ -290,6 +296,11 @@ class _Call:
         if reply.status in _MAY_PASS or answer.is_server_error:
             raise Unavailable(text, retry_after_s=retry_after_s(answer.headers))
         raise (CredentialsRefused if reply.status in _NOT_ALLOWED else Rejected)(text)
+
+
+def _ends_where_it_says(headers: httpx.Headers) -> bool:
+    """Whether a body that ended too early has been found out; else it is not to be kept."""
+    return any(name in headers for name in ("content-length", "transfer-encoding"))
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ssl import SSLContext
@@ -73,6 +74,19 @@ class SecretTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close its connections."""
         await self._below.aclose()
+
+
+def without_userinfo(url: httpx.URL, secrets: Secrets) -> tuple[httpx.URL, Secrets]:
+    """Return an address without ``user:password@``, which is a secret from then on.
+
+    It is that of a proxy of one's own; a source that sends an ``Authorization`` keeps it.
+    """
+    if not url.userinfo:
+        return url, secrets
+    packed = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
+    headers = {"Authorization": f"Basic {packed}"} | dict(secrets.headers)
+    more = (*secrets.more, url.password, url.userinfo.decode())
+    return url.copy_with(username=None, password=None), Secrets(headers, secrets.query, more)
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

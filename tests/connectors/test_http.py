@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from connectors.signals.windows import local_days, parts
 from connectors.types import Window
 from tests.contracts.live_source import QUICK, Naps
 from tests.peers.signals.published import Published
-from tests.peers.signals.server import Answer, Peer, Request, served, status
+from tests.peers.signals.server import Answer, Awkward, Peer, Request, served, status
 
 KEY = "k/e y+1"
 SECRETS = Secrets(headers={"auth-token": KEY}, query={"token": KEY})
@@ -153,7 +154,7 @@ async def test_a_status_that_is_an_answer_is_given(peer: Peer) -> None:
 
 async def test_an_address_that_is_none_is_refused() -> None:
     """It is a setting, for a person to mend."""
-    with pytest.raises(Rejected, match="no address"):
+    with pytest.raises(Rejected, match="x: its address is none"):
         await HttpSource("x", "http://[::1", QUICK).get("/")
     with pytest.raises(Unavailable, match="ftp"):
         await HttpSource("x", "ftp://127.0.0.1", QUICK, sleep=Naps()).get("/")
@@ -172,6 +173,33 @@ async def test_a_proxy_of_the_environment_is_asked(
     monkeypatch.setenv("no_proxy", "source.invalid")
     with pytest.raises(Unavailable):
         await HttpSource("x", "http://source.invalid", QUICK, sleep=Naps()).get("/a")
+
+
+async def test_a_password_in_an_address_is_a_secret(
+    peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As of a proxy of one's own: it is sent, and not shown."""
+    caplog.set_level(logging.DEBUG)
+    address = peer.url.replace("http://", "http://me:s3cr%20et@")
+    source = HttpSource("x", address, QUICK)
+    assert (await source.get("/a")).json() == "/a"
+    packed = peer.requests[0].headers["authorization"].removeprefix("Basic ")
+    assert base64.b64decode(packed) == b"me:s3cr et"
+    peer.will(status(400, "me:s3cr%20et s3cr et"))
+    with pytest.raises(Rejected) as caught:
+        await source.get("/a")
+    assert "s3cr" not in f"{caught.value} {caplog.text} {source!r}"
+
+
+async def test_what_may_have_been_cut_short_is_not_kept(peer: Peer) -> None:
+    """A body of which nobody says where it ends would else be taken for the whole for ever."""
+    peer.will(Awkward.ENDLESS)
+    source = HttpSource("x", peer.url, QUICK)
+    assert (await source.get("/a")).json() == "/a"
+    await source.get("/a")
+    assert "if-none-match" not in peer.requests[1].headers
+    await source.get("/a")
+    assert "if-none-match" in peer.requests[2].headers
 
 
 async def test_an_address_is_asked_as_it_is(peer: Peer) -> None:

@@ -58,6 +58,7 @@ class Awkward(StrEnum):
     BOMB = "it is small until it is unpacked"
     BROKEN_PACKING = "it is not packed as it says"
     SLOW = "it takes its time"
+    ENDLESS = "it says nowhere where it ends"
 
 
 HUGE_BYTES = 4 * 1024 * 1024
@@ -155,39 +156,35 @@ def _answer(handler: BaseHTTPRequestHandler, peer: Peer) -> None:
 def _send_awkwardly(handler: BaseHTTPRequestHandler, answer: Answer, how: Awkward) -> None:
     body = answer.body
     half = body[: len(body) // 2]
-    packed = gzip.compress(body)
+    packed, bomb = gzip.compress(body), gzip.compress(b" " * HUGE_BYTES)
     unpacks = Answer(b"", answer.content_type, 200, {"Content-Encoding": "gzip"})
-    match how:
-        case Awkward.TRUNCATED:
-            _send(handler, answer, half, len(body))
-        case Awkward.TRUNCATED_PACKED:
-            _send(handler, unpacks, packed[: len(packed) // 2], len(packed) // 2)
-        case Awkward.CUT:
-            _send(handler, answer, half, len(half))
-        case Awkward.WRONG_TYPE:
-            _send(handler, Answer(_PAGE, "text/html; charset=utf-8"), _PAGE, len(_PAGE))
-        case Awkward.EMPTY:
-            _send(handler, answer, b"", 0)
-        case Awkward.HUGE:
-            _send(handler, answer, b" " * HUGE_BYTES, HUGE_BYTES)
-        case Awkward.BOMB:
-            bomb = gzip.compress(b" " * HUGE_BYTES)
-            _send(handler, unpacks, bomb, len(bomb))
-        case Awkward.BROKEN_PACKING:
-            _send(handler, unpacks, body, len(body))
-        case Awkward.SLOW:
-            time.sleep(SLOW_S)
-            _send(handler, answer, body, len(body))
+    tagged = Answer(b"", answer.content_type, 200, {"ETag": '"endless"'})
+    sent: dict[Awkward, tuple[Answer, bytes, int | None]] = {
+        Awkward.TRUNCATED: (answer, half, len(body)),
+        Awkward.TRUNCATED_PACKED: (unpacks, packed[: len(packed) // 2], len(packed) // 2),
+        Awkward.CUT: (answer, half, len(half)),
+        Awkward.WRONG_TYPE: (Answer(_PAGE, "text/html; charset=utf-8"), _PAGE, len(_PAGE)),
+        Awkward.EMPTY: (answer, b"", 0),
+        Awkward.HUGE: (answer, b" " * HUGE_BYTES, HUGE_BYTES),
+        Awkward.BOMB: (unpacks, bomb, len(bomb)),
+        Awkward.BROKEN_PACKING: (unpacks, body, len(body)),
+        Awkward.SLOW: (answer, body, len(body)),
+        Awkward.ENDLESS: (tagged, body, None),
+    }
+    if how is Awkward.SLOW:
+        time.sleep(SLOW_S)
+    _send(handler, *sent[how])
 
 
-def _send(handler: BaseHTTPRequestHandler, head: Answer, body: bytes, length: int) -> None:
+def _send(handler: BaseHTTPRequestHandler, head: Answer, body: bytes, length: int | None) -> None:
     handler.send_response(head.status)
     if head.content_type:
         handler.send_header("Content-Type", head.content_type)
     for name, value in head.headers.items():
         handler.send_header(name, value)
-    handler.send_header("Content-Length", str(length))
-    if len(body) < length:
-        handler.close_connection = True
+    if length is not None:
+        handler.send_header("Content-Length", str(length))
+    if length is None or len(body) < length:
+        handler.send_header("Connection", "close")
     handler.end_headers()
     handler.wfile.write(body)
