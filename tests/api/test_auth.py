@@ -21,6 +21,8 @@ NEEDED = {
     ("post", "/v1/signals"): Role.OPERATOR,
     ("post", "/v1/signals/csv"): Role.OPERATOR,
     ("post", "/v1/signals/parquet"): Role.OPERATOR,
+    ("post", "/v1/signals/quality/{flag_id}/confirm"): Role.OPERATOR,
+    ("post", "/v1/signals/quality/{flag_id}/reject"): Role.OPERATOR,
     ("post", "/v1/messages"): Role.SENDER,
     ("get", "/v1/dead-letters"): Role.OPERATOR,
     ("post", "/v1/jobs"): Role.SUBMITTER,
@@ -56,7 +58,7 @@ def operations(world: World) -> list[Operation]:
 
 def address(path: str) -> str:
     """``path`` with something in place of its parameters."""
-    for name in ("plan_id", "run_id", "key_id"):
+    for name in ("plan_id", "run_id", "key_id", "flag_id"):
         path = path.replace(f"{{{name}}}", str(uuid4()))
     for name in ("name", "job", "array", "external_id"):
         path = path.replace(f"{{{name}}}", "x")
