@@ -25,9 +25,9 @@ from optimizer import (
     SolveLimits,
     baselines,
     greedy,
-    solve,
     with_marginal_energy,
 )
+from scheduler.doubt import NO_DOUBT, Doubt, solve_in_doubt
 from scheduler.side_by_side import HERE, SearchPlace, side_by_side
 
 _KILL_WAIT_S = 10.0
@@ -38,13 +38,14 @@ class SolveTask:
     """What a child is given.
 
     ``last_plan`` is the plan in force told in the slots of the problem, which it need not hold for
-    any more; ``place`` is where the search is done.
+    any more; ``place`` is where the search is done; ``doubt`` is how the forecasts may turn out.
     """
 
     problem: Problem
     limits: SolveLimits
     last_plan: Plan | None = None
     place: SearchPlace = HERE
+    doubt: Doubt = NO_DOUBT
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +66,15 @@ class ChildFailed(Exception):
 
 def solve_exactly(task: SolveTask, on_progress: OnProgress) -> Plan:
     """Solve as well as the limits allow."""
-    with side_by_side(task.place) as solved_side_by_side:
-        return solve(
+    with side_by_side(task.place) as beside:
+        return solve_in_doubt(
             task.problem,
             task.limits,
-            warm_start=task.last_plan,
+            task.doubt,
             last_plan=task.last_plan,
             on_progress=on_progress,
             clock=time.monotonic,
-            side_by_side=solved_side_by_side,
+            side_by_side=beside,
         )
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from optimizer import Progress
 from scheduler.db.outage import DATABASE_AWAY
 from scheduler.db.session import SessionFactory, transaction
+from scheduler.doubt import doubt_of
 from scheduler.services.assemble import Assembled
 from scheduler.services.documents import make_document
 from scheduler.services.forecast_records import issue_due, store_forecasts
@@ -144,7 +145,10 @@ class Worker:
         inputs = self._read(lease)
         prepared = prepare(inputs, time_limit_s)
         assembled = prepared.assembled
-        task = SolveTask(assembled.problem, prepared.limits, prepared.last_plan, self._place)
+        doubt = doubt_of(inputs.fleet.planning, assembled)
+        task = SolveTask(
+            assembled.problem, prepared.limits, prepared.last_plan, self._place, doubt
+        )
         allowed_s = time_limit_s * self._timing.overrun_factor + self._timing.overrun_s
         try:
             solved = self._solve(lease, task, self._method, allowed_s)

@@ -59,6 +59,39 @@ class PlanInputView(View):
     sources: list[str]
 
 
+class KeptEarlyView(View):
+    """A job that does not wait, because what waiting gains is within its error."""
+
+    job: str
+    later_slot: int = Field(description="When it would have started, by slot of the window.")
+    later_site: str
+    gain_eur: float = Field(description="What waiting was expected to gain.")
+    error_eur: float = Field(description="Standard error of that; 0: a tie.")
+
+
+class OutlookView(View):
+    """What the plan comes to in the futures it was made for, as objective [EUR]."""
+
+    expected_eur: float
+    spread_eur: float = Field(description="Standard deviation over the futures.")
+    cvar_eur: float = Field(description="Mean of the dearest 1 - cvar_alpha of them.")
+    cvar_alpha: float
+    cvar_weight: float = Field(description="Its weight against the mean in what was minimised.")
+    minimised_eur: float
+    bound_eur: float | None = Field(description="Proven lower bound of that.")
+    gap: float | None
+    scenario_eur: list[float]
+    probability: list[float]
+    first_slots: int = Field(description="Jobs that begin before it are the same in all futures.")
+
+
+class DoubtView(View):
+    """How far the forecasts were trusted; `outlook` is null for a plan of the forecast alone."""
+
+    outlook: OutlookView | None
+    kept_early: list[KeptEarlyView]
+
+
 DocumentDep = Annotated[PlanDocument, Depends(_document, scope="function")]
 FormatDep = Annotated[TableFormat, Depends(_format)]
 
@@ -110,6 +143,16 @@ def plan_inputs(document: DocumentDep) -> list[PlanInputView]:
     Empty for plans that were made before this was kept; their `marks` say it in sentences.
     """
     return [PlanInputView.model_validate(one) for one in document.inputs]
+
+
+@router.get("/outlook")
+def plan_outlook(document: DocumentDep) -> DoubtView:
+    """Show what the plan is expected to cost if forecasts err as they did, and who does not wait.
+
+    Figures are of the decisions before jobs were kept early: each of those is expected to cost its
+    `gain_eur` more.
+    """
+    return DoubtView.model_validate(document.plan)
 
 
 @router.get("/summary", response_class=PlainTextResponse)

@@ -20,6 +20,7 @@ from scheduler.cli.console import (
     working,
 )
 from scheduler.cli.solving import solve_watched
+from scheduler.doubt import doubt_of
 from scheduler.files import read_fleet, read_jobs, write_plan_folder
 from scheduler.main import read_signal_file
 from scheduler.services.assemble import Assembled, JobToPlan, PlanWindow, assemble
@@ -108,7 +109,7 @@ def plan_files(
     with working("Reading signals"):
         read = read_signal_file(signals)
         known = with_own_forecasts(spec, read, window, window.start)
-        assembled = assemble(spec, waiting, known, (), window, now=window.start)
+        assembled = assemble(spec, waiting, known, (), window, now=window.start, history=read)
     outcome = make_plan(spec, assembled, limits, SearchPlace(workers, dask_scheduler))
     files = write_plan_folder(out, outcome.document)
     emit(_as_data(outcome, files), _as_text(outcome, files), as_json)
@@ -120,7 +121,8 @@ def make_plan(
 ) -> Outcome:
     """Solve, verify and set beside the baseline; a refused or interrupted plan carries a mark."""
     try:
-        solved = solve_watched(assembled.problem, limits, place)
+        doubt = doubt_of(fleet.planning, assembled)
+        solved = solve_watched(assembled.problem, limits, place, doubt)
     except NoCluster as error:
         raise UserError(str(error)) from error
     with working("Verifying"):

@@ -16,8 +16,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import FrameType
 
-from optimizer import Plan, Problem, Progress, SolveLimits, solve, with_marginal_energy
+from optimizer import Plan, Problem, Progress, SolveLimits, with_marginal_energy
 from scheduler.cli.console import ExitCode, solve_progress, stderr
+from scheduler.doubt import NO_DOUBT, Doubt, solve_in_doubt
 from scheduler.side_by_side import HERE, SearchPlace, side_by_side
 
 POLL_S = 0.1
@@ -31,10 +32,15 @@ class Solved:
     is_interrupted: bool
 
 
-def solve_watched(problem: Problem, limits: SolveLimits, place: SearchPlace = HERE) -> Solved:
+def solve_watched(
+    problem: Problem,
+    limits: SolveLimits,
+    place: SearchPlace = HERE,
+    doubt: Doubt = NO_DOUBT,
+) -> Solved:
     """Solve ``problem`` with progress on stderr; Ctrl-C ends it with the best plan found.
 
-    ``place`` is where a search is done.
+    ``place`` is where a search is done, ``doubt`` how the forecasts may turn out.
     """
     stop = threading.Event()
     with solve_progress(limits.time_limit_s) as show:
@@ -47,9 +53,10 @@ def solve_watched(problem: Problem, limits: SolveLimits, place: SearchPlace = HE
         try:
             with side_by_side(place) as beside, ThreadPoolExecutor(max_workers=1) as pool:
                 answer = pool.submit(
-                    solve,
+                    solve_in_doubt,
                     problem,
                     limits,
+                    doubt,
                     on_progress=on_progress,
                     clock=time.monotonic,
                     side_by_side=beside,

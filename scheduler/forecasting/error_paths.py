@@ -35,6 +35,8 @@ Bools = NDArray[np.bool_]
 Signal = tuple[str, str]
 """(site, kind)."""
 
+SAME_PATH = 1e-5
+"""Paths no farther apart than this share of the farthest two are the same."""
 NEGLIGIBLE = 1e-9
 """Errors up to this share of a signal's size are none: the value was known, not forecast."""
 
@@ -137,7 +139,8 @@ def reduced(paths: ErrorPaths, n_paths: int) -> ErrorPaths:
     distance = _distances(paths)
     nearest = np.full(len(paths), np.inf)
     chosen: list[int] = []
-    while len(chosen) < n_paths:
+    least = SAME_PATH * float(distance.max())
+    while len(chosen) < n_paths and nearest.max() > least:
         left = np.minimum(nearest[:, None], distance)
         cost = paths.probability @ left
         cost[chosen] = np.inf

@@ -14,7 +14,7 @@ from datetime import datetime
 import pandas as pd
 
 from connectors.types import GridEventNotice
-from optimizer import CapacityLimit, Ceilings, Horizon, Link, Problem, Site, Weights
+from optimizer import CapacityLimit, Ceilings, Horizon, Link, Problem, Scenario, Site, Weights
 from scheduler.services.assemble_deadlines import Outlook, mean_eur_per_it_kwh
 from scheduler.services.assemble_jobs import (
     AnnouncedStart,
@@ -23,6 +23,7 @@ from scheduler.services.assemble_jobs import (
     assemble_jobs,
 )
 from scheduler.services.assemble_pools import with_room_for_pinned
+from scheduler.services.assemble_scenarios import Futures, assemble_scenarios
 from scheduler.services.assemble_signals import FILL_HISTORY, InputRefused, SignalTable
 from scheduler.services.assemble_sites import FleetState, assemble_site
 from scheduler.services.assemble_tariff import EnergySoFar, energy_before
@@ -50,6 +51,7 @@ class Assembled:
     ``cut_jobs`` are those that only a part of is in the problem; ``inputs`` says what the slots of
     each signal rest on, as known at ``known_at``. ``energy_so_far_kwh`` is what each site on a
     tariff had bought in the month, by period, when the window begins.
+    ``scenarios`` are how the forecasts may turn out.
     """
 
     problem: Problem
@@ -59,6 +61,7 @@ class Assembled:
     inputs: tuple[SignalInput, ...] = ()
     known_at: datetime | None = None
     energy_so_far_kwh: EnergySoFar = field(default_factory=dict)
+    scenarios: tuple[Scenario, ...] = ()
 
 
 def assemble(
@@ -70,6 +73,7 @@ def assemble(
     *,
     now: datetime,
     state: FleetState | None = None,
+    history: pd.DataFrame | None = None,
 ) -> Assembled:
     """Turn everything known at ``now`` into a problem over ``window``.
 
@@ -84,6 +88,9 @@ def assemble(
         Calls from the grid side; cancelled ones and those outside the window are passed over.
     state
         What is known beyond the specs.
+    history
+        Every value known of past intervals, see ``assemble_scenarios``; used where the fleet plans
+        with uncertainty. ``None``: no scenarios.
 
     Raises
     ------
@@ -117,8 +124,16 @@ def assemble(
         carbon_intensity_name=planning.carbon_intensity_name,
     )
     marks += [*room_marks, *limit_marks, *fitted.marks]
-    energy = _energy_before(fleet, window, state)
-    return Assembled(problem, window, tuple(marks), fitted.cut_jobs, table.inputs, now, energy)
+    energy, inputs = _energy_before(fleet, window, state), table.inputs
+    futures = Futures()
+    if planning.uncertainty is not None and history is not None:
+        futures = assemble_scenarios(
+            fleet, planning.uncertainty, sites, table, history, window, now
+        )
+    marks += futures.marks
+    return Assembled(
+        problem, window, tuple(marks), fitted.cut_jobs, inputs, now, energy, futures.scenarios
+    )
 
 
 def _energy_before(fleet: FleetSpec, window: PlanWindow, state: FleetState) -> EnergySoFar:

@@ -32,6 +32,7 @@ from scheduler.services.assemble import (
     JobToPlan,
     assemble,
 )
+from scheduler.services.assemble_scenarios import history_span, past_issues
 from scheduler.services.carried_meter import energy_so_far, peak_so_far
 from scheduler.services.carried_state import announced_starts, data_left_gb, soc_at
 from scheduler.services.forecast_records import Due, due_forecasts, known_forecasts
@@ -39,10 +40,12 @@ from scheduler.services.own_forecasts import forecast_rows, with_rows
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import find_in_force, read_document
 from scheduler.services.pool_states import pools_seen
+from scheduler.services.signal_store import Wanted, all_values
 from scheduler.services.signals import signals_frame
 from scheduler.services.window import PlanWindow, slot_start_not_before
 from scheduler.services.work import work_done_hours
 from scheduler.specs import FleetSpec, ForecastMethod, JobSpec
+from scheduler.specs.base import EARLIEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Inputs:
     events: tuple[GridEventNotice, ...]
     state: FleetState
     in_force: PlanDocument | None
+    history: pd.DataFrame | None = None
 
     def assemble(self) -> Assembled:
         """Turn them into a problem; raises as ``assemble`` does."""
@@ -69,6 +73,7 @@ class Inputs:
             self.window,
             now=self.now,
             state=self.state,
+            history=self.history,
         )
 
 
@@ -84,7 +89,8 @@ def read_inputs(session: Session, run: PlanningRun, now: datetime) -> Inputs:
     """
     version = fleets.current(session)
     window = window_of(fleets.spec_of(version), run, now)
-    return inputs_for(session, version, window, now)
+    inputs = inputs_for(session, version, window, now)
+    return replace(inputs, history=_history(session, inputs.fleet, window, now))
 
 
 def forecasts_for(session: Session, run: PlanningRun, now: datetime) -> tuple[Due, ...]:
@@ -104,7 +110,7 @@ def forecasts_for(session: Session, run: PlanningRun, now: datetime) -> tuple[Du
 def inputs_for(
     session: Session, version: FleetVersion, window: PlanWindow, now: datetime
 ) -> Inputs:
-    """Read what is known at ``now`` for ``window``."""
+    """Read what is known at ``now`` for ``window``, without the history that errors are from."""
     fleet = fleets.spec_of(version)
     stored = find_in_force(session)
     in_force = None if stored is None else read_document(session, stored.id)
@@ -120,6 +126,25 @@ def inputs_for(
         state=_state(session, fleet, open_jobs, in_force, window),
         in_force=in_force,
     )
+
+
+def _history(
+    session: Session, fleet: FleetSpec, window: PlanWindow, now: datetime
+) -> pd.DataFrame | None:
+    """Read every value known of past days, if the fleet plans with their errors."""
+    if fleet.planning.uncertainty is None:
+        return None
+    days = fleet.planning.uncertainty.history_days
+    published = all_values(session, Wanted(*history_span(window, days)), EARLIEST, now)
+    forecast = [
+        forecast_rows(
+            known_forecasts(session, Window(past.start, past.end), issued_at),
+            fleet.planning.margins,
+            past,
+        )
+        for past, issued_at in past_issues(window, now, days)
+    ]
+    return with_rows(published, pd.concat(forecast) if forecast else pd.DataFrame())
 
 
 def _signals(session: Session, fleet: FleetSpec, window: PlanWindow, now: datetime) -> pd.DataFrame:

@@ -32,6 +32,7 @@ from scheduler.specs.plants import (
 )
 from scheduler.specs.replan import ReplanSpec
 from scheduler.specs.tariff import PriceSignal, TariffSpec
+from scheduler.specs.uncertainty import UncertaintySpec
 
 
 def _known_time_zone(name: str) -> str:
@@ -273,6 +274,7 @@ class PlanningSpec(Spec):
     weights: WeightsSpec = WeightsSpec()
     forecast: ForecastMethod = ForecastMethod.BLEND  # of what is published too short
     margins: MarginsSpec = MarginsSpec()
+    uncertainty: UncertaintySpec | None = None  # None: forecasts are taken at their word
     replan: ReplanSpec | None = None  # None: at the times of the clock and for grid events alone
     unserved_eur_per_gpu_hour: Positive = 20.0  # value of a job that states none
 

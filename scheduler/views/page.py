@@ -17,6 +17,7 @@ from scheduler.services.plan_document import PlanDocument
 from scheduler.views.gantt import gantt
 from scheduler.views.inputs import INPUT_COLUMNS, age_words, input_slots
 from scheduler.views.notices import proof_words, violation_notices
+from scheduler.views.outlook import outlook_notices
 from scheduler.views.panels import site_panels
 from scheduler.views.peaks import PEAK_COLUMNS, peak_rows
 from scheduler.views.readout import readouts
@@ -129,6 +130,7 @@ def plan_page(
         peaks=peak_rows(doc),
         peak_columns=PEAK_COLUMNS,
         violations=violation_notices(doc),
+        futures=outlook_notices(doc),
         left_out=sorted(doc.plan.unserved, key=lambda left: left.is_deferred),
         sites=gantt(doc, with_reasons=with_reasons),
         panels={one.site.name: site_panels(one) for one in series},

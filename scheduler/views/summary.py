@@ -13,6 +13,7 @@ from rich.table import Table
 from scheduler.services.plan_document import PlanDocument
 from scheduler.views.inputs import INPUT_COLUMNS, age_words, input_slots
 from scheduler.views.notices import proof_words, unserved_notices, violation_notices
+from scheduler.views.outlook import outlook_notices
 from scheduler.views.peaks import PEAK_COLUMNS, peak_rows
 from scheduler.views.series import SiteTotals, site_totals
 from scheduler.views.totals import Figure, objective_terms, totals
@@ -38,6 +39,7 @@ def summary_text(doc: PlanDocument) -> str:
         _sites_table(site_totals(doc.problem, doc.plan)),
         _terms_table(doc),
         *_peaks_table(doc),
+        *_notices("If forecasts err", outlook_notices(doc)),
         *_notices("Obligations missed", violation_notices(doc)),
         *_notices("Jobs not in this plan", unserved_notices(doc)),
         *_inputs_table(doc),

@@ -197,3 +197,11 @@ def test_every_part_of_an_unknown_plan_is_not_found(world: World) -> None:
     """Also where the answer would be a picture."""
     for part in ("document", "energy", "inputs", "jobs", "summary", "chart.svg", "chart.png"):
         problem_of(world.submitter.get(f"/v1/plans/{uuid4()}/{part}"), 404, "not-found")
+
+
+def test_outlook_of_a_plan_for_the_forecast_alone_is_empty(world: World) -> None:
+    """There is nothing to tell of futures, and nobody was kept early for their errors."""
+    world.submit("train")
+    answer = world.submitter.get(f"/v1/plans/{world.plan()}/outlook")
+    assert answer.status_code == 200
+    assert answer.json()["outlook"] is None
