@@ -146,9 +146,7 @@ class Worker:
         prepared = prepare(inputs, time_limit_s)
         assembled = prepared.assembled
         doubt = doubt_of(inputs.fleet.planning, assembled)
-        task = SolveTask(
-            assembled.problem, prepared.limits, prepared.last_plan, self._place, doubt
-        )
+        task = SolveTask(assembled.problem, prepared.limits, prepared.last_plan, self._place, doubt)
         allowed_s = time_limit_s * self._timing.overrun_factor + self._timing.overrun_s
         try:
             solved = self._solve(lease, task, self._method, allowed_s)

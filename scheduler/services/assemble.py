@@ -23,7 +23,7 @@ from scheduler.services.assemble_jobs import (
     assemble_jobs,
 )
 from scheduler.services.assemble_pools import with_room_for_pinned
-from scheduler.services.assemble_scenarios import Futures, assemble_scenarios
+from scheduler.services.assemble_scenarios import assemble_scenarios, signal_table
 from scheduler.services.assemble_signals import FILL_HISTORY, InputRefused, SignalTable
 from scheduler.services.assemble_sites import FleetState, assemble_site
 from scheduler.services.assemble_tariff import EnergySoFar, energy_before
@@ -89,8 +89,7 @@ def assemble(
     state
         What is known beyond the specs.
     history
-        Every value known of past intervals, see ``assemble_scenarios``; used where the fleet plans
-        with uncertainty. ``None``: no scenarios.
+        Every value known of past intervals, see ``assemble_scenarios``; ``None``: no scenarios.
 
     Raises
     ------
@@ -102,13 +101,9 @@ def assemble(
     """
     state = state or FleetState()
     planning = fleet.planning
-    zones = {spec.name: spec.time_zone for spec in fleet.sites}
-    table = SignalTable(signals, window, now, planning.max_signal_age_hours, zones)
-    assembled = [assemble_site(fleet, spec, table, window, state, now) for spec in fleet.sites]
-    sites = tuple(site for site, _ in assembled)
-    marks = [mark for _, site_marks in assembled for mark in site_marks]
-    links = _links(fleet)
-    weights = Weights(**planning.weights.model_dump())
+    table = signal_table(fleet, signals, window, now)
+    sites, marks = _sites(fleet, table, window, state, now)
+    links, weights = _links(fleet), Weights(**planning.weights.model_dump())
     outlook = _outlook(sites, links, weights, window)
     fitted = assemble_jobs(jobs, Surroundings(fleet, window, now, outlook), state)
     sites, room_marks = with_room_for_pinned(sites, fitted.jobs)
@@ -123,17 +118,20 @@ def assemble(
         ceilings=Ceilings(planning.carbon_budget_kg, planning.cost_ceiling_eur),
         carbon_intensity_name=planning.carbon_intensity_name,
     )
-    marks += [*room_marks, *limit_marks, *fitted.marks]
     energy, inputs = _energy_before(fleet, window, state), table.inputs
-    futures = Futures()
-    if planning.uncertainty is not None and history is not None:
-        futures = assemble_scenarios(
-            fleet, planning.uncertainty, sites, table, history, window, now
-        )
-    marks += futures.marks
+    futures = assemble_scenarios(fleet, sites, table, history, window, now)
+    marks += [*room_marks, *limit_marks, *fitted.marks, *futures.marks]
     return Assembled(
         problem, window, tuple(marks), fitted.cut_jobs, inputs, now, energy, futures.scenarios
     )
+
+
+def _sites(
+    fleet: FleetSpec, table: SignalTable, window: PlanWindow, state: FleetState, now: datetime
+) -> tuple[tuple[Site, ...], list[str]]:
+    assembled = [assemble_site(fleet, spec, table, window, state, now) for spec in fleet.sites]
+    marks = [mark for _, site_marks in assembled for mark in site_marks]
+    return tuple(site for site, _ in assembled), marks
 
 
 def _energy_before(fleet: FleetSpec, window: PlanWindow, state: FleetState) -> EnergySoFar:

@@ -18,10 +18,10 @@ from connectors.types import SignalKind
 from optimizer import Scenario, Site, SiteFuture
 from scheduler.forecasting.error_paths import ErrorPaths, PastIssue, Signal, error_paths, reduced
 from scheduler.services.assemble_signals import FILL_HISTORY, InputRefused, SignalTable, Values
+from scheduler.services.signal_inputs import is_own_forecast, with_origin
 from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import SiteSpec
-from scheduler.specs.uncertainty import UncertaintySpec
 
 LEAST_ISSUES = 8
 """Fewer past issues than these say too little of how forecasts err."""
@@ -39,6 +39,14 @@ class Futures:
     marks: tuple[str, ...] = ()
 
 
+def signal_table(
+    fleet: FleetSpec, signals: pd.DataFrame, window: PlanWindow, now: datetime
+) -> SignalTable:
+    """Return what ``signals`` say of ``window`` to a plan of ``fleet`` made at ``now``."""
+    zones = {spec.name: spec.time_zone for spec in fleet.sites}
+    return SignalTable(signals, window, now, fleet.planning.max_signal_age_hours, zones)
+
+
 def history_span(window: PlanWindow, days: int) -> tuple[datetime, datetime]:
     """Return the first and last start of values that past issues are made of."""
     return window.start - days * DAY - FILL_HISTORY, window.start
@@ -46,14 +54,15 @@ def history_span(window: PlanWindow, days: int) -> tuple[datetime, datetime]:
 
 def assemble_scenarios(
     fleet: FleetSpec,
-    uncertainty: UncertaintySpec,
     sites: Sequence[Site],
     table: SignalTable,
-    history: pd.DataFrame,
+    history: pd.DataFrame | None,
     window: PlanWindow,
     now: datetime,
 ) -> Futures:
     """Return scenarios around what ``sites`` and ``table`` say of ``window``.
+
+    None where the fleet does not plan with uncertainty, or nobody gives a history.
 
     Parameters
     ----------
@@ -61,10 +70,13 @@ def assemble_scenarios(
         The sites as assembled, in the order of the fleet, and the signals they were made from.
     history
         Columns as those of signals, with *every* value known of an interval by ``now``, for
-        intervals that start in ``history_span``.
+        intervals that start in ``history_span``; forecasts of our own among them as issued.
     """
+    uncertainty = fleet.planning.uncertainty
+    if uncertainty is None or history is None:
+        return Futures()
     wanted = [*_signals(fleet, table)]
-    issues = _issues(window, now, uncertainty.history_days)
+    issues = past_issues(window, now, uncertainty.history_days)
     past, unknown = _past(fleet, wanted, issues, history, now)
     marks = [f"{site} {kind}: taken as certain, too few past forecasts" for site, kind in unknown]
     n_whole = _n_whole(past)
@@ -97,7 +109,7 @@ def _signals(fleet: FleetSpec, table: SignalTable) -> Iterator[Signal]:
         yield from ((spec.name, kind.value) for kind in kinds)
 
 
-def _issues(window: PlanWindow, now: datetime, days: int) -> list[tuple[PlanWindow, datetime]]:
+def past_issues(window: PlanWindow, now: datetime, days: int) -> list[tuple[PlanWindow, datetime]]:
     """Return the windows and instants of past issues that are over, the newest first."""
     shifted = (
         (replace(window, start=window.start - day * DAY), now - day * DAY)
@@ -136,14 +148,14 @@ def _told_and_came(
     now: datetime,
 ) -> list[tuple[Values, Values]]:
     """Return what a plan of ``issued_at`` was told of each signal, and what came [slot]."""
-    zones = {spec.name: spec.time_zone for spec in fleet.sites}
-    hours = fleet.planning.max_signal_age_hours
     in_time = history[history["start_at"] < window.end]
     # A value that does not say since when it is known tells nothing of what was known before.
     was_told = in_time["known_at"].notna() & (in_time["start_at"] >= window.start - FILL_HISTORY)
     seen = in_time[was_told]
-    told = SignalTable(seen, window, issued_at, hours, zones)
-    came = SignalTable(in_time[in_time["start_at"] >= window.start], window, now, hours, zones)
+    told = signal_table(fleet, seen, window, issued_at)
+    is_own = is_own_forecast(with_origin(in_time)["source"]).to_numpy(bool)
+    published = in_time[~is_own & (in_time["start_at"] >= window.start)]
+    came = signal_table(fleet, published, window, now)
     n_slots = window.n_slots
     return [
         (_values(told, *signal, n_slots), _values(came, *signal, n_slots, may_fill=False))

@@ -158,3 +158,19 @@ def test_history_reaches_back_for_what_gaps_are_filled_from() -> None:
     first, last = history_span(window(), DAYS)
     assert last == START
     assert first <= START - timedelta(days=DAYS + 7)
+
+
+def test_own_forecasts_count_as_told_and_not_as_come() -> None:
+    """A plan erred by what Gridtide forecast for it; what came is what was published."""
+    fleet, came = uncertain_fleet(scenarios=30), 50.0 + 10.0 * np.linspace(-1.0, 1.0, DAYS)
+    frames = told_and_came(SignalKind.PRICE, 50.0, came.tolist())
+    own = [frame.assign(source="forecast/blend") for frame in frames[::2]]
+    published = [frame.assign(source="exchange") for frame in frames[1::2]]
+    carbon = told_and_came(SignalKind.CARBON_INTENSITY, 200.0, [200.0] * DAYS)
+    past = [*own, *published, *(frame.assign(source="exchange") for frame in carbon)]
+    np.testing.assert_allclose(
+        np.sort(prices(made(fleet, *past))[:, 0]),
+        np.sort(prices(made(uncertain_fleet(scenarios=30), *usual()))[:, 0]),
+    )
+    # Of a day that nobody published nothing came, whatever was forecast of it.
+    assert len(made(fleet, *past[:DAYS], *past[DAYS + 3 :]).scenarios) == DAYS - 3
