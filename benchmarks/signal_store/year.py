@@ -1,8 +1,8 @@
 """A year of signals of twenty sites, as published: put into a table by the database itself.
 
-Every day at 12:45 the prices of the next, and at midnight forecasts of four kinds for 96 hours, all in
-quarter hours; and every hour carbon intensity once more for the six hours that follow. Rows come in
-the order of time, as in earnest: sorted, they would lie closer than they ever do.
+Every day at 12:45 the prices of the next, and at midnight forecasts of four kinds for 96 hours, all
+in quarter hours; and every hour carbon intensity once more for the six hours that follow. Rows come
+in the order of time, as in earnest: sorted, they would lie closer than they ever do.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def publications(day: int) -> Iterator[Publication]:
 
 
 def fill(connection: Connection, table: str, n_days: int, *, with_text: bool) -> None:
-    """Put the publications of ``n_days`` into ``table``; ``with_text``: instants as SQLite's text."""
+    """Put the publications of ``n_days`` into ``table``; ``with_text``: instants as text."""
     connection.execute(text("CREATE TEMPORARY TABLE numbers (number INTEGER)"))
     numbers = [{"number": number} for number in range(4 * 96)]
     connection.execute(text("INSERT INTO numbers VALUES (:number)"), numbers)

@@ -23,7 +23,7 @@ from scheduler.services.signal_store import Wanted, flags_standing, superseded_v
 from scheduler.services.signal_thinning import Flags, Instants, may_go
 from scheduler.services.signals import LONGEST_MINUTES
 
-SPAN = timedelta(days=7)  # of one signal in one step
+SPAN = timedelta(days=28)  # of one signal in one step
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -148,8 +148,13 @@ def _to_look_at(
     by_series: dict[SeriesKey, list[SignalPoint]] = {}
     for point in fresh:
         by_series.setdefault(point.key[:2], []).append(point)
+    columns = ("start_at", "minutes", "value", "known_at")
     return [
-        Arrivals(series[key], source, pd.DataFrame(map(asdict, points)))
+        Arrivals(
+            series[key],
+            source,
+            pd.DataFrame({name: [getattr(it, name) for it in points] for name in columns}),
+        )
         for key, points in by_series.items()
         if len(points) >= LEAST_AT_ONCE
     ]

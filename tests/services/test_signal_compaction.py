@@ -146,7 +146,7 @@ def test_values_that_somebody_decided_on_stay_with_those_around_them(scene: Scen
 
 def test_it_stops_between_two_steps_and_goes_on_later(scene: Scene) -> None:
     """Nothing is lost, and nothing is done twice."""
-    put(scene, {24 * 21: 5.0}, START - DAY)  # three more weeks, and steps
+    put(scene, {24 * 42: 5.0}, START - DAY)  # six more weeks, and steps
     asked = iter([False, False, True])  # carbon is one step, and comes before prices
     whole = thin(scene, is_dry=True)
     first = thin(scene, is_stopped=lambda: next(asked))
