@@ -25,6 +25,7 @@ from scheduler.db.session import SessionFactory, transaction
 from scheduler.doubt import doubt_of
 from scheduler.services.assemble import Assembled
 from scheduler.services.documents import make_document
+from scheduler.services.forecast_models import ModelShelf, fit_model, model_due
 from scheduler.services.forecast_records import issue_due, store_forecasts
 from scheduler.services.planning import LeaseLost, prepare, review, store_result
 from scheduler.services.planning_inputs import Inputs, forecasts_for, read_inputs
@@ -102,18 +103,32 @@ class Worker:
         self._timing = timing or WorkerTiming()
         self._method = method
         self._place = place
+        self._shelf = ModelShelf()
         self._owner = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
 
     def run(self) -> None:
         """Work until asked to stop; a database that is away is waited for."""
         while not self._stop.is_set():
             try:
-                is_idle = self.work_once() is None
+                is_idle = self.work_once() is None and not self.fit_one()
             except DATABASE_AWAY as error:
                 log.warning("database unavailable, trying again: %s", error.orig)
                 is_idle = True
             if is_idle:
                 self._stop.wait(self._timing.poll_s)
+
+    def fit_one(self) -> bool:
+        """Fit one model that forecasts are waiting for; false where there is none."""
+        now = self._now()
+        if not self._shelf.may_look(now):
+            return False
+        with transaction(self._sessions) as session:
+            due = model_due(session, self._shelf, now)
+        if due is None:
+            self._shelf.looked_in_vain(now)
+            return False
+        self._shelf.put(due.key, fit_model(due), now)
+        return True
 
     def work_once(self) -> UUID | None:
         """Do the oldest run there is; return its id, or ``None`` where there was none."""
@@ -162,7 +177,7 @@ class Worker:
             lambda session: forecasts_for(session, get_run(session, lease.run_id), self._now())
         )
         if due:
-            issued = issue_due(due, self._now())
+            issued = issue_due(due, self._shelf, self._now())
             self._hold(lease)
             self._persist(lambda session: store_forecasts(session, issued))
 

@@ -6,7 +6,7 @@ with an earlier instant is never hidden behind a forecast, and no forecast is ta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,21 +20,25 @@ from connectors.types import SignalKind, Window
 from scheduler.db.inserts import insert_new
 from scheduler.db.models import SignalForecast
 from scheduler.forecasting import QuantileForecast
+from scheduler.services.forecast_models import ModelKey, ModelShelf
 from scheduler.services.own_forecasts import (
+    DRIVER_KINDS,
     HISTORY_DAYS,
     MOST_SILENT,
+    Helped,
     IssuedForecast,
     ShortSignal,
     issue,
     short_signals,
 )
-from scheduler.services.signal_store import Wanted, known_values
+from scheduler.services.signal_store import Wanted, all_values, known_values
 from scheduler.services.signals import signals_frame
 from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec, ForecastMethod
 
 KEPT_DAYS = 400
 _DIGITS = 6  # of what is kept of a quantile
+_DRIVER_DAYS = 40  # of which typical days of a driver are made
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +48,7 @@ class Due:
     short: ShortSignal
     method: ForecastMethod
     history: pd.DataFrame
+    drivers: Mapping[SignalKind, pd.DataFrame]
 
 
 def due_forecasts(
@@ -60,13 +65,18 @@ def due_forecasts(
         history = _history(session, short, now)
         newest = _newest(session, short.site, short.kind, now)
         if newest is None or not _will_do(newest, short, method, history):
-            due.append(Due(short, method, history))
+            drivers = _drivers(session, short, now) if method is ForecastMethod.BOOSTED else {}
+            due.append(Due(short, method, history, drivers))
     return tuple(due)
 
 
-def issue_due(due: Sequence[Due], now: datetime) -> tuple[IssuedForecast, ...]:
+def issue_due(due: Sequence[Due], shelf: ModelShelf, now: datetime) -> tuple[IssuedForecast, ...]:
     """Issue what can be issued; it takes seconds for many, so no transaction is open."""
-    issued = (issue(one.short, one.history, one.method, now) for one in due)
+    issued = []
+    for one in due:
+        model = shelf.find(ModelKey(one.short.site, one.short.kind, one.short.minutes))
+        helped = None if model is None else Helped(model, one.drivers)
+        issued.append(issue(one.short, one.history, one.method, now, helped))
     return tuple(one for one in issued if one is not None)
 
 
@@ -111,6 +121,16 @@ def known_forecasts(
 def _history(session: Session, short: ShortSignal, now: datetime) -> pd.DataFrame:
     start = short.start_at - timedelta(days=HISTORY_DAYS)
     return known_values(session, Wanted(start, short.start_at, (short.site,), (short.kind,)), now)
+
+
+def _drivers(session: Session, short: ShortSignal, now: datetime) -> dict[SignalKind, pd.DataFrame]:
+    """Read what was published lately of what may drive a signal, issue by issue."""
+    start = now - timedelta(days=_DRIVER_DAYS)
+    found = {}
+    for kind in DRIVER_KINDS:
+        wanted = Wanted(start, short.end_at, (short.site,), (kind,))
+        found[kind] = all_values(session, wanted, start, now)
+    return found
 
 
 def _newest(

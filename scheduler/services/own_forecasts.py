@@ -28,6 +28,8 @@ from scheduler.forecasting import (
     known_history,
     seasonal_naive,
 )
+from scheduler.forecasting.boosted import BoostedModel, boosted
+from scheduler.forecasting.drivers import Driver
 from scheduler.services.signal_inputs import FORECAST_PREFIX, is_own_forecast, with_origin
 from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec, ForecastMethod, MarginsSpec
@@ -38,6 +40,13 @@ MOST_SILENT = timedelta(days=7)
 """Nothing is forecast further than this from the last value that is known."""
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Quantiles that are kept: what margins are read from."""
+
+DRIVER_KINDS = (
+    SignalKind.ZONE_WIND_FORECAST,
+    SignalKind.ZONE_SOLAR_FORECAST,
+    SignalKind.ZONE_LOAD_FORECAST,
+)
+"""What a boosted model may be driven by, where somebody publishes it for the zone of a site."""
 
 _FINE_MINUTES = 5
 _MEDIAN = 0.5
@@ -62,6 +71,22 @@ class ShortSignal:
     start_at: datetime
     end_at: datetime
     minutes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A boosted model, and the kinds of signals that drive it, in their order."""
+
+    fitted: BoostedModel
+    driven_by: tuple[SignalKind, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Helped:
+    """What helps a forecast beyond its signal's own history: a model, and what drives it now."""
+
+    model: Model
+    drivers: Mapping[SignalKind, pd.DataFrame]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +122,11 @@ def short_signals(
 
 
 def issue(
-    short: ShortSignal, history: pd.DataFrame, method: ForecastMethod, now: datetime
+    short: ShortSignal,
+    history: pd.DataFrame,
+    method: ForecastMethod,
+    now: datetime,
+    helped: Helped | None = None,
 ) -> IssuedForecast | None:
     """Forecast from what is published and known at ``now``; None where that is too little.
 
@@ -108,6 +137,8 @@ def issue(
     history
         Columns start_at, minutes, value, known_at, and source where somebody says; of this signal
         alone, ``HISTORY_DAYS`` back.
+    helped
+        For the boosted method; without it that is the blend.
     """
     start, issued_at = pd.Timestamp(short.start_at), pd.Timestamp(now)
     published = history[~is_own_forecast(with_origin(history)["source"])]
@@ -117,7 +148,7 @@ def issue(
     if n_intervals <= 0:
         return None
     try:
-        made = _forecast(known, short, method, issued_at, n_intervals)
+        made = _forecast(known, short, method, issued_at, n_intervals, helped)
     except TooLittleHistory:
         return None
     return IssuedForecast(short.site, short.kind, method, made)
@@ -129,16 +160,54 @@ def _forecast(
     method: ForecastMethod,
     issued_at: pd.Timestamp,
     n_intervals: int,
+    helped: Helped | None,
 ) -> QuantileForecast:
+    start_at = pd.Timestamp(short.start_at)
+    if method is ForecastMethod.BOOSTED and helped is not None:
+        return boosted(
+            helped.model.fitted,
+            known,
+            traits_of(short.kind),
+            issued_at=issued_at,
+            start_at=start_at,
+            n_intervals=n_intervals,
+            drivers=[
+                driver_of(helped.drivers.get(kind), short.minutes, issued_at)
+                for kind in helped.model.driven_by
+            ],
+        )
     make = seasonal_naive if method is ForecastMethod.SEASONAL_NAIVE else blend
     return make(
         known,
-        _TRAITS[short.kind],
+        traits_of(short.kind),
         issued_at=issued_at,
-        start_at=pd.Timestamp(short.start_at),
+        start_at=start_at,
         n_intervals=n_intervals,
         levels=LEVELS,
     )
+
+
+def traits_of(kind: SignalKind) -> Traits:
+    """Return how a kind of signal behaves."""
+    return _TRAITS[kind]
+
+
+def driver_of(rows: pd.DataFrame | None, minutes: int, known_by: pd.Timestamp) -> Driver:
+    """Return a driver from all that was published of it by an instant; a silent one where nothing.
+
+    Coarse values are held; of fine ones the first of each interval stands for it.
+    """
+    silent = Driver(known_by, minutes, np.array([0]), np.full((1, 1), np.nan))
+    if rows is None:
+        return silent
+    known = rows[rows["known_at"] <= known_by].reset_index(drop=True)
+    pieces = np.maximum(known["minutes"].to_numpy(int) // minutes, 1)
+    spread = known.loc[known.index.repeat(pieces), ["known_at", "start_at", "value"]]
+    later = np.arange(len(spread)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    starts = spread["start_at"] + pd.to_timedelta(later * minutes, unit="min")
+    on_grid = (starts == starts.dt.floor(pd.Timedelta(minutes=minutes))).to_numpy()
+    laid = spread.assign(start_at=starts)[on_grid]
+    return silent if laid.empty else Driver.of_rows(laid, minutes)
 
 
 def forecast_rows(

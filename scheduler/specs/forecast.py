@@ -20,6 +20,7 @@ class ForecastMethod(StrEnum):
     NONE = "none"  # its values of earlier days are copied instead
     SEASONAL_NAIVE = "seasonal-naive"
     BLEND = "blend"
+    BOOSTED = "boosted"  # the blend and LightGBM, where the extra is installed
 
 
 class MarginsSpec(Spec):

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from connectors.types import SignalKind, Window
 from scheduler.db.models import RunStatus, SignalForecast
 from scheduler.db.session import SessionFactory, transaction
+from scheduler.services.forecast_models import ModelShelf
 from scheduler.services.forecast_records import (
     KEPT_DAYS,
     due_forecasts,
@@ -58,7 +59,7 @@ def issued_now(scene: Scene) -> tuple[IssuedForecast, ...]:
     """Issue and keep what a day's plan needs, as the worker does."""
     with transaction(scene.sessions) as session:
         due = due_forecasts(session, scene.fleet, SPAN, scene.at)
-    issued = issue_due(due, scene.at)
+    issued = issue_due(due, ModelShelf(), scene.at)
     with transaction(scene.sessions) as session:
         store_forecasts(session, issued)
     return issued
