@@ -19,7 +19,7 @@ EXTRAS := --extra kafka --extra kubernetes --extra mqtt --extra node --extra nvm
 MINIMUM_COVERAGE := 90
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers check lint types imports bench bench-72h bench-rolling bench-clusters peer-slurm peer-kubernetes \
+.PHONY: help demo test test-peers check lint types imports bench bench-72h bench-rolling bench-forecasts bench-clusters peer-slurm peer-kubernetes \
     peer-kueue peer-gridstatus lock clean
 
 help:  ## Show what can be made
@@ -55,6 +55,9 @@ bench-72h: $(VENV)/.project  ## Plan 72 h of real data (11 minutes; needs GRIDTI
 
 bench-rolling: $(VENV)/.project  ## Replay half a year of real data under several policies (hours; goes on where it was)
 	$(BIN)/python -m benchmarks.rolling_backtest --out $(OUT)/rolling_backtest --write
+
+bench-forecasts: $(VENV)/.dev $(VENV)/.project  ## Score forecasts on half a year (10 minutes; needs GRIDTIDE_DATA)
+	$(BIN)/python -m benchmarks.forecast_scores --out $(OUT)/forecast_scores
 
 bench-clusters: $(VENV)/.dev $(VENV)/.project  ## Real clusters: a day, a day of faults, a timed pass (25 minutes)
 	$(BIN)/python -m benchmarks.clusters_day --out $(OUT)/clusters_day --seconds-per-hour 20

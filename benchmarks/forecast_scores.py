@@ -33,7 +33,7 @@ from scheduler.forecasting import History, QuantileForecast, Traits, blend, seas
 from scheduler.forecasting.boosted import MODEL_LEVELS, boosted, fit_boosted
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PLOT = Path(__file__).with_name("forecast_calibration.svg")
+PLOT = Path(__file__).with_name("forecast_calibration.png")
 METHODS = ("seasonal-naive", "blend", "boosted")
 HISTORY_DAYS = 90
 MODEL_DAYS = 420

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ recorded, or of which no issued forecast exists where there are any, are left ou
 NYISO reports no solar. Prices are forecast as if none were published ahead: "day 1" is the
 first day after the published ones.
 
-Coverage is the share of what came that lay between P10 and P90 (of solar: in daylight); of 80 %
+Within is the share of what came that lay between P10 and P90 (of solar: in daylight); of 80 %
 that are due, 75 to 85 % are the goal. Pinball loss is the mean over P10, P30, P50, P70 and P90.
 The width of the blend was set on January to June 2021 and on nothing later.
 
@@ -80,10 +80,8 @@ class Scored:
 
 def section(scored: Sequence[Scored]) -> str:
     """Write everything that goes to RESULTS.md."""
-    parts = [_INTRO, "### Mean absolute error", _table(scored, _errors)]
-    parts += ["### Pinball loss", _table(scored, _pinballs)]
-    parts += ["### Coverage of P10 to P90 [%]", _table(scored, _coverages), _whole(scored)]
-    parts += ["![Calibration](forecast_calibration.svg)"]
+    parts = [_INTRO, _table(scored), _whole(scored)]
+    parts += ["![Calibration](forecast_calibration.png)"]
     parts += ["### The issued forecast, corrected by what was measured last"]
     parts += [correction_table([(one.zone, one.signal) for one in scored])]
     return "\n\n".join(parts)
@@ -105,12 +103,15 @@ def plot(scored: Sequence[Scored], path: Path) -> None:
             axis.plot(one.levels, below, marker=".", linewidth=0.8, alpha=0.7)
         axis.set(title=method, xlabel="quantile", xlim=(0, 1), ylim=(0, 1))
     axes[0].set_ylabel("share of values below it")
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, dpi=110)
 
 
-def _table(scored: Sequence[Scored], cells: Callable[[Scored, slice], list[str]]) -> str:
+def _table(scored: Sequence[Scored]) -> str:
     """Write one row for each zone, signal and horizon."""
-    names = [*scored[0].methods, "issued"]
+    methods = list(scored[0].methods)
+    short = [name.split("-")[0] for name in methods]
+    names = [*(f"{what} {name}" for what in ("MAE", "pinball", "within [%]") for name in short)]
+    names.insert(len(methods), "MAE issued")
     lines = [
         "| Zone | Signal | Horizon | " + " | ".join(names) + " |",
         "| :--- | :--- | :--- |" + " ---: |" * len(names),
@@ -118,7 +119,8 @@ def _table(scored: Sequence[Scored], cells: Callable[[Scored, slice], list[str]]
     for one in scored:
         for name, hours in HORIZONS.items():
             row = [one.zone.name, f"{one.signal.name} [{one.signal.unit}]", name]
-            lines.append("| " + " | ".join([*row, *cells(one, hours)]) + " |")
+            row += [*_errors(one, hours), *_pinballs(one, hours), *_coverages(one, hours)]
+            lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)
 
 
@@ -138,11 +140,11 @@ def _pinballs(one: Scored, hours: slice) -> list[str]:
         losses.append(
             float(np.mean([_mean(np.maximum(q * miss, (q - 1) * miss)) for q, miss in off]))
         )
-    return [*_best_bold(losses), "–"]
+    return _best_bold(losses)
 
 
 def _coverages(one: Scored, hours: slice) -> list[str]:
-    return [*(f"{100 * _covered(one, method, hours):.0f}" for method in one.methods), "–"]
+    return [f"{100 * _covered(one, method, hours):.0f}" for method in one.methods]
 
 
 def _covered(one: Scored, method: str, hours: slice) -> float:

@@ -8,7 +8,7 @@ was filled, stale, short or left out, which the plan carries to whoever approves
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import pandas as pd
@@ -18,10 +18,12 @@ from optimizer import CapacityLimit, Ceilings, Horizon, Link, Problem, Scenario,
 from scheduler.services.assemble_deadlines import Outlook, mean_eur_per_it_kwh
 from scheduler.services.assemble_jobs import (
     AnnouncedStart,
+    AssembledJobs,
     JobToPlan,
     Surroundings,
     assemble_jobs,
 )
+from scheduler.services.assemble_lengths import as_expected
 from scheduler.services.assemble_pools import with_room_for_pinned
 from scheduler.services.assemble_scenarios import assemble_scenarios, signal_table
 from scheduler.services.assemble_signals import FILL_HISTORY, InputRefused, SignalTable
@@ -105,7 +107,7 @@ def assemble(
     sites, marks = _sites(fleet, table, window, state, now)
     links, weights = _links(fleet), Weights(**planning.weights.model_dump())
     outlook = _outlook(sites, links, weights, window)
-    fitted = assemble_jobs(jobs, Surroundings(fleet, window, now, outlook), state)
+    fitted = _jobs(jobs, Surroundings(fleet, window, now, outlook), state)
     sites, room_marks = with_room_for_pinned(sites, fitted.jobs)
     limits, limit_marks = _capacity_limits(fleet, events, window)
     problem = Problem(
@@ -124,6 +126,13 @@ def assemble(
     return Assembled(
         problem, window, tuple(marks), fitted.cut_jobs, inputs, now, energy, futures.scenarios
     )
+
+
+def _jobs(jobs: Sequence[JobToPlan], around: Surroundings, state: FleetState) -> AssembledJobs:
+    """Assemble jobs with the hours that they are planned with."""
+    expected, marks = as_expected(jobs, around.fleet.planning.run_times, around.window)
+    fitted = assemble_jobs(expected, around, state)
+    return replace(fitted, marks=(*marks, *fitted.marks))
 
 
 def _sites(

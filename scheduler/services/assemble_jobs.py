@@ -65,6 +65,8 @@ class JobToPlan:
         How many of its checkpoints failed: of too many it is not paused any more.
     announced
         What the plan in force promised for its first start.
+    expected_left_hours
+        Work that is expected to be left, where its stated hours are not taken as they are [h].
     data_left_gb
         What of its data is still to be moved when the window begins, to sites that have some [GB].
     """
@@ -79,6 +81,7 @@ class JobToPlan:
     pauses_made: int = 0
     failed_checkpoints: int = 0
     announced: AnnouncedStart | None = None
+    expected_left_hours: float | None = None
     data_left_gb: Mapping[str, float] = field(default_factory=dict)
 
     @property

@@ -40,6 +40,7 @@ from scheduler.services.own_forecasts import forecast_rows, with_rows
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import find_in_force, read_document
 from scheduler.services.pool_states import pools_seen
+from scheduler.services.run_lengths import expected_left_hours, read_run_times
 from scheduler.services.signal_store import Wanted, all_values
 from scheduler.services.signals import signals_frame
 from scheduler.services.window import PlanWindow, slot_start_not_before
@@ -190,10 +191,24 @@ def _jobs_to_plan(
     announced = {} if in_force is None else announced_starts(in_force)
     left_gb = data_left_gb(session, fleet, begin, now)
     to_plan = [_job_to_plan(job, begun.get(job.id), announced.get(job.name), now) for job in jobs]
+    expected = _expected(session, to_plan, fleet, now)
     return tuple(
-        replace(standing, data_left_gb=left_gb.get(job.id, {}))
-        for job, standing in zip(jobs, to_plan, strict=True)
+        replace(standing, data_left_gb=left_gb.get(job.id, {}), expected_left_hours=hours)
+        for job, standing, hours in zip(jobs, to_plan, expected, strict=True)
     )
+
+
+def _expected(
+    session: Session, jobs: Sequence[JobToPlan], fleet: FleetSpec, now: datetime
+) -> list[float | None]:
+    """Return the work that is expected to be left of each job, where the fleet wants it read so."""
+    spec = fleet.planning.run_times
+    if spec is None:
+        return [None] * len(jobs)
+    run_times = read_run_times(session, now)
+    return [
+        expected_left_hours(run_times, job.spec, job.work_left_hours, spec.quantile) for job in jobs
+    ]
 
 
 def _job_to_plan(

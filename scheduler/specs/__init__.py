@@ -8,5 +8,14 @@ from scheduler.specs.forecast import ForecastMethod, MarginsSpec
 from scheduler.specs.job import JobSpec
 from scheduler.specs.job_array import JobArraySpec
 from scheduler.specs.replan import ReplanSpec
+from scheduler.specs.run_times import RunTimesSpec
 
-__all__ = ["FleetSpec", "ForecastMethod", "JobArraySpec", "JobSpec", "MarginsSpec", "ReplanSpec"]
+__all__ = [
+    "FleetSpec",
+    "ForecastMethod",
+    "JobArraySpec",
+    "JobSpec",
+    "MarginsSpec",
+    "ReplanSpec",
+    "RunTimesSpec",
+]

@@ -31,6 +31,7 @@ from scheduler.specs.plants import (
     with_what_is_described,
 )
 from scheduler.specs.replan import ReplanSpec
+from scheduler.specs.run_times import RunTimesSpec
 from scheduler.specs.tariff import PriceSignal, TariffSpec
 from scheduler.specs.uncertainty import UncertaintySpec
 
@@ -275,6 +276,7 @@ class PlanningSpec(Spec):
     forecast: ForecastMethod = ForecastMethod.BLEND  # of what is published too short
     margins: MarginsSpec = MarginsSpec()
     uncertainty: UncertaintySpec | None = None  # None: forecasts are taken at their word
+    run_times: RunTimesSpec | None = None  # None: hours are read as stated
     replan: ReplanSpec | None = None  # None: at the times of the clock and for grid events alone
     unserved_eur_per_gpu_hour: Positive = 20.0  # value of a job that states none
 

@@ -163,6 +163,8 @@ class JobSpec(Spec):
     suspend_by: SuspendBy = SuspendBy.CHECKPOINT
     checkpoint_grace_s: Annotated[float, Field(ge=0, le=24 * 3600)] = 30.0
     retries: Retries = 0  # after a crash, until its deadline
+    # Left out where it is false: jobs of before there was this are the same jobs.
+    hours_are_exact: Annotated[bool, Field(exclude_if=lambda exact: not exact)] = False
     # Left out where there is none: jobs of before there were arrays are the same jobs.
     array_task: Annotated[ArrayTaskSpec | None, Field(exclude_if=lambda task: task is None)] = None
 
