@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import logging
+import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -13,7 +15,7 @@ import pytest
 
 from connectors.errors import ContractBroken, Rejected, Unavailable
 from connectors.http import HttpPolicy, HttpSource
-from connectors.http_parts import Kept, KeptReplies, TokenBucket, retry_after_s
+from connectors.http_parts import Kept, KeptReplies, TokenBucket, Unpacking, retry_after_s
 from connectors.http_secrets import Secrets
 from connectors.signals.windows import local_days, parts
 from connectors.types import Window
@@ -206,6 +208,19 @@ async def test_an_address_is_asked_as_it_is(peer: Peer) -> None:
     """Without a slash that nobody wrote."""
     await HttpSource("x", f"{peer.url}/api/", QUICK).get("", {"a": "b"})
     assert peer.requests[0].target == "/api?a=b"
+
+
+def test_a_body_is_unpacked_no_further_than_its_bound() -> None:
+    """What would fill the memory never gets there."""
+    bomb = gzip.compress(b" " * 50_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ContractBroken, match="longer than 1000 bytes"):
+            Unpacking("x", "gzip", 1000).feed(bomb)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def test_what_is_kept_is_bounded() -> None:

@@ -14,6 +14,7 @@ from connectors.http import HttpSource
 from connectors.signals.carbon_intensity_gb import CarbonIntensityGb
 from connectors.signals.energy_charts import EnergyCharts
 from connectors.signals.energy_charts_zones import COUNTRY_OF, PRICE_ZONES
+from connectors.signals.frames import Question, signal_frame
 from connectors.signals.resolution import step_minutes
 from connectors.signals.zones import TIME_ZONES
 from connectors.types import SignalKind, Window
@@ -95,6 +96,39 @@ async def test_numbers_that_are_none_are_refused() -> None:
         peer.will(Answer(b'{"unix_seconds": [1780790400], "price": [NaN], "unit": "EUR / MWh"}'))
         with pytest.raises(ContractBroken, match="NaN is no number"):
             await charts(peer).fetch("FR", SignalKind.PRICE, DAY)
+
+
+async def test_wind_is_a_sum_only_where_both_parts_are_known() -> None:
+    """An hour of which one shore is missing is absent, not too low."""
+    at = int(START.timestamp())
+    types = {"Wind onshore": [1000.0, 1100.0, 1200.0], "Wind offshore": [200.0, None, 400.0]}
+    document = {
+        "unix_seconds": [at, at + 3600, at + 7200],
+        "production_types": [{"name": name, "data": data} for name, data in types.items()],
+    }
+    with served(EnergyChartsDocuments(), Published(15)) as peer:
+        peer.will(Answer(json.dumps(document).encode()))
+        frame = await charts(peer).fetch("DE", SignalKind.ZONE_WIND, DAY)
+    assert frame["value"].to_list() == [1200.0, 1600.0]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "starts", "fault"),
+    [
+        ([60, 60], [0, 30], "start_at = .*00:30.*, must be at or after the end of the one before"),
+        ([60, 60], [0, 0], "start_at = .*, must be once"),
+        ([60, 0], [0, 60], r"minutes = 0, must be within \[1, 1500\]"),
+        ([60, 1501], [0, 60], r"minutes = 1501, must be within \[1, 1500\]"),
+    ],
+)
+def test_intervals_that_cannot_be_are_refused(
+    minutes: list[int], starts: list[int], fault: str
+) -> None:
+    """Whatever source they come from."""
+    asked = Question("x", "DE", CARBON, DAY)
+    instants = [START + timedelta(minutes=start) for start in starts]
+    with pytest.raises(ContractBroken, match=f"x: carbon_intensity of DE, .*{fault}"):
+        signal_frame(asked, instants, minutes, [1.0, 2.0], "g/kWh")
 
 
 def test_lengths_follow_a_change_from_hours_to_quarters() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +23,7 @@ from scheduler.db.models import SignalValue
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.main import connect
 from scheduler.services import coverage, fleet
-from scheduler.services.feed_states import FeedStanding
+from scheduler.services.feed_states import Feed, FeedStanding, due_feeds, feeds_of
 from scheduler.services.feeds import FeedWatch
 from scheduler.services.signals import latest_values
 from scheduler.settings import Settings
@@ -155,6 +157,28 @@ def test_nothing_is_fetched_before_its_time(fed: Fed) -> None:
         watch.look()
     assert all(watch.finish(20) for watch in others)
     assert len(fed.charts.requests) == asked + 1
+
+
+def test_of_two_who_see_a_feed_due_at_once_one_takes_it(fed: Fed) -> None:
+    """Though the other looked before the first was done."""
+    fed.put(PRICES)
+    with transaction(fed.sessions) as session:
+        feeds = feeds_of(fleet.required_spec(session))
+        due_feeds(session, feeds, fed.now - timedelta(hours=1), ())
+    fed.now += timedelta(hours=1)
+    taken: list[Feed] = []
+
+    def take() -> None:
+        with transaction(fed.sessions) as session, session.begin_nested():
+            taken.extend(due_feeds(session, feeds, fed.now, ()))
+
+    other = threading.Thread(target=take)
+    with transaction(fed.sessions) as session, session.begin_nested():
+        first = due_feeds(session, feeds, fed.now, ())
+        other.start()
+        time.sleep(0.3)  # in which the other has looked, or waits to
+    other.join(20)
+    assert (len(first), taken) == (1, [])
 
 
 def test_sites_that_are_fed_alike_are_fed_from_one_answer(fed: Fed) -> None:
