@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, aliased
 
 from connectors.types import SignalKind, Window
 from scheduler.db.inserts import insert_new
-from scheduler.db.models import SignalForecast
+from scheduler.db.models import SignalForecast, SignalSeries
 from scheduler.forecasting import QuantileForecast
 from scheduler.services.forecast_models import ModelKey, ModelShelf
 from scheduler.services.own_forecasts import (
@@ -62,11 +62,11 @@ def due_forecasts(
     signals = signals_frame(session, Window(window.start - MOST_SILENT, window.end), now)
     due = []
     for short in short_signals(fleet, signals, window, now):
-        history = _history(session, short, now)
         newest = _newest(session, short.site, short.kind, now)
-        if newest is None or not _will_do(newest, short, method, history):
-            drivers = _drivers(session, short, now) if method is ForecastMethod.BOOSTED else {}
-            due.append(Due(short, method, history, drivers))
+        if newest is not None and _will_do(session, newest, short, method):
+            continue
+        drivers = _drivers(session, short, now) if method is ForecastMethod.BOOSTED else {}
+        due.append(Due(short, method, _history(session, short, now), drivers))
     return tuple(due)
 
 
@@ -149,11 +149,13 @@ def _newest(
 
 
 def _will_do(
-    newest: SignalForecast, short: ShortSignal, method: ForecastMethod, history: pd.DataFrame
+    session: Session, newest: SignalForecast, short: ShortSignal, method: ForecastMethod
 ) -> bool:
     covers = newest.start_at <= short.start_at and short.end_at <= newest.end_at
     is_of_this_kind = newest.asked == method.value and newest.minutes == short.minutes
-    nothing_since = history.empty or history["known_at"].max() <= newest.issued_at
+    series = session.get(SignalSeries, (short.site, short.kind))
+    known_at = None if series is None else series.newest_known_at
+    nothing_since = known_at is None or known_at <= newest.issued_at
     return covers and is_of_this_kind and nothing_since
 
 

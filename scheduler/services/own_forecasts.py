@@ -111,10 +111,12 @@ def short_signals(
     """
     if fleet.planning.forecast is ForecastMethod.NONE:
         return ()
+    by_signal = _by_signal(signals)
     short = []
     for site in fleet.sites:
-        for kind in _needed(site, signals):
-            slot = _first_missing(_of(signals, site.name, kind), window, now)
+        for kind in _needed(site, by_signal):
+            rows = by_signal.get((site.name, kind), signals.iloc[:0])
+            slot = _first_missing(rows, window, now)
             if slot is not None:
                 start = window.instant(slot)
                 short.append(ShortSignal(site.name, kind, start, window.end, window.slot_minutes))
@@ -244,10 +246,11 @@ def with_own_forecasts(
 
     For files and replays, where a frame holds all of the history there is.
     """
-    method = fleet.planning.forecast
+    method, by_signal = fleet.planning.forecast, _by_signal(signals)
     issued = [
-        issue(one, _of(signals, one.site, one.kind), method, now)
+        issue(one, by_signal[one.site, one.kind], method, now)
         for one in short_signals(fleet, signals, window, now)
+        if (one.site, one.kind) in by_signal
     ]
     made = [one for one in issued if one is not None]
     return with_rows(signals, forecast_rows(made, fleet.planning.margins, window))
@@ -273,17 +276,19 @@ def source_name(method: str, level: float) -> str:
     return f"{FORECAST_PREFIX}{method}" + ("" if level == _MEDIAN else f" P{100 * level:g}")
 
 
-def _needed(site: SiteSpec, signals: pd.DataFrame) -> list[SignalKind]:
+def _needed(
+    site: SiteSpec, by_signal: Mapping[tuple[str, SignalKind], pd.DataFrame]
+) -> list[SignalKind]:
     """Return the kinds a plan cannot do without, and those that somebody has ever given."""
     kinds = [SignalKind.PRICE, SignalKind.CARBON_INTENSITY]
     kinds += [SignalKind.PV] * site.has_pv + [SignalKind.WIND] * site.has_wind
-    given = set(signals["kind"][signals["site"] == site.name])
     may_be_given = (SignalKind.EXPORT_PRICE, SignalKind.BASE_LOAD, SignalKind.PUE)
-    return kinds + [kind for kind in may_be_given if kind in given]
+    return kinds + [kind for kind in may_be_given if (site.name, kind) in by_signal]
 
 
-def _of(signals: pd.DataFrame, site: str, kind: SignalKind) -> pd.DataFrame:
-    return signals[(signals["site"] == site) & (signals["kind"] == kind)]
+def _by_signal(signals: pd.DataFrame) -> dict[tuple[str, SignalKind], pd.DataFrame]:
+    groups = signals.groupby(["site", "kind"], sort=False)
+    return {(str(site), SignalKind(str(kind))): rows for (site, kind), rows in groups}
 
 
 def _first_missing(rows: pd.DataFrame, window: PlanWindow, now: datetime) -> int | None:
