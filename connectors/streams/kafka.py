@@ -37,6 +37,7 @@ _POLL_MS = 1000
 _ANSWER_S = 10.0
 _NUMBERS = count(1)  # of assignments
 _FETCH_BYTES = 1024 * 1024
+_FETCH_WAIT_MS = 50  # some answer an empty fetch only then, though something has come meanwhile
 _REFUSALS = (
     AuthenticationFailedError,
     GroupAuthorizationFailedError,
@@ -187,6 +188,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
             heartbeat_interval_ms=round(300 * cluster.session_s),
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_bytes=4 * _FETCH_BYTES,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
             security_protocol=_protocol(cluster),
             ssl_context=_tls(cluster) if cluster.is_tls else None,
             sasl_mechanism=cluster.sasl_mechanism,
