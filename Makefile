@@ -19,7 +19,7 @@ EXTRAS := --extra kafka --extra kubernetes --extra mqtt --extra node --extra nvm
 MINIMUM_COVERAGE := 90
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers check lint types imports bench bench-72h bench-rolling bench-forecasts bench-clusters peer-slurm peer-kubernetes \
+.PHONY: help demo test test-peers check lint types imports bench bench-72h bench-rolling bench-forecasts bench-clusters bench-streams peer-slurm peer-kubernetes \
     peer-kueue peer-gridstatus lock clean
 
 help:  ## Show what can be made
@@ -63,6 +63,9 @@ bench-clusters: $(VENV)/.dev $(VENV)/.project  ## Real clusters: a day, a day of
 	$(BIN)/python -m benchmarks.clusters_day --out $(OUT)/clusters_day --seconds-per-hour 20
 	$(BIN)/python -m benchmarks.chaos
 	$(BIN)/python -m benchmarks.dispatch_pass
+
+bench-streams: $(VENV)/.dev $(VENV)/.project  ## Streams: rate, delay, twenty kills of each way in (10 minutes)
+	$(BIN)/python -m benchmarks.ingestion
 
 peer-slurm:  ## Install a current Slurm apart, for tests (with slurmdbd; root; a minute, 700 MB)
 	deploy/peers/slurm/build.sh $(PEERS)/slurm-trixie
