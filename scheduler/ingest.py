@@ -79,6 +79,7 @@ class Carrier:
             except Exception as error:
                 log.exception("%s failed", self._source.name)
                 await self._note(f"failed: {error!r}")
+                await self.close()  # what it holds unacknowledged comes again by a new connection
                 await asyncio.sleep(AGAIN_S)
 
     async def watch(self) -> None:

@@ -125,6 +125,23 @@ def test_each_batch_is_stored_before_it_is_acknowledged(sessions: SessionFactory
     assert (state.stored, state.backlog) == (3, 0)
 
 
+def test_a_source_that_fails_is_left_and_asked_anew(sessions: SessionFactory) -> None:
+    """What it holds comes again by a new connection only, and is stored once."""
+    Scene(sessions, at=START).set_up()
+    source = Remembering(batch(1))
+
+    async def fail(_messages: Sequence[StreamMessage]) -> None:
+        del source.acknowledge  # type: ignore[attr-defined]
+        source.batches.append(batch(1))  # as a broker would
+        raise ValueError
+
+    source.acknowledge = fail  # type: ignore[method-assign]
+    with carrying(source, sessions):
+        wait_until(lambda: len(source.acknowledged) == 1, "it came again and is acknowledged")
+        assert source.is_closed
+    assert len(rows(sessions, TelemetryValue)) == 1
+
+
 def test_messages_wait_for_a_fleet(sessions: SessionFactory) -> None:
     """Nothing is acknowledged, and nothing given up, before sites are known."""
     source = Remembering(batch(1))
