@@ -1,4 +1,9 @@
-"""How far forecasts are trusted in a solve: for several futures, and no wait within their error."""
+"""How far forecasts are trusted in a solve: for several futures, and no wait within their error.
+
+Whoever plans calls ``solve_in_doubt(problem, limits, doubt_of(fleet.planning, assembled))``: the
+worker, ``gridtide plan``, and replays of history. There are scenarios where the fleet has a table
+``planning.uncertainty`` and ``assemble`` was given a ``history`` (``Inputs.history``).
+"""
 
 from __future__ import annotations
 

@@ -48,8 +48,10 @@ def plan_for_scenarios(
     ----------
     limits
         Time for all of it; the gap is that of each solve it is made of. ``Outlook.gap`` is of all.
-    warm_start, last_plan, on_progress, clock
+    on_progress, clock
         See ``solve``.
+    warm_start, last_plan
+        See ``solve``; for the plan for the forecast alone, where it comes to that.
     apart
         Where the scenarios of a proposal are solved; see ``Apart``.
     extensive

@@ -85,3 +85,11 @@ def test_without_history_the_plan_says_it_was_made_for_the_forecast(
     assert document.plan.outlook is None
     assert any("planned for the forecast alone" in mark for mark in document.marks)
     assert [placed.job for placed in document.plan.placements] == ["train"]
+
+
+def test_of_equal_slots_every_plan_takes_the_earliest(sessions: SessionFactory) -> None:
+    """Without any word on uncertainty, a job begins with the cheap hours, not somewhere in them."""
+    scene = Scene(sessions).set_up()
+    scene.submit("train")
+    (placed,) = planned(scene).plan.placements
+    assert placed.start_slot == 6
