@@ -132,18 +132,19 @@ python -m benchmarks.signal_store --days {days}      # with GRIDTIDE_DATA
 
 "Before" is the statement that was there before, on SQLite with its layout: a window function over
 everything that starts in the window, wherever it lies. It goes through all there is and grows with
-it; what is there now does not. Best of five instants, on two cores with other work on them (load
-{load:.1f}): trust the ratios. Thinned is what was superseded more than 14 days before the end, to
-every sixth hour.
+it; what is there now does not. Best of five instants; of SQLite it is time of the processor, of
+PostgreSQL by the clock, on two cores with other work on them (load {load:.1f}): trust the ratios.
+Thinned is what was superseded more than 14 days before the end, to every sixth hour.
 
 Each day of two years of real series is judged by the four weeks before it, as it came; and every
 28th day once more with a mistake made in it. Series of CarbonCast and of market operators, hourly.
 
 {mistakes}
 
-Days that are flagged though right have a shape unlike any of the four weeks before. Some hours late
-is told from weather only where a signal has a daily shape, or comes beside values of today that are
-known: then it is found whatever the signal.
+Days that are flagged though right have a shape or a size unlike any of the four weeks before. Some
+hours late is told from weather only where a signal has a daily shape, or comes beside values of
+today that are known: then it is found whatever the signal. 9999 is an ordinary value of wind and
+sun of a zone [MW], and 12 hours without sun are a night.
 
 Measured {today:%Y-%m-%d}.
 """
