@@ -127,7 +127,13 @@ class Worker:
         if due is None:
             self._shelf.looked_in_vain(now)
             return False
-        self._shelf.put(due.key, fit_model(due), now)
+        model = None
+        try:
+            model = fit_model(due)
+        except Exception:
+            # Plans are made with the blend, and it is tried again in a day.
+            log.exception("model of %s at %s: not fitted", due.key.kind.value, due.key.site)
+        self._shelf.put(due.key, model, now)
         return True
 
     def work_once(self) -> UUID | None:

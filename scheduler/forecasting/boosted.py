@@ -36,6 +36,7 @@ MODEL_LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
 HELD_OUT_DAYS = 56
 BLOCK_STARTS_HOURS = (0, 6, 24, 48, 72)
 FEWEST_DAYS = 150  # of history that a model is fitted to
+FEWEST_SAMPLES = 1000  # that it learns from, and that it is checked with
 
 _SPACING_HOURS = 11  # between origins: they come to every hour of the day
 _WARM_UP_DAYS = 29  # before the first origin: four weeks that are averaged, and an error before
@@ -90,7 +91,7 @@ def fit_boosted(
     Raises
     ------
     TooLittleHistory
-        There are less than ``FEWEST_DAYS`` of it.
+        There are less than ``FEWEST_DAYS`` of it, or too many gaps or nights in them.
     MissingExtra
         LightGBM is not installed.
     """
@@ -105,11 +106,14 @@ def fit_boosted(
     leads = _sampled_leads(n_leads, seen.per_hour)
     held_out = len(known.values) - HELD_OUT_DAYS * known.steps_per_day
     learned = _samples(seen, pulled, traits, _origins(seen, 0, held_out), leads, held_out)
-    by_lead = _missed_by_lead(learned, n_leads)
-    boosters = tuple(_trained(learned, by_lead, level) for level in MODEL_LEVELS)
     checked = _samples(
         seen, pulled, traits, _origins(seen, held_out, len(known.values)), leads, len(known.values)
     )
+    n_samples = min(len(learned.missed), len(checked.missed))
+    if n_samples < FEWEST_SAMPLES:
+        raise TooLittleHistory(f"history: {n_samples} samples, must be at least {FEWEST_SAMPLES}")
+    by_lead = _missed_by_lead(learned, n_leads)
+    boosters = tuple(_trained(learned, by_lead, level) for level in MODEL_LEVELS)
     shifts, is_used = _calibrated(checked, boosters, by_lead, seen.per_hour)
     return BoostedModel(
         minutes=known.minutes,

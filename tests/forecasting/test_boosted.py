@@ -149,10 +149,12 @@ def test_leads_past_the_end_of_the_model_are_the_blends() -> None:
 
 
 def test_too_short_a_history_and_another_models_inputs_are_refused() -> None:
-    """A hundred days; a driver it was not fitted with; another resolution."""
+    """A hundred days; PV that never shone; other drivers; another resolution."""
     history, driver = windy()
     with pytest.raises(TooLittleHistory, match="100 days, must be at least 150"):
         fit_boosted(until(history, 100), CARBON, LEADS)
+    with pytest.raises(TooLittleHistory, match="0 samples, must be at least 1000"):
+        fit_boosted(History(START, 60, np.zeros(200 * 24)), PV, LEADS)
     end = history.end_at
     when = {"issued_at": end, "start_at": end, "n_intervals": LEADS}
     with pytest.raises(ValueError, match="fitted with 1 drivers, given 0"):
