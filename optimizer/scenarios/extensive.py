@@ -35,6 +35,8 @@ from optimizer.solving.highs import StandardForm, compile_model, run_highs
 
 FLOWS_GAP = 1e-4
 """Relative gap of flows around fixed jobs, where they need binaries."""
+LEAST_FLOWS_S = 10.0
+"""Flows are mostly a linear programme of a second, and without them all before was in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def flows_around(
         model = _joined(uncertain, masters, [own_eur for _, own_eur in pairs])
         tie_batteries(model, uncertain, masters)
         form = compile_model(model)
-    _solve(form, replace(limits, mip_gap=FLOWS_GAP))
+    _solve(form, _flows_limits(limits))
     return Futures(tuple(tuple(placed) for placed in placements), _flows(masters), None)
 
 
@@ -119,8 +121,12 @@ def flows_with(
                     site.storage.charge_kw[u, t].fix(flows.charge_kw[u][t])
                     site.storage.discharge_kw[u, t].fix(flows.discharge_kw[u][t])
         form = compile_model(master.model)
-    _solve(form, replace(limits, mip_gap=FLOWS_GAP))
+    _solve(form, _flows_limits(limits))
     return tuple(site.read_flows() for site in master.sites)
+
+
+def _flows_limits(limits: SolveLimits) -> SolveLimits:
+    return replace(limits, time_limit_s=max(LEAST_FLOWS_S, limits.time_limit_s), mip_gap=FLOWS_GAP)
 
 
 def _around(problem: Problem, placements: Sequence[Placement]) -> tuple[Master, float]:

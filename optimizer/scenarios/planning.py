@@ -14,7 +14,7 @@ from dataclasses import replace
 from optimizer.errors import PlanRefused, SolverFailed
 from optimizer.plan import Plan, SlotPrices
 from optimizer.problem import Problem
-from optimizer.progress import Clock, OnProgress, SolveLimits
+from optimizer.progress import Clock, OnProgress, SolveLimits, relative_gap
 from optimizer.scenarios.decomposed import Apart, Decided, Decomposition
 from optimizer.scenarios.extensive import solve_extensive
 from optimizer.scenarios.futures import UncertainProblem
@@ -24,6 +24,8 @@ from optimizer.verify import require_verified
 
 MOST_EXTENSIVE = 4_000
 """Points times slots of all jobs, times scenarios, up to which the extensive form is solved."""
+EXTENSIVE_SHARE, ENOUGH_GAP = 0.4, 0.02
+"""Share of the time limit that it gets, and gap beyond which proposals are made as well."""
 REST_SHARE = 0.1
 """Share of the time limit for the rest of the plan, on the forecast."""
 
@@ -55,17 +57,11 @@ def plan_for_scenarios(
     apart
         Where the scenarios of a proposal are solved; see ``Apart``.
     extensive
-        Whether to solve the extensive form; ``None``: where it is small enough.
+        Whether to solve the extensive form; ``None``: where it is small enough, and proposals as
+        well where that leaves a gap.
     """
-    as_one = is_extensive(uncertain) if extensive is None else extensive
     try:
-        decided = (
-            _solve_as_one(uncertain, limits)
-            if as_one
-            else Decomposition(
-                uncertain, limits, clock=clock, apart=apart, on_progress=on_progress
-            ).decide()
-        )
+        decided = _decide(uncertain, limits, extensive, clock, apart, on_progress)
         plan = nominal_plan(
             uncertain,
             decided.best,
@@ -91,6 +87,46 @@ def plan_for_scenarios(
 def is_extensive(uncertain: UncertainProblem) -> bool:
     """Whether ``uncertain`` is small enough for its extensive form."""
     return cells_of(uncertain.nominal) * len(uncertain.scenarios) <= MOST_EXTENSIVE
+
+
+def _decide(
+    uncertain: UncertainProblem,
+    limits: SolveLimits,
+    extensive: bool | None,
+    clock: Clock | None,
+    apart: Apart,
+    on_progress: OnProgress | None,
+) -> Decided:
+    """Solve the extensive form, make proposals, or both where the first was not enough."""
+    if extensive:
+        return _solve_as_one(uncertain, limits)
+    left = limits
+    one: Decided | None = None
+    if extensive is None and is_extensive(uncertain):
+        share_s = EXTENSIVE_SHARE * limits.time_limit_s
+        left = replace(limits, time_limit_s=limits.time_limit_s - share_s)
+        one = _tried_as_one(uncertain, replace(limits, time_limit_s=share_s))
+    gap = None if one is None else relative_gap(one.best.minimised_eur, one.bound_eur)
+    if one is not None and gap is not None and gap <= ENOUGH_GAP:
+        return one
+    parts = Decomposition(uncertain, left, clock=clock, apart=apart, on_progress=on_progress)
+    proposed = parts.decide()
+    return proposed if one is None else _better(one, proposed)
+
+
+def _better(one: Decided, other: Decided) -> Decided:
+    """Return the better of two decisions, with the higher of their bounds."""
+    best = min(one, other, key=lambda decided: decided.best.minimised_eur)
+    bounds = [it.bound_eur for it in (one, other) if it.bound_eur is not None]
+    return replace(best, bound_eur=max(bounds, default=None), prices=one.prices or other.prices)
+
+
+def _tried_as_one(uncertain: UncertainProblem, limits: SolveLimits) -> Decided | None:
+    """Solve the extensive form; ``None`` where its time is too short for any plan."""
+    try:
+        return _solve_as_one(uncertain, limits)
+    except SolverFailed:
+        return None
 
 
 def _solve_as_one(uncertain: UncertainProblem, limits: SolveLimits) -> Decided:

@@ -276,3 +276,12 @@ def test_outlook_is_settled_like_any_plan() -> None:
     assert outlook_of(plan).scenario_eur[0] == pytest.approx(
         settle(problem, plan.placements, plan.flows).objective, abs=1e-5
     )
+
+
+def test_proposals_help_out_where_the_extensive_form_runs_out_of_time() -> None:
+    """Given no time for one MILP, a small problem is planned by proposals, and as well."""
+    problem = uncertain(some_problem(2, n_jobs=6), 2)
+    hurried = outlook_of(plan_for_scenarios(problem, SolveLimits(1e-3)))
+    found = outlook_of(plan_for_scenarios(problem, SolveLimits(1e-3), extensive=False))
+    assert hurried.minimised_eur <= found.minimised_eur + 1e-6
+    assert hurried.bound_eur is not None
