@@ -112,6 +112,7 @@ def _section(found: list[Figures], judged: list[Rates]) -> str:
     days = " ".join(str(n_days) for n_days in sorted({one.n_days for one in found}))
     return _TEXT.format(
         days=days,
+        scope="" if max(one.n_days for one in found) >= _YEAR_DAYS else _NO_YEAR,
         store=_of_store(found),
         mistakes=_of_mistakes(judged),
         load=os.getloadavg()[0],
@@ -119,6 +120,8 @@ def _section(found: list[Figures], judged: list[Rates]) -> str:
     )
 
 
+_YEAR_DAYS = 365
+_NO_YEAR = " A whole year, which is\nmeasured where no days are named, was not run for this table."
 _TEXT = """## Years of signals, and mistakes in them
 
 Twenty sites, quarter hours: prices of the next day once a day, forecasts of carbon intensity, PV,
@@ -134,7 +137,7 @@ python -m benchmarks.signal_store --days {days}      # with GRIDTIDE_DATA
 everything that starts in the window, wherever it lies. It goes through all there is and grows with
 it; what is there now does not. Best of five instants; of SQLite it is time of the processor, of
 PostgreSQL by the clock, on two cores with other work on them (load {load:.1f}): trust the ratios.
-Thinned is what was superseded more than 14 days before the end, to every sixth hour.
+Thinned is what was superseded more than 14 days before the end, to every sixth hour.{scope}
 
 Each day of two years of real series is judged by the four weeks before it, as it came; and every
 28th day once more with a mistake made in it. Series of CarbonCast and of market operators, hourly.
