@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.rolling_backtest.instance import PLANTS, Settings, scene_of
 from benchmarks.rolling_backtest.signals import read_signals
 from optimizer import Problem, baselines
-from scheduler.backtest.accounts import Account, account_of
+from scheduler.backtest.accounts import Account, account_of, cost_by_slot
 from scheduler.backtest.keeping import Folder
 from scheduler.backtest.replay import Round
 from scheduler.backtest.truth import Told, told, true_problem
@@ -24,6 +26,10 @@ class Outcome:
 
     Attributes
     ----------
+    eur_by_day, kg_by_day
+        Money and carbon of each day of the scene.
+    not_done
+        Jobs never started, or not done by the end.
     wait_h
         Mean time from submission to the end of a job, less its length [h].
     n_refused
@@ -33,6 +39,9 @@ class Outcome:
     """
 
     account: Account
+    eur_by_day: tuple[float, ...]
+    kg_by_day: tuple[float, ...]
+    not_done: tuple[str, ...] = ()
     is_whole: bool = True
     wait_h: float = 0.0
     n_rounds: int = 0
@@ -53,7 +62,9 @@ def outcome_of(data: Path, settings: Settings, folder: Folder) -> Outcome:
     whole = told(problem, scene, past, kept.state.world)
     rounds = [one for chapter in chapters for one in chapter.rounds]
     return Outcome(
-        account=account_of(whole),
+        account_of(whole),
+        *_by_day(whole),
+        not_done=(*(left.job for left in whole.plan.unserved), *whole.unfinished),
         is_whole=kept.state.world.now >= scene.end,
         wait_h=_wait_h(whole, problem),
         n_rounds=len(rounds),
@@ -69,13 +80,22 @@ def run_now_outcome(data: Path, settings: Settings) -> Outcome:
     _, problem = _problem(data, settings)
     plan = baselines.run_now(problem)
     whole = Told(problem, plan, late=(), unfinished=())
-    return Outcome(account_of(whole), wait_h=_wait_h(whole, problem))
+    return Outcome(account_of(whole), *_by_day(whole), wait_h=_wait_h(whole, problem))
 
 
 def _problem(data: Path, settings: Settings) -> tuple[Scene, Problem]:
     scene = scene_of(data, settings)
     truth = read_signals(data, PLANTS, settings.begin, settings.end).truth
     return scene, true_problem(scene, truth)
+
+
+def _by_day(whole: Told) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    hours = whole.problem.horizon.slot_hours
+    pairs = zip(whole.problem.sites, whole.plan.flows, strict=True)
+    by_slot = np.sum([cost_by_slot(site, flows, hours) for site, flows in pairs], axis=0)
+    starts = np.arange(0, by_slot.shape[1], round(24 / hours))
+    eur, kg = np.add.reduceat(by_slot, starts, axis=1).tolist()
+    return tuple(eur), tuple(kg)
 
 
 def _wait_h(whole: Told, problem: Problem) -> float:

@@ -12,12 +12,14 @@ import pandas as pd
 from benchmarks.rolling_backtest.signals import Signals
 from connectors.types import Window
 from optimizer import Plan, solve
+from scheduler.backtest.foresight import corrected_as_known
 from scheduler.backtest.policy import Knows, Policy
 from scheduler.services.assemble import FILL_HISTORY
 from scheduler.services.planning import Prepared
 from scheduler.services.window import PlanWindow
 
 DAILY, ROLLING = timedelta(hours=24), timedelta(hours=6)
+LONGEST_HORIZON = timedelta(hours=96)
 
 
 def within_cpu_time(prepared: Prepared) -> Plan:
@@ -32,13 +34,19 @@ def within_cpu_time(prepared: Prepared) -> Plan:
 
 
 def day_ahead(signals: Signals) -> Policy:
-    """Make one plan a day, from forecasts as issued, and follow it."""
-    return Policy("day_ahead", DAILY, as_issued(signals), within_cpu_time)
+    """Make one plan a day and follow it."""
+    knows = corrected_as_known(signals.history, LONGEST_HORIZON)
+    return Policy("day_ahead", DAILY, knows, within_cpu_time)
 
 
 def rolling(signals: Signals) -> Policy:
-    """Plan every six hours."""
+    """Plan every six hours, what was measured since blended into what was published."""
     return replace(day_ahead(signals), name="rolling", every=ROLLING)
+
+
+def uncorrected(signals: Signals) -> Policy:
+    """Plan as often, from forecasts as they were issued."""
+    return replace(rolling(signals), name="uncorrected", knows=as_issued(signals))
 
 
 def perfect(signals: Signals) -> Policy:
@@ -52,12 +60,13 @@ def true_signals(signals: Signals) -> Policy:
 
 
 def true_lengths(signals: Signals) -> Policy:
-    """Plan as often, with signals as issued, and true lengths."""
+    """Plan as often, with forecasts, and true lengths."""
     return replace(rolling(signals), name="true_lengths", knows_lengths=True)
 
 
 POLICIES: dict[str, Callable[[Signals], Policy]] = {
-    make.__name__: make for make in (perfect, rolling, day_ahead, true_signals, true_lengths)
+    make.__name__: make
+    for make in (perfect, rolling, day_ahead, uncorrected, true_signals, true_lengths)
 }
 
 

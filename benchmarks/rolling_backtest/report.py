@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from benchmarks.rolling_backtest.instance import KW_PER_GPU, Settings
 from benchmarks.rolling_backtest.outcome import Outcome
+from benchmarks.rolling_backtest.plot import write_plot
 from benchmarks.section import write_section
 
 RESULTS = Path(__file__).parents[1] / "RESULTS.md"
+PLOT = RESULTS.with_name("rolling_backtest.svg")
 SECTION = "make bench-rolling"
 EUR_PER_KG = 0.08  # the fleet's price of carbon
 NAMES = {
     "run_now": "run-now",
     "day_ahead": "(a) one plan a day",
     "rolling": "(b) a plan every 6 h",
+    "uncorrected": "a plan every 6 h, forecasts as issued",
     "perfect": "perfect forecast",
     "true_signals": "(b) with true signals",
     "true_lengths": "(b) with true lengths",
@@ -45,8 +50,9 @@ def markdown(settings: Settings, outcomes: Mapping[str, Outcome]) -> str:
 
 
 def write(settings: Settings, outcomes: Mapping[str, Outcome]) -> None:
-    """Write the section of RESULTS.md."""
-    text = f"{markdown(settings, outcomes)}\n\n{SOURCES}"
+    """Write the section of RESULTS.md, and the plot beside it."""
+    write_plot(PLOT, settings, outcomes, NAMES)
+    text = f"{markdown(settings, outcomes)}\n\n![What each policy saved]({PLOT.name})\n\n{SOURCES}"
     write_section(RESULTS, text, SECTION)
 
 
@@ -58,33 +64,57 @@ def _load(settings: Settings, outcome: Outcome) -> tuple[int, float]:
     return n_jobs, kwh / KW_PER_GPU / settings.gpu_hours
 
 
+@dataclass(frozen=True, slots=True)
+class _Paid:
+    """Cost and carbon of a policy, with what run-now had of the jobs that it did not do."""
+
+    eur: float
+    kg: float
+
+    @classmethod
+    def by(cls, outcome: Outcome, now: Outcome) -> Self:
+        """Whoever leaves a job out saves nothing by it."""
+        shares = [
+            site.jobs[name]
+            for site in now.account.sites.values()
+            for name in outcome.not_done
+            if name in site.jobs
+        ]
+        return cls(
+            outcome.account.cost_eur + sum(share.eur for share in shares),
+            outcome.account.terms.carbon_kg + sum(share.carbon_kg for share in shares),
+        )
+
+    @property
+    def weighed(self) -> float:
+        """Both in EUR, carbon at the fleet's price."""
+        return self.eur + EUR_PER_KG * self.kg
+
+
 def _kept_table(outcomes: Mapping[str, Outcome]) -> list[str]:
-    now = outcomes["run_now"].account
     lines = [
         "| | Cost [EUR] | Carbon [kg] | Saved [EUR] | Saved [kg] | Kept of cost | Kept of carbon"
         " | Kept of both at 80 EUR/t |",
         "| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    best = _saved(now_is=outcomes["run_now"], outcome=outcomes.get("perfect"))
-    for name, outcome in outcomes.items():
-        it = outcome.account
-        eur, kg = _saved(now_is=outcomes["run_now"], outcome=outcome)
-        both = eur + EUR_PER_KG * kg, best[0] + EUR_PER_KG * best[1]
-        pairs = (eur, best[0]), (kg, best[1]), both
-        kept = " | ".join(_share(*pair) if it is not now else "" for pair in pairs)
+    run_now = outcomes["run_now"]
+    paid = {
+        name: _Paid.by(outcome, run_now) for name, outcome in outcomes.items() if outcome.is_whole
+    }
+    now, best = paid["run_now"], paid.get("perfect")
+    for name, it in paid.items():
+        kept = ["", "", ""]
+        if best is not None and name != "run_now":
+            kept = [
+                _share(now.eur - it.eur, now.eur - best.eur),
+                _share(now.kg - it.kg, now.kg - best.kg),
+                _share(now.weighed - it.weighed, now.weighed - best.weighed),
+            ]
         lines.append(
-            f"| {_name(name, outcome)} | {it.cost_eur:,.0f} | {it.terms.carbon_kg:,.0f}"
-            f" | {eur:,.0f} | {kg:,.0f} | {kept} |"
+            f"| {NAMES[name]} | {it.eur:,.0f} | {it.kg:,.0f} | {now.eur - it.eur:,.0f}"
+            f" | {now.kg - it.kg:,.0f} | {' | '.join(kept)} |"
         )
     return lines
-
-
-def _saved(now_is: Outcome, outcome: Outcome | None) -> tuple[float, float]:
-    """Return what is saved against run-now [EUR, kg]; nothing by who was not played."""
-    if outcome is None:
-        return 0.0, 0.0
-    now, it = now_is.account, outcome.account
-    return now.cost_eur - it.cost_eur, now.terms.carbon_kg - it.terms.carbon_kg
 
 
 def _share(part: float, whole: float) -> str:

@@ -219,7 +219,7 @@ def _shared_out(
 ) -> tuple[dict[str, Share], Share]:
     """Share every slot's cost and carbon out by what was drawn in it."""
     (site,), hours = alone.sites, alone.horizon.slot_hours
-    eur, kg = _cost_by_slot(site, flows, hours)
+    eur, kg = cost_by_slot(site, flows, hours)
     pue = np.asarray(site.pue)
     drawn_kw = own_kw + pue * 0.0
     for load in loads:
@@ -242,7 +242,7 @@ def _shared_out(
     return shares, replace(own, carbon_kg=own.carbon_kg + float(kg[~is_drawn].sum()))
 
 
-def _cost_by_slot(site: Site, flows: SiteFlows, hours: float) -> tuple[Floats, Floats]:
+def cost_by_slot(site: Site, flows: SiteFlows, hours: float) -> tuple[Floats, Floats]:
     """Money [EUR] and carbon [kg] of each slot; not what is paid once."""
     grid = site.grid
     bought, sold = np.asarray(flows.import_kw) * hours, np.asarray(flows.export_kw) * hours
