@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from benchmarks.rolling_backtest.instance import KW_PER_GPU, Settings
+from benchmarks.rolling_backtest.instance import FIRST_DAY, KW_PER_GPU, LAST_DAY, Settings
 from benchmarks.rolling_backtest.outcome import Outcome
 from benchmarks.rolling_backtest.plot import write_plot
+from benchmarks.rolling_backtest.words import HEAD, NOTES, SOURCES
 from benchmarks.section import write_section
 
 RESULTS = Path(__file__).parents[1] / "RESULTS.md"
@@ -25,11 +26,6 @@ NAMES = {
     "true_signals": "(b) with true signals",
     "true_lengths": "(b) with true lengths",
 }
-SOURCES = """\
-Data: carbon intensity (zone average, lifecycle), wind and solar of DE, CISO and NYISO with their
-forecasts as issued from CarbonCast (aamyli/CarbonCast, Apache-2.0); day-ahead prices from
-HewlettPackard/sustain-cluster (MIT; market operators upstream); jobs from Microsoft's
-philly-traces (CC-BY-4.0)."""
 
 
 def markdown(settings: Settings, outcomes: Mapping[str, Outcome]) -> str:
@@ -51,9 +47,30 @@ def markdown(settings: Settings, outcomes: Mapping[str, Outcome]) -> str:
 
 def write(settings: Settings, outcomes: Mapping[str, Outcome]) -> None:
     """Write the section of RESULTS.md, and the plot beside it."""
-    write_plot(PLOT, settings, outcomes, NAMES)
-    text = f"{markdown(settings, outcomes)}\n\n![What each policy saved]({PLOT.name})\n\n{SOURCES}"
-    write_section(RESULTS, text, SECTION)
+    whole = {name: outcome for name, outcome in outcomes.items() if outcome.is_whole}
+    write_plot(PLOT, settings, whole, NAMES)
+    parts = (
+        "## History replayed: what is kept of a perfect forecast",
+        HEAD,
+        f"```\n{_command(settings)}\n```",
+        markdown(settings, whole),
+        f"![What each policy saved]({PLOT.name})",
+        NOTES,
+        SOURCES,
+    )
+    write_section(RESULTS, "\n\n".join(parts), SECTION)
+
+
+def _command(settings: Settings) -> str:
+    """Return what makes these figures again."""
+    words = ["python -m benchmarks.rolling_backtest"]
+    if settings.begin > FIRST_DAY:
+        words.append(f"--from-day {(settings.begin - FIRST_DAY).days}")
+    if settings.end < LAST_DAY:
+        words.append(f"--days {(settings.end - settings.begin).days}")
+    if settings.stated_factors[1] == 1.0:
+        words.append("--lengths exact")
+    return " ".join([*words, "--write"])
 
 
 def _load(settings: Settings, outcome: Outcome) -> tuple[int, float]:

@@ -1,9 +1,9 @@
 r"""What a past cost and emitted: settled as plans are, checked, and shared out to sites and jobs.
 
 ``optimizer.verify`` checks that no job ran before it came, no GPU was given twice and no battery
-did what it cannot; ``optimizer.settle`` settles the whole, and each site alone. The cost of every
-slot of a site is then shared out by the energy that each job drew in it; what idle GPUs and the
-base load drew is the site's own, as is a slot in which nothing was drawn.
+did what it cannot; ``optimizer.settle`` settles the whole, and each site alone. What every slot of
+a site cost and emitted is then shared out by the energy that each job drew in it. What idle GPUs
+and the base load drew is the site's own, as are slots in which nothing was drawn and what was sold.
 
 .. math::
     \text{bought} + \text{generated} + \text{discharged} + \text{short}
@@ -219,7 +219,9 @@ def _shared_out(
 ) -> tuple[dict[str, Share], Share]:
     """Share every slot's cost and carbon out by what was drawn in it."""
     (site,), hours = alone.sites, alone.horizon.slot_hours
-    eur, kg = cost_by_slot(site, flows, hours)
+    net_eur, kg = cost_by_slot(site, flows, hours)
+    sold_eur = _sold_eur(site, flows, hours)
+    eur = net_eur + sold_eur
     pue = np.asarray(site.pue)
     drawn_kw = own_kw + pue * 0.0
     for load in loads:
@@ -238,16 +240,16 @@ def _shared_out(
     shares = {
         load.job: share(load.part, pue[load.part] * load.it_kw, load.own_eur) for load in loads
     }
-    own = share(slice(None), own_kw, float(eur[~is_drawn].sum()))
+    own = share(slice(None), own_kw, float(eur[~is_drawn].sum() - sold_eur.sum()))
     return shares, replace(own, carbon_kg=own.carbon_kg + float(kg[~is_drawn].sum()))
 
 
 def cost_by_slot(site: Site, flows: SiteFlows, hours: float) -> tuple[Floats, Floats]:
     """Money [EUR] and carbon [kg] of each slot; not what is paid once."""
     grid = site.grid
-    bought, sold = np.asarray(flows.import_kw) * hours, np.asarray(flows.export_kw) * hours
+    bought = np.asarray(flows.import_kw) * hours
     price = np.asarray(grid.import_price_eur_per_mwh) + np.asarray(grid.network_fee_eur_per_mwh)
-    eur = (bought * price - sold * np.asarray(grid.export_price_eur_per_mwh)) / 1000.0
+    eur = bought * price / 1000.0 - _sold_eur(site, flows, hours)
     kg = bought * np.asarray(grid.carbon_g_per_kwh) / 1000.0
     for unit, charge, discharge in zip(
         site.storage, flows.charge_kw, flows.discharge_kw, strict=True
@@ -258,6 +260,13 @@ def cost_by_slot(site: Site, flows: SiteFlows, hours: float) -> tuple[Floats, Fl
         eur = eur + generator.fuel_eur_per_kwh * kwh
         kg = kg + generator.emissions_g_per_kwh * kwh / 1000.0
     return eur, kg
+
+
+def _sold_eur(site: Site, flows: SiteFlows, hours: float) -> Floats:
+    """Return what exports earned in each slot [EUR]."""
+    sold = np.asarray(flows.export_kw) * hours
+    earned: Floats = sold * np.asarray(site.grid.export_price_eur_per_mwh) / 1000.0
+    return earned
 
 
 def _starts_eur(site: Site, flows: SiteFlows) -> float:

@@ -73,6 +73,16 @@ def test_what_a_job_drew_is_its_own() -> None:
     assert site.own.eur == 0.0
 
 
+def test_what_is_sold_is_the_sites_own() -> None:
+    """A job that draws next to nothing beside PV that is sold does not earn by it."""
+    small = [{"pool": "a100", "gpus": 1, "kw": 0.001}]
+    day, signals = scene([job("tiny", 12.0, sites=("DE",), operating_points=small)]), truth()
+    site = accounted(day, policy(as_if_known(signals), 24), signals).sites["DE"]
+    assert site.terms.energy_sold_eur > 0.0
+    assert site.jobs["tiny"].eur >= 0.0
+    assert site.unshared < 1e-9
+
+
 def test_a_job_that_still_runs_at_the_end_is_counted_and_paid_for() -> None:
     """It was longer than its deadline allowed: what it drew until then is in the account."""
     day, signals = scene([job("endless", 40.0, stated_hours=4.0)]), truth()

@@ -1,0 +1,31 @@
+"""Words of the section on the rolling backtest in RESULTS.md."""
+
+from __future__ import annotations
+
+HEAD = """\
+Jobs, prices and carbon of 2021 at three sites, replayed through the planning of production:
+signals as they were known then, jobs as they came, true lengths (`scheduler/backtest`, and what
+was assumed: [instance.py](rolling_backtest/instance.py),
+[signals.py](rolling_backtest/signals.py)). `make bench-rolling` replays all of July to December;
+what is here was made by"""
+NOTES = """\
+- *Run-now* starts every job as soon as GPUs are free, batteries idle, on the same capacity and
+  settled by the same function. A job that a policy never starts is charged what run-now paid for
+  it: nobody saves by leaving work out. Cost is money less the worth of the charge that is left.
+- *Perfect forecast* plans as often as (b), with true signals and true lengths. What will be
+  submitted later it knows as little as the others do.
+- (a) and (b) see the same forecasts: as issued, pulled to the value measured last as far as such
+  errors lasted before, and weighed against a typical day by how both did (`forecasting.skill`).
+  Planning in earnest takes published forecasts as they are: the row *forecasts as issued*.
+- *Limits broken* is what `optimizer.verify` found in what happened, on true signals: a job before
+  it came, GPUs given twice, a battery beyond its limits. *Largest error of sums* is relative, of
+  energy (bought + generated + discharged = used + charged + curtailed + sold) and of money and
+  carbon over jobs and sites.
+- *Mean gap* is objective less bound of those plans that have a bound within their second of CPU
+  time.
+- Prices that are not published yet are those of the same hour of the last day that has them."""
+SOURCES = """\
+Data: carbon intensity (zone average, lifecycle), wind and solar of DE, CISO and NYISO with their
+forecasts as issued from CarbonCast (aamyli/CarbonCast, Apache-2.0); day-ahead prices from
+HewlettPackard/sustain-cluster (MIT; market operators upstream); jobs from Microsoft's
+philly-traces (CC-BY-4.0)."""
