@@ -50,7 +50,7 @@ def main() -> None:
 
 def fingerprint(settings: Settings) -> str:
     """Name the folder of an instance: of what it is drawn from, and of its fleet."""
-    whole = f"{settings} {PLANTS} {fleet_of(settings).model_dump_json()}"
+    whole = f"{settings} {PLANTS} {fleet_of(settings).model_dump_json(exclude_unset=True)}"
     return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,7 +15,7 @@ from benchmarks.rolling_backtest.instance import Settings
 from benchmarks.rolling_backtest.outcome import Outcome
 
 # The same file for the same figures: no random ids, no date.
-_STYLE = {"svg.hashsalt": "rolling-backtest", "svg.fonttype": "none", "font.size": 9}
+_STYLE: Any = {"svg.hashsalt": "rolling-backtest", "svg.fonttype": "none", "font.size": 9}
 
 
 def write_plot(

@@ -62,7 +62,6 @@ class _Play:
     """One stretch of time while it passes; what it holds changes with the clock."""
 
     scene: Scene
-    before: World
     jobs: dict[str, JobInWorld]
     free_gpus: dict[tuple[str, str], int]
     n_arrived: int
@@ -82,7 +81,7 @@ class _Play:
                 free[job.site, pool] -= gpus
         jobs = {job.true.spec.name: job for job in world.jobs}
         succeeded, failed = set(world.succeeded), set(world.failed)
-        return cls(scene, world, jobs, free, world.n_arrived, succeeded, failed)
+        return cls(scene, jobs, free, world.n_arrived, succeeded, failed)
 
     def world(self, now: datetime, charges: tuple[Charge, ...]) -> World:
         return World(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
-import numpy as np
 import pandas as pd
 
 from connectors.types import SignalKind
@@ -76,7 +75,8 @@ def _pulled(
     leads = (rows["start_at"][~is_measured] - errors.index[-1]) / step
     later = leads[(leads > 0) & (leads <= n_leads)]
     pull = _left(decay, later) * float(errors.iloc[-1])
-    return np.maximum(rows["value"][later.index] + pull, least)
+    pulled: pd.Series[float] = (rows["value"][later.index] + pull).clip(lower=least)
+    return pulled
 
 
 def _errors(measured: pd.DataFrame, was: pd.DataFrame, since: pd.Timestamp) -> pd.Series[float]:
