@@ -11,23 +11,27 @@ import pandas as pd
 
 from benchmarks.rolling_backtest.signals import Signals
 from connectors.types import Window
-from optimizer import Plan, solve
+from optimizer import Plan
 from scheduler.backtest.foresight import corrected_as_known
 from scheduler.backtest.policy import Knows, Policy
+from scheduler.doubt import Doubt, solve_in_doubt
 from scheduler.services.assemble import FILL_HISTORY
+from scheduler.services.assemble_scenarios import history_span
 from scheduler.services.planning import Prepared
 from scheduler.services.window import PlanWindow
+from scheduler.specs.uncertainty import UncertaintySpec
 
 DAILY, ROLLING = timedelta(hours=24), timedelta(hours=6)
 LONGEST_HORIZON = timedelta(hours=96)
+UNCERTAINTY = UncertaintySpec(scenarios=8, first_hours=6, battery_hours=6)
 
 
-def within_cpu_time(prepared: Prepared) -> Plan:
+def within_cpu_time(prepared: Prepared, doubt: Doubt) -> Plan:
     """Solve as production does, its time limit counted in CPU time: the machine may be shared."""
-    return solve(
+    return solve_in_doubt(
         prepared.assembled.problem,
         prepared.limits,
-        warm_start=prepared.last_plan,
+        doubt,
         last_plan=prepared.last_plan,
         clock=time.process_time,
     )
@@ -42,6 +46,16 @@ def day_ahead(signals: Signals) -> Policy:
 def rolling(signals: Signals) -> Policy:
     """Plan every six hours, what was measured since blended into what was published."""
     return replace(day_ahead(signals), name="rolling", every=ROLLING)
+
+
+def scenarios(signals: Signals) -> Policy:
+    """Plan as often for futures of past errors; what they are errors of is as it was issued."""
+
+    def history(window: PlanWindow, now: datetime) -> pd.DataFrame:
+        span = Window(*history_span(window, UNCERTAINTY.history_days))
+        return signals.history.every_value(span, now)
+
+    return replace(uncorrected(signals), name="scenarios", uncertainty=UNCERTAINTY, history=history)
 
 
 def uncorrected(signals: Signals) -> Policy:
@@ -66,7 +80,15 @@ def true_lengths(signals: Signals) -> Policy:
 
 POLICIES: dict[str, Callable[[Signals], Policy]] = {
     make.__name__: make
-    for make in (perfect, rolling, day_ahead, uncorrected, true_signals, true_lengths)
+    for make in (
+        perfect,
+        rolling,
+        day_ahead,
+        scenarios,
+        uncorrected,
+        true_signals,
+        true_lengths,
+    )
 }
 
 

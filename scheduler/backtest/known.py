@@ -83,6 +83,15 @@ class SignalHistory:
         )
         return self._last_known(is_asked)
 
+    def every_value(self, span: Window, now: datetime) -> pd.DataFrame:
+        """Give every value known at ``now`` of intervals that start in ``span``."""
+        is_asked = (
+            (self._start >= _instant(span.start))
+            & (self._start < _instant(span.end))
+            & (self._known <= _instant(now))
+        )
+        return self.table[is_asked].reset_index(drop=True)
+
     def _last_known(self, is_asked: npt.NDArray[np.bool_]) -> pd.DataFrame:
         return self.table[is_asked].drop_duplicates(_INTERVAL, keep="last").reset_index(drop=True)
 

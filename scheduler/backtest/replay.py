@@ -11,6 +11,7 @@ from scheduler.backtest.carrying_out import carry_out
 from scheduler.backtest.policy import Policy
 from scheduler.backtest.world import JobInWorld, Past, Scene, World, joined
 from scheduler.db.models import JobStatus
+from scheduler.doubt import doubt_of
 from scheduler.services.assemble import FleetState, InputRefused, JobToPlan
 from scheduler.services.carried_meter import energy_so_far, peak_so_far
 from scheduler.services.carried_state import announced_starts, soc_expected
@@ -20,6 +21,7 @@ from scheduler.services.planning import prepare, review
 from scheduler.services.planning_inputs import Inputs
 from scheduler.services.plans import InForce
 from scheduler.services.window import PlanWindow
+from scheduler.specs import FleetSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +114,13 @@ def _plan(
     inputs = inputs_at(state, scene, policy, window)
     try:
         prepared = prepare(inputs, scene.fleet.planning.time_limit_s)
-        plan = policy.solver(prepared)
+        doubt = doubt_of(inputs.fleet.planning, prepared.assembled)
+        plan = policy.solver(prepared, doubt)
     except (InputRefused, OptimizerError) as error:
         return state.in_force, Round(window, refusal=f"{type(error).__name__}: {error}")
     problem = prepared.assembled.problem
     baseline = baselines.run_now(problem)
-    document = make_document(scene.fleet, prepared.assembled, plan, baseline, inputs.now)
+    document = make_document(inputs.fleet, prepared.assembled, plan, baseline, inputs.now)
     reviewed = review(document, InForce(document=state.in_force))
     refusal = ""
     if reviewed.approval is None:
@@ -146,7 +149,7 @@ def inputs_at(state: ReplayState, scene: Scene, policy: Policy, window: PlanWind
     return Inputs(
         now=now,
         fleet_version=0,
-        fleet=scene.fleet,
+        fleet=_fleet(scene, policy),
         window=window,
         jobs=tuple(replace(job, announced=announced.get(job.spec.name)) for job in jobs),
         signals=policy.knows(window, now),
@@ -159,7 +162,14 @@ def inputs_at(state: ReplayState, scene: Scene, policy: Policy, window: PlanWind
             failed=world.failed,
         ),
         in_force=in_force,
+        history=None if policy.history is None else policy.history(window, now),
     )
+
+
+def _fleet(scene: Scene, policy: Policy) -> FleetSpec:
+    """Return the fleet as the policy plans for it."""
+    planning = scene.fleet.planning.model_copy(update={"uncertainty": policy.uncertainty})
+    return scene.fleet.model_copy(update={"planning": planning})
 
 
 def _job_to_plan(job: JobInWorld, policy: Policy, now: datetime) -> JobToPlan:

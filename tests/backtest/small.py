@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from connectors.types import SignalKind, Window
-from optimizer import Plan, solve
+from optimizer import Plan
 from scheduler.backtest.accounts import Account, account_of
 from scheduler.backtest.known import SignalHistory
 from scheduler.backtest.policy import Knows, Policy
 from scheduler.backtest.replay import ReplayState, Round, play
 from scheduler.backtest.truth import told, true_problem
 from scheduler.backtest.world import Past, Scene, TrueJob, joined
+from scheduler.doubt import Doubt, solve_in_doubt
 from scheduler.services.assemble import FILL_HISTORY
 from scheduler.services.planning import Prepared
 from scheduler.services.window import PlanWindow
@@ -130,12 +131,12 @@ def scene(jobs: Sequence[TrueJob], **planning: Any) -> Scene:
     return Scene.of(fleet(**planning), jobs, START, START + timedelta(hours=HOURS))
 
 
-def exactly(prepared: Prepared) -> Plan:
+def exactly(prepared: Prepared, doubt: Doubt) -> Plan:
     """Solve to the end; these are small."""
-    return solve(
+    return solve_in_doubt(
         prepared.assembled.problem,
         prepared.limits,
-        warm_start=prepared.last_plan,
+        doubt,
         last_plan=prepared.last_plan,
         clock=time.monotonic,
     )

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from connectors.types import SignalKind
+from connectors.types import SignalKind, Window
 from optimizer import baselines
 from scheduler.backtest.keeping import Folder, play_kept
+from scheduler.backtest.known import SignalHistory
 from scheduler.backtest.policy import Policy
 from scheduler.backtest.replay import play
 from scheduler.backtest.truth import true_problem
 from scheduler.backtest.world import Past, Scene
+from scheduler.services.assemble_scenarios import history_span
+from scheduler.services.window import PlanWindow
+from scheduler.specs.uncertainty import UncertaintySpec
 from tests.backtest.small import (
     HOURS,
     accounted,
     as_if_known,
     as_known,
+    fleet,
     job,
     played,
     policy,
@@ -30,6 +37,7 @@ from tests.backtest.small import (
 from tests.services.builders import START
 
 T0 = timedelta(0)
+DAY = pd.Timedelta(days=1)
 
 
 @pytest.mark.parametrize("seed", [0, 2])
@@ -85,6 +93,34 @@ def test_a_plan_uses_what_was_known_last_when_it_was_made() -> None:
     prices = [state.in_force.problem.site("FR").grid for state in states if state.in_force]
     assert min(prices[0].import_price_eur_per_mwh) > -500.0
     assert set(prices[1].import_price_eur_per_mwh) == {-500.0}
+
+
+def test_past_errors_make_the_scenarios_that_are_planned_for() -> None:
+    """After nine days of forecasts, each issued at midnight; before there are too few of them."""
+    signals = truth(5, hours=11 * 24)
+    told = [signals.assign(known_at=signals["start_at"] + pd.Timedelta(hours=1))]
+    for day in range(11):
+        issue = pd.Timestamp(START + timedelta(days=day))
+        is_ahead = (signals["start_at"] >= issue) & (signals["start_at"] < issue + DAY)
+        ahead = signals[is_ahead]
+        off = 1 + 0.2 * np.random.default_rng(day).standard_normal(len(ahead))
+        told.append(ahead.assign(value=ahead["value"] * off, known_at=issue))
+    history = SignalHistory.of(pd.concat(told))
+
+    def every_value(window: PlanWindow, now: datetime) -> pd.DataFrame:
+        return history.every_value(Window(*history_span(window, 10)), now)
+
+    begin = START + timedelta(days=10)
+    jobs = [job("late", 3.0, release_at=begin, deadline_at=begin + timedelta(hours=HOURS))]
+    spec = UncertaintySpec(scenarios=3, first_hours=6, history_days=10)
+    rules = policy(as_known(pd.concat(told)), HOURS, lead=T0, history=every_value)
+    day = Scene.of(fleet(), jobs, begin, begin + timedelta(hours=HOURS))
+    (state, *_), *_ = play(day, replace(rules, uncertainty=spec))
+    assert state.in_force is not None
+    assert state.in_force.plan.outlook is not None
+    (state, *_), *_ = play(day, rules)
+    assert state.in_force is not None
+    assert state.in_force.plan.outlook is None
 
 
 def test_a_replay_that_was_killed_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
