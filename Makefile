@@ -19,8 +19,8 @@ EXTRAS := --extra kafka --extra kubernetes --extra mqtt --extra node --extra nvm
 MINIMUM_COVERAGE := 90
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers check lint types imports bench bench-72h bench-rolling bench-forecasts bench-clusters bench-streams peer-slurm peer-kubernetes \
-    peer-kueue peer-gridstatus lock clean
+.PHONY: help demo test test-peers check lint types imports bench bench-72h bench-rolling bench-forecasts \
+    bench-clusters bench-streams peer-slurm peer-kubernetes peer-kueue peer-gridstatus lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17

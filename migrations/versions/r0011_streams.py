@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "r0010"
-down_revision = "r0012"
+revision = "r0011"
+down_revision = "r0010"
 branch_labels = None
 depends_on = None
 
