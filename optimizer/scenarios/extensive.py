@@ -62,10 +62,7 @@ def solve_extensive(
         HiGHS found nothing in time.
     """
     with PauseGC():
-        masters = [build_master(problem) for problem in problems or uncertain.problems()]
-        model = _joined(uncertain, masters, [0.0] * len(masters))
-        tie_jobs(model, uncertain, masters)
-        tie_batteries(model, uncertain, masters)
+        model, masters = extensive_model(uncertain, problems)
         form = compile_model(model)
     bound = _solve(form, limits)
     placements = tuple(
@@ -73,6 +70,17 @@ def solve_extensive(
         for master in masters
     )
     return Futures(placements, _flows(masters), bound)
+
+
+def extensive_model(
+    uncertain: UncertainProblem, problems: Sequence[Problem] | None = None
+) -> tuple[pyo.ConcreteModel, list[Master]]:
+    """Build the extensive form, and return with it the master of each scenario."""
+    masters = [build_master(problem) for problem in problems or uncertain.problems()]
+    model = _joined(uncertain, masters, [0.0] * len(masters))
+    tie_jobs(model, uncertain, masters)
+    tie_batteries(model, uncertain, masters)
+    return model, masters
 
 
 def flows_around(

@@ -123,7 +123,9 @@ def test_a_plan_that_verify_refuses_is_marked_and_has_its_own_exit_code(
 ) -> None:
     """It is kept for a person to look at, and says on its first page not to use it."""
     doc = sample_document()
-    monkeypatch.setattr(solving, "solve", lambda problem, *_, **__: baselines.run_now(problem))
+    monkeypatch.setattr(
+        solving, "solve_in_doubt", lambda problem, *_, **__: baselines.run_now(problem)
+    )
     monkeypatch.setattr(plan, "verify", lambda *_: (BREACH,))
     assembled = plan.Assembled(PROBLEM, doc.window, ("a mark",))
     outcome = plan.make_plan(FLEET, assembled, plan.SolveLimits())

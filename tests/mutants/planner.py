@@ -16,14 +16,25 @@ import pyomo.environ as pyo
 import optimizer
 from optimizer import Plan, Problem, SolveLimits, solve
 from optimizer.master import build_master
+from optimizer.scenarios.extensive import extensive_model
+from optimizer.scenarios.futures import UncertainProblem
 from optimizer.solving.highs import compile_model, run_highs
 
+OPTIMIZER = Path(optimizer.__file__).parent
 EXACT = SolveLimits(time_limit_s=30.0, mip_gap=0.0)
 
 
 def optimum(problem: Problem, dropped: str = "", *, is_relaxed: bool = False) -> float | None:
     """Optimum of the model without the family ``dropped`` [EUR]; ``None`` if there is none left."""
-    model = build_master(problem).model
+    return _optimum(build_master(problem).model, dropped, is_relaxed)
+
+
+def optimum_of_futures(uncertain: UncertainProblem, dropped: str = "") -> float | None:
+    """Do the same with the extensive form of several scenarios."""
+    return _optimum(extensive_model(uncertain)[0], dropped, is_relaxed=False)
+
+
+def _optimum(model: Any, dropped: str, is_relaxed: bool) -> float | None:
     for constraint in _constraints(model):
         if constraint.local_name == dropped:
             constraint.deactivate()
@@ -38,9 +49,17 @@ def families_of(problem: Problem) -> set[str]:
 
 
 def families_in_source() -> set[str]:
-    """Constraint families that some line of the optimiser can add."""
-    root = Path(optimizer.__file__).parent
-    return {name for path in root.rglob("*.py") for name in _families_in(path)}
+    """Constraint families that some line of the optimiser can add to a master."""
+    return _families_below(OPTIMIZER) - scenario_families_in_source()
+
+
+def scenario_families_in_source() -> set[str]:
+    """Constraint families that stand between the masters of several scenarios."""
+    return _families_below(OPTIMIZER / "scenarios")
+
+
+def _families_below(folder: Path) -> set[str]:
+    return {name for path in folder.rglob("*.py") for name in _families_in(path)}
 
 
 def _constraints(model: Any) -> Iterator[Any]:

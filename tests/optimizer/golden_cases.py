@@ -7,6 +7,7 @@ committing it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from optimizer.horizon import Horizon
 from optimizer.jobs import InputData, Pausing, Pin
 from optimizer.master import build_master
 from optimizer.problem import CapacityLimit, Ceilings, Link, Problem, Weights
+from optimizer.scenarios.extensive import extensive_model
+from optimizer.scenarios.futures import Risk, Scenario, SiteFuture, UncertainProblem
 from tests.mutants import planner
 from tests.optimizer.build import (
     battery,
@@ -125,9 +128,20 @@ CASES = {
 }
 
 
+def futures() -> UncertainProblem:
+    """Two scenarios of a battery, a job in one piece and one that may pause."""
+    jobs = (_job("whole", 1.0), _job("pausing", pausing=Pausing()))
+    here = site("A", n_slots=4, pools=(pool(gpus=1, n_slots=4),), storage=(battery(),))
+    nominal = problem(*jobs, sites=(here,), slots=SLOTS)
+    expected = SiteFuture.of(here)
+    dearer = replace(expected, import_price_eur_per_mwh=(10.0, 200.0, 30.0, 40.0))
+    scenarios = (Scenario("as said", 0.75, (expected,)), Scenario("dearer", 0.25, (dearer,)))
+    return UncertainProblem(nominal, scenarios, 2, 1, Risk(0.5, 0.5))
+
+
 def families_in_source() -> set[str]:
     """Names that the optimiser's source gives to constraints, and to the objective."""
-    return planner.families_in_source() | {"objective"}
+    return planner.families_in_source() | planner.scenario_families_in_source() | {"objective"}
 
 
 def family_texts() -> dict[str, str]:
@@ -136,6 +150,10 @@ def family_texts() -> dict[str, str]:
     for name, case in CASES.items():
         for family, text in _families_of(build_master(case()).model):
             texts[family] = texts.get(family, "") + f"\\ case: {name}\n{text}"
+    between = planner.scenario_families_in_source()
+    for family, text in _families_of(extensive_model(futures())[0]):
+        if family in between:
+            texts[family] = f"\\ case: futures\n{text}"
     return texts
 
 
