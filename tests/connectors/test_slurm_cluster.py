@@ -199,7 +199,7 @@ async def test_a_job_cancelled_on_the_cluster_is_cancelled(
 ) -> None:
     """By somebody else, while it ran: it got its SIGTERM, and the reason says who did not."""
     # It is told twice, by Slurm and by who looks after it, which may be while it is at it.
-    once = f'trap "trap : TERM; {RAN}; exit 0" TERM'
+    once = f"trap 'trap : TERM; {RAN}; exit 0' TERM"
     await cluster.submit(order("a", f"{once}; echo up; while :; do sleep 0.05; done"))
     async for line in cluster.logs("a", follow=True):
         assert line == "up"

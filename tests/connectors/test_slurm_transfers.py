@@ -49,10 +49,11 @@ async def cluster(
 
 
 def partition_of(key: str) -> str:
-    """Where Slurm has put an order."""
+    """Where Slurm runs an order; those of tests before may be listed still."""
     listed = subprocess.run(["squeue", "--json"], capture_output=True, check=True)
     jobs = json.loads(listed.stdout)["jobs"]
-    return next(str(job["partition"]) for job in jobs if key in job["comment"])
+    running = [job for job in jobs if "RUNNING" in job["job_state"]]
+    return next(str(job["partition"]) for job in running if key in job["comment"])
 
 
 async def test_orders_for_no_gpu_have_a_partition_of_their_own(cluster: SlurmCluster) -> None:
