@@ -36,6 +36,7 @@ ZONES = ("AU-SA", "DE", "FR", "IE", "NO-NO2", "PL", "US-CAL-CISO", "US-NW-PACW",
 OPTIMUM = {False: "sum_ci_contiguous_optimum", True: "sum_ci_interruptible_optimum"}
 AMPLE = 1e5
 UNSERVED_EUR = 1e4  # far above any carbon here, and no further: HiGHS tolerates in proportion
+EVERY = 3
 JOBS_AT_ONCE = {False: 90, True: 30}  # where a job costs least time
 LIMITS = SolveLimits(time_limit_s=120.0, mip_gap=0.0)
 
@@ -109,8 +110,9 @@ def test_optimum_is_the_published_one(
     published: pd.DataFrame,
     record_property: pytest.RecordProperty,
 ) -> None:
-    """Every listed start hour agrees to 1e-5, in one piece or paused at will."""
-    rows = published[published.zone == zone].sort_values("start_hour").reset_index(drop=True)
+    """Every third listed start hour agrees to 1e-5, in one piece or paused at will."""
+    rows = published[published.zone == zone].sort_values("start_hour")
+    rows = rows.iloc[ZONES.index(zone) % EVERY :: EVERY].reset_index(drop=True)
     hourly = intensity[zone].to_numpy()
     pausing = Pausing() if is_pausable else None
     at_once = JOBS_AT_ONCE[is_pausable]
