@@ -22,6 +22,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
+import numpy as np
 from sqlalchemy import select
 
 from benchmarks.draws import (
@@ -53,6 +54,12 @@ BY = "benchmark"
 FIRST_PLAN_WITHIN_S, PLAN_WITHIN_S = 180.0, 60.0
 DAY_LIMIT_S, REPLAN_LIMIT_S = 60.0, 3.0
 LOOK_EVERY_S = 0.05
+REPLAN = {
+    "spacing_minutes": 0,
+    "time_limit_s": REPLAN_LIMIT_S,
+    "regret_eur": 0.5,  # the whole plan costs 200
+    "regret_share": 0.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +219,8 @@ def _gap_of(sessions: SessionFactory, plan: UUID) -> str:
 
 
 def _revise(sessions: SessionFactory, draw: Draw, site: str, start: datetime) -> None:
-    """Publish the prices of a site anew, those of later hours first: what was dear is cheap."""
-    row = draw.import_eur_per_mwh[SITES.index(site)][::-1]
+    """Publish the prices of a site anew, half a day later: what was dear is cheap."""
+    row = np.roll(draw.import_eur_per_mwh[SITES.index(site)], 12)
     _publish(sessions, [_point(site, SignalKind.PRICE, start, k, v) for k, v in enumerate(row)])
 
 
@@ -287,7 +294,7 @@ def _fleet(draw: Draw) -> FleetSpec:
         "mip_gap": 0.01,
         "approval": "always",
         "weights": {"churn_eur_per_job": 0.01},
-        "replan": {"spacing_minutes": 0, "time_limit_s": REPLAN_LIMIT_S, "regret_eur": 0.5},
+        "replan": REPLAN,
     }
     return FleetSpec.model_validate({"planning": planning, "sites": sites})
 

@@ -1,4 +1,4 @@
-"""The loops of the watches: power, energy, signals once a minute, causes to replan every second.
+"""The loops of the watches: power, energy, signals once a minute, causes to replan twice a second.
 
 Feeds are looked after every five: most looks find none due.
 """
@@ -14,7 +14,7 @@ from scheduler.services.power_watch import PowerWatch
 from scheduler.services.replan_watch import ReplanWatch
 from scheduler.services.signal_watch import SignalWatch
 
-REPLAN_LOOK_EVERY_S = 1.0
+REPLAN_LOOK_EVERY_S = 0.5
 FEED_LOOK_EVERY_S = 5.0
 
 
@@ -35,7 +35,7 @@ def run_signal_watch(watch: SignalWatch, stop: threading.Event) -> None:
 
 
 def run_replan_watch(watch: ReplanWatch, stop: threading.Event) -> None:
-    """Look every second until ``stop`` is set; nearly all looks are short."""
+    """Look twice a second until ``stop`` is set; nearly all looks are short."""
     again_and_again(watch.look, "a look for causes to replan", stop, lambda: REPLAN_LOOK_EVERY_S)
 
 

@@ -64,7 +64,7 @@ class WorkerTiming:
     one plus the other is killed. ``greedy_s``: what planning greedily after that may take.
     """
 
-    poll_s: float = 1.0
+    poll_s: float = 0.5
     renew_s: float = 2.0
     lease_s: float = 30.0
     overrun_factor: float = 1.5
