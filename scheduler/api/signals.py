@@ -31,6 +31,7 @@ MOST_ROWS = 250_000  # of one upload: a year of seven series by the quarter of a
 router = APIRouter(prefix="/v1/signals", tags=["signals"])
 
 _Source = Annotated[Text, Field(min_length=1, max_length=200, description="Where it comes from.")]
+_FileSource = Annotated[str, Query(min_length=1, max_length=200)]
 _KnownAt = Annotated[
     Instant | None, Field(description="Since when it is known; none: since now. Not in the future.")
 ]
@@ -136,7 +137,7 @@ def upload_signals_csv(
     _caller: OperatorDep,
     context: ContextDep,
     now: NowDep,
-    source: Annotated[str, Query(min_length=1, max_length=200)] = "upload",
+    source: _FileSource = "upload",
 ) -> StoredView:
     """Upload the text of a signals file, as `gridtide plan --signals` reads it.
 
@@ -154,7 +155,7 @@ def upload_signals_parquet(
     _caller: OperatorDep,
     context: ContextDep,
     now: NowDep,
-    source: Annotated[str, Query(min_length=1, max_length=200)] = "upload",
+    source: _FileSource = "upload",
 ) -> StoredView:
     """Upload a signals file as Parquet, with the columns and checks of the one as CSV.
 

@@ -21,12 +21,7 @@ import pandas as pd
 
 from scheduler.forecasting.history import History
 from scheduler.forecasting.quantiles import LEVELS, Indices, QuantileForecast, Values
-from scheduler.forecasting.seasonal import (
-    filled_by_season,
-    require_a_day,
-    season_steps,
-    seasonal_naive,
-)
+from scheduler.forecasting.seasonal import Ahead, seasonal_naive
 from scheduler.forecasting.spread import Past, all_origins, residual_quantiles, residuals_at
 from scheduler.forecasting.traits import Traits, bounded
 
@@ -83,18 +78,13 @@ def blend(
     TooLittleHistory
         Less than a day is known before ``start_at``.
     """
-    known = history.before(start_at)
-    require_a_day(known)
-    season, _ = season_steps(known, traits)
-    filled = filled_by_season(known.values, season, known.steps_per_day)
-    origin = len(known.values)
-    first = known.index_of(start_at)
-    leads = first - origin + np.arange(n_intervals)
-    pulled = fitted(known, filled, leads)
+    ahead = Ahead.of(history, traits, start_at, n_intervals)
+    known = ahead.known
+    pulled = fitted(known, ahead.filled, ahead.leads)
     offsets = None
     if pulled is not None:
-        past = _past(known, filled, pulled)
-        offsets = residual_quantiles(past, leads, levels, width=_WIDTH)
+        past = _past(known, ahead.filled, pulled)
+        offsets = residual_quantiles(past, ahead.leads, levels, width=_WIDTH)
     if pulled is None or offsets is None:
         made = seasonal_naive(
             history,
@@ -104,10 +94,12 @@ def blend(
             n_intervals=n_intervals,
             levels=levels,
         )
-        note = f"{origin * known.minutes / 60:.0f} h of history are too short to blend by"
+        note = (
+            f"{len(known.values) * known.minutes / 60:.0f} h of history are too short to blend by"
+        )
         return replace(made, notes=(*made.notes, note))
-    points = pulled_points(filled, pulled, np.array([origin]), leads)[0]
-    values = bounded(points[:, None] + offsets, known, first, traits)
+    points = pulled_points(ahead.filled, pulled, ahead.origins, ahead.leads)[0]
+    values = bounded(points[:, None] + offsets, known, ahead.first, traits)
     return QuantileForecast(issued_at, start_at, history.minutes, levels, values, METHOD)
 
 

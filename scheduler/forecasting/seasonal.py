@@ -9,6 +9,9 @@ those of ``spread`` (Q2). Always there: a day of history is enough, and says so.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 import pandas as pd
 
@@ -26,6 +29,44 @@ from scheduler.forecasting.traits import Traits, bounded
 METHOD = "seasonal-naive"
 _DAY_HOURS = 24
 _FEWEST_HOURS = 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ahead:
+    """What is known before a forecast begins, and how far ahead of it each interval lies.
+
+    Attributes
+    ----------
+    season, notes
+        In intervals, and a note where the history is too short for that of the signal.
+    filled
+        The known values without gaps.
+    first
+        Index of the first interval of the forecast, counted as those of ``known``.
+    """
+
+    known: History
+    season: int
+    notes: tuple[str, ...]
+    filled: Values
+    first: int
+    leads: Indices
+
+    @classmethod
+    def of(cls, history: History, traits: Traits, start_at: pd.Timestamp, n_intervals: int) -> Self:
+        """Look at no value at ``start_at`` or later; raises ``TooLittleHistory``."""
+        known = history.before(start_at)
+        _require_a_day(known)
+        season, notes = season_steps(known, traits)
+        filled = filled_by_season(known.values, season, known.steps_per_day)
+        first = known.index_of(start_at)
+        leads = first - len(known.values) + np.arange(n_intervals)
+        return cls(known, season, notes, filled, first, leads)
+
+    @property
+    def origins(self) -> Indices:
+        """The one origin: the first interval not known."""
+        return np.array([len(self.known.values)])
 
 
 def seasonal_naive(
@@ -49,28 +90,23 @@ def seasonal_naive(
     TooLittleHistory
         Less than a day is known before ``start_at``.
     """
-    known = history.before(start_at)
-    require_a_day(known)
-    season, notes = season_steps(known, traits)
-    filled = filled_by_season(known.values, season, known.steps_per_day)
-    first = known.index_of(start_at)
-    origin = len(known.values)
-    leads = first - origin + np.arange(n_intervals)
+    ahead = Ahead.of(history, traits, start_at, n_intervals)
+    known, notes = ahead.known, ahead.notes
 
     def points_at(origins: Indices, leads: Indices) -> Values:
-        return seasonal_points(filled, origins, leads, season)
+        return seasonal_points(ahead.filled, origins, leads, ahead.season)
 
-    past = Past(known.values, points_at, known.steps_per_day, earliest=season)
-    offsets = residual_quantiles(past, leads, levels)
+    past = Past(known.values, points_at, known.steps_per_day, earliest=ahead.season)
+    offsets = residual_quantiles(past, ahead.leads, levels)
     if offsets is None:
         offsets = _spread_of_a_day(known.values, levels, n_intervals)
         notes = (*notes, "its spread is that of the values themselves: no season to compare with")
-    points = points_at(np.array([origin]), leads)[0]
-    values = bounded(points[:, None] + offsets, known, first, traits)
+    points = points_at(ahead.origins, ahead.leads)[0]
+    values = bounded(points[:, None] + offsets, known, ahead.first, traits)
     return QuantileForecast(issued_at, start_at, history.minutes, levels, values, METHOD, notes)
 
 
-def require_a_day(known: History) -> None:
+def _require_a_day(known: History) -> None:
     """Raise ``TooLittleHistory`` unless a day is known, and half of it has values."""
     span_h = len(known.values) * known.minutes / 60
     known_h = int(np.isfinite(known.values).sum()) * known.minutes / 60

@@ -7,6 +7,7 @@ connected; ``secret`` is what it is connected with, where it needs one.
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
@@ -48,25 +49,18 @@ def local_day(day: date, zone: str) -> Window:
     return Window(start, end)
 
 
-class LiveSourceContract(SignalSourceContract):
-    """The contract of a source that is asked over HTTP."""
+class LiveSourceContract(SignalSourceContract, ABC):
+    """The contract of a source that is asked over HTTP.
+
+    The fixtures ``case``, what it is asked, and ``documents``, the format it speaks, are its own.
+    """
 
     secret = ""
     clock_changes = (SPRING, AUTUMN)
 
-    @pytest.fixture
-    def case(self) -> SourceCase:
-        """What it is asked."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def documents(self) -> Documents:
-        """The format it speaks."""
-        raise NotImplementedError
-
+    @abstractmethod
     def connect(self, http: HttpSource) -> SignalSource:
         """Return the source at the address of ``http``."""
-        raise NotImplementedError
 
     @pytest.fixture
     def peer(self, case: SourceCase, documents: Documents) -> Iterator[Peer]:
@@ -301,14 +295,8 @@ class StatedUnits:
             await source.fetch(case.zone, case.kind, case.window)
 
 
-class Secretive:
-    """For sources that need a secret."""
-
-    secret: str
-
-    def connect(self, http: HttpSource) -> SignalSource:
-        """Return the source at the address of ``http``."""
-        raise NotImplementedError
+class Secretive(LiveSourceContract):
+    """For sources that need a secret, which is what they are connected with."""
 
     async def test_a_secret_goes_nowhere_else(
         self, source: SignalSource, case: SourceCase, peer: Peer, documents: Documents
