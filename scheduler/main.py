@@ -20,6 +20,7 @@ from scheduler.clusters import connect_accounts, connect_cluster, refuse_power
 from scheduler.db.session import SessionFactory, make_engine, make_session_factory
 from scheduler.files import read_grid_script
 from scheduler.services.outside import Outside, OutsideOf
+from scheduler.services.signal_compaction import Detail
 from scheduler.settings import Settings
 from scheduler.signal_sources import refuse_feeds
 from scheduler.specs import FleetSpec
@@ -29,6 +30,7 @@ from scheduler.timekeeping import Now
 
 __all__ = [
     "connect",
+    "detail_of",
     "durable_sessions",
     "make_app",
     "open_sessions",
@@ -50,6 +52,11 @@ def open_sessions(settings: Settings) -> SessionFactory:
 def durable_sessions(settings: Settings) -> SessionFactory:
     """Open it once more, for what is acknowledged to others once it is stored."""
     return make_session_factory(make_engine(settings.resolved_database_url, is_durable=True))
+
+
+def detail_of(settings: Settings) -> Detail:
+    """Return how much of superseded signals is kept."""
+    return Detail(settings.signal_detail_days, settings.signal_grid_hours)
 
 
 def connect(settings: Settings, fleet: FleetSpec, now: Now) -> Outside:

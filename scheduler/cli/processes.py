@@ -17,13 +17,18 @@ import uvicorn
 from scheduler.cli.console import ExitCode, UserError, stdout
 from scheduler.cli.database import ready_sessions, upgraded_sessions
 from scheduler.cli.keys import print_first_key
-from scheduler.cli.signal_quality import detail_of
 from scheduler.cli.supervise import KeepsFailing, supervise
 from scheduler.clock import run_clock
 from scheduler.dispatcher import run_dispatcher
 from scheduler.grid_side import run_grid_side
 from scheduler.ingest import run_ingest
-from scheduler.main import durable_sessions, make_app, outside_of, virtual_power_plant_of
+from scheduler.main import (
+    detail_of,
+    durable_sessions,
+    make_app,
+    outside_of,
+    virtual_power_plant_of,
+)
 from scheduler.services.energy_watch import EnergyWatch
 from scheduler.services.feeds import FeedWatch
 from scheduler.services.grid_side import GridSide

@@ -10,7 +10,8 @@ import typer
 from scheduler.cli.client import DEFAULT_SERVER, ServerOption, server_at, text_table
 from scheduler.cli.console import JsonOption, emit, working
 from scheduler.cli.database import ready_sessions
-from scheduler.services.signal_compaction import Detail, compact
+from scheduler.main import detail_of
+from scheduler.services.signal_compaction import compact
 from scheduler.settings import Settings
 from scheduler.timekeeping import system_now
 
@@ -93,11 +94,6 @@ def compact_signals(
     emit(
         {"superseded": done.superseded, "removed": done.removed, "dry_run": dry_run}, said, as_json
     )
-
-
-def detail_of(settings: Settings) -> Detail:
-    """Return how much of signals is kept."""
-    return Detail(settings.signal_detail_days, settings.signal_grid_hours)
 
 
 def _decide(decision: str, flag: str, note: str, server: str, as_json: bool) -> None:
