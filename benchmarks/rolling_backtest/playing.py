@@ -24,7 +24,7 @@ def play_policy(data: Path, settings: Settings, name: str, folder: Path) -> None
 def _played(data: Path, settings: Settings, name: str, folder: Path) -> Iterator[str]:
     scene = scene_of(data, settings)
     signals = read_signals(data, PLANTS, settings.begin, settings.end)
-    policy = POLICIES[name](signals)
+    policy = POLICIES[name](signals, scene.fleet)
     began, n_done = time.monotonic(), 0
     n_all = -(-(scene.end - scene.begin) // policy.every)
     n_in_chapter = timedelta(hours=HOURS_IN_CHAPTER) // policy.every

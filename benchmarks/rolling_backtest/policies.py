@@ -9,16 +9,17 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from benchmarks.rolling_backtest.signals import Signals
+from benchmarks.rolling_backtest.signals import HISTORY_DAYS, Signals
 from connectors.types import Window
 from optimizer import Plan
 from scheduler.backtest.foresight import corrected_as_known
 from scheduler.backtest.policy import Knows, Policy
 from scheduler.doubt import Doubt, solve_in_doubt
-from scheduler.services.assemble import FILL_HISTORY
 from scheduler.services.assemble_scenarios import history_span
+from scheduler.services.own_forecasts import with_own_forecasts
 from scheduler.services.planning import Prepared
 from scheduler.services.window import PlanWindow
+from scheduler.specs import FleetSpec
 from scheduler.specs.uncertainty import UncertaintySpec
 
 DAILY, ROLLING = timedelta(hours=24), timedelta(hours=6)
@@ -37,48 +38,51 @@ def within_cpu_time(prepared: Prepared, doubt: Doubt) -> Plan:
     )
 
 
-def day_ahead(signals: Signals) -> Policy:
+def day_ahead(signals: Signals, fleet: FleetSpec) -> Policy:
     """Make one plan a day and follow it."""
-    knows = corrected_as_known(signals.history, LONGEST_HORIZON)
-    return Policy("day_ahead", DAILY, knows, within_cpu_time)
+    corrected = corrected_as_known(signals.history, LONGEST_HORIZON)
+    return Policy("day_ahead", DAILY, and_forecast(corrected, fleet), within_cpu_time)
 
 
-def rolling(signals: Signals) -> Policy:
+def rolling(signals: Signals, fleet: FleetSpec) -> Policy:
     """Plan every six hours, what was measured since blended into what was published."""
-    return replace(day_ahead(signals), name="rolling", every=ROLLING)
+    return replace(day_ahead(signals, fleet), name="rolling", every=ROLLING)
 
 
-def scenarios(signals: Signals) -> Policy:
+def scenarios(signals: Signals, fleet: FleetSpec) -> Policy:
     """Plan as often for futures of past errors; what they are errors of is as it was issued."""
 
     def history(window: PlanWindow, now: datetime) -> pd.DataFrame:
         span = Window(*history_span(window, UNCERTAINTY.history_days))
         return signals.history.every_value(span, now)
 
-    return replace(uncorrected(signals), name="scenarios", uncertainty=UNCERTAINTY, history=history)
+    return replace(
+        uncorrected(signals, fleet), name="scenarios", uncertainty=UNCERTAINTY, history=history
+    )
 
 
-def uncorrected(signals: Signals) -> Policy:
+def uncorrected(signals: Signals, fleet: FleetSpec) -> Policy:
     """Plan as often, from forecasts as they were issued."""
-    return replace(rolling(signals), name="uncorrected", knows=as_issued(signals))
+    knows = and_forecast(as_issued(signals), fleet)
+    return replace(rolling(signals, fleet), name="uncorrected", knows=knows)
 
 
-def perfect(signals: Signals) -> Policy:
+def perfect(signals: Signals, _fleet: FleetSpec) -> Policy:
     """Plan as often, with true signals and lengths; who comes later is as unknown."""
     return Policy("perfect", ROLLING, as_it_came(signals), within_cpu_time, knows_lengths=True)
 
 
-def true_signals(signals: Signals) -> Policy:
+def true_signals(signals: Signals, fleet: FleetSpec) -> Policy:
     """Plan as often, with true signals, and lengths as stated."""
-    return replace(perfect(signals), name="true_signals", knows_lengths=False)
+    return replace(perfect(signals, fleet), name="true_signals", knows_lengths=False)
 
 
-def true_lengths(signals: Signals) -> Policy:
+def true_lengths(signals: Signals, fleet: FleetSpec) -> Policy:
     """Plan as often, with forecasts, and true lengths."""
-    return replace(rolling(signals), name="true_lengths", knows_lengths=True)
+    return replace(rolling(signals, fleet), name="true_lengths", knows_lengths=True)
 
 
-POLICIES: dict[str, Callable[[Signals], Policy]] = {
+POLICIES: dict[str, Callable[[Signals, FleetSpec], Policy]] = {
     make.__name__: make
     for make in (
         perfect,
@@ -96,10 +100,19 @@ def as_issued(signals: Signals) -> Knows:
     """Know what was published by then."""
 
     def knows(window: PlanWindow, now: datetime) -> pd.DataFrame:
-        span = Window(window.start - FILL_HISTORY, window.end)
+        span = Window(window.start - timedelta(days=HISTORY_DAYS), window.end)
         return signals.history.as_known(span, now)
 
     return knows
+
+
+def and_forecast(knows: Knows, fleet: FleetSpec) -> Knows:
+    """Know that, and forecast what of the window nobody has published, as production does."""
+
+    def with_forecasts(window: PlanWindow, now: datetime) -> pd.DataFrame:
+        return with_own_forecasts(fleet, knows(window, now), window, now)
+
+    return with_forecasts
 
 
 def as_it_came(signals: Signals) -> Knows:
