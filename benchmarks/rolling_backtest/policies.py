@@ -38,6 +38,13 @@ def within_cpu_time(prepared: Prepared, doubt: Doubt) -> Plan:
     )
 
 
+def within_more_cpu_time(prepared: Prepared, doubt: Doubt) -> Plan:
+    """Solve so, with a second for each future."""
+    limit_s = prepared.limits.time_limit_s * UNCERTAINTY.scenarios
+    limits = replace(prepared.limits, time_limit_s=limit_s)
+    return within_cpu_time(replace(prepared, limits=limits), doubt)
+
+
 def day_ahead(signals: Signals, fleet: FleetSpec) -> Policy:
     """Make one plan a day and follow it."""
     corrected = corrected_as_known(signals.history, LONGEST_HORIZON)
@@ -50,14 +57,18 @@ def rolling(signals: Signals, fleet: FleetSpec) -> Policy:
 
 
 def scenarios(signals: Signals, fleet: FleetSpec) -> Policy:
-    """Plan as often for futures of past errors; what they are errors of is as it was issued."""
+    """Plan as often for futures of past errors, around what (b) expects, with more CPU time."""
 
     def history(window: PlanWindow, now: datetime) -> pd.DataFrame:
         span = Window(*history_span(window, UNCERTAINTY.history_days))
         return signals.history.every_value(span, now)
 
     return replace(
-        uncorrected(signals, fleet), name="scenarios", uncertainty=UNCERTAINTY, history=history
+        rolling(signals, fleet),
+        name="scenarios",
+        solver=within_more_cpu_time,
+        uncertainty=UNCERTAINTY,
+        history=history,
     )
 
 

@@ -21,7 +21,7 @@ NAMES = {
     "run_now": "run-now",
     "day_ahead": "(a) one plan a day",
     "rolling": "(b) a plan every 6 h",
-    "scenarios": "(c) every 6 h for 8 scenarios, forecasts as issued",
+    "scenarios": "(c) every 6 h, for 8 scenarios",
     "uncorrected": "a plan every 6 h, forecasts as issued",
     "perfect": "perfect forecast",
     "true_signals": "(b) with true signals",

@@ -23,7 +23,8 @@ NOTES = """\
   carbon over jobs and sites.
 - *Mean gap* is objective less bound of those plans that have a bound within their second of CPU
   time.
-- Prices that are not published yet are those of the same hour of the last day that has them."""
+- What of a window nobody has published yet, prices of the days after tomorrow above all, is
+  forecast by the blend, as in production."""
 SOURCES = """\
 Data: carbon intensity (zone average, lifecycle), wind and solar of DE, CISO and NYISO with their
 forecasts as issued from CarbonCast (aamyli/CarbonCast, Apache-2.0); day-ahead prices from
