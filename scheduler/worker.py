@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID, uuid4
 
@@ -25,6 +26,7 @@ from scheduler.db.session import SessionFactory, transaction
 from scheduler.doubt import doubt_of
 from scheduler.services.assemble import Assembled
 from scheduler.services.documents import make_document
+from scheduler.services.forecast_decays import decays_due, fit_decays, store_decays
 from scheduler.services.forecast_models import ModelShelf, fit_model, model_due
 from scheduler.services.forecast_records import issue_due, store_forecasts
 from scheduler.services.planning import LeaseLost, prepare, review, store_result
@@ -118,14 +120,31 @@ class Worker:
                 self._stop.wait(self._timing.poll_s)
 
     def fit_one(self) -> bool:
-        """Fit one model that forecasts are waiting for; false where there is none."""
+        """Fit one thing that forecasts are waiting for; false where there is none."""
         now = self._now()
         if not self._shelf.may_look(now):
             return False
+        if self._fit_model(now) or self._fit_decays(now):
+            return True
+        self._shelf.looked_in_vain(now)
+        return False
+
+    def _fit_decays(self, now: datetime) -> bool:
+        """Fit how long errors last of one site's forecasts; false where all are on record."""
+        with transaction(self._sessions) as session:
+            due = decays_due(session, now)
+        if due is None:
+            return False
+        rows = fit_decays(due)
+        with transaction(self._sessions) as session:
+            store_decays(session, rows)
+        return True
+
+    def _fit_model(self, now: datetime) -> bool:
+        """Fit one boosted model; false where there is none to fit."""
         with transaction(self._sessions) as session:
             due = model_due(session, self._shelf, now)
         if due is None:
-            self._shelf.looked_in_vain(now)
             return False
         model = None
         try:

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks.rolling_backtest.signals import HISTORY_DAYS, Signals
 from connectors.types import Window
 from optimizer import Plan
-from scheduler.backtest.foresight import corrected_as_known
+from scheduler.backtest.foresight import corrected_as_known, weighed_as_known
 from scheduler.backtest.policy import Knows, Policy
 from scheduler.doubt import Doubt, solve_in_doubt
 from scheduler.services.assemble_scenarios import history_span
@@ -47,13 +47,19 @@ def within_more_cpu_time(prepared: Prepared, doubt: Doubt) -> Plan:
 
 def day_ahead(signals: Signals, fleet: FleetSpec) -> Policy:
     """Make one plan a day and follow it."""
-    corrected = corrected_as_known(signals.history, LONGEST_HORIZON)
+    corrected = corrected_as_known(signals.history)
     return Policy("day_ahead", DAILY, and_forecast(corrected, fleet), within_cpu_time)
 
 
 def rolling(signals: Signals, fleet: FleetSpec) -> Policy:
     """Plan every six hours, what was measured since blended into what was published."""
     return replace(day_ahead(signals, fleet), name="rolling", every=ROLLING)
+
+
+def weighed(signals: Signals, fleet: FleetSpec) -> Policy:
+    """Plan as often, forecasts weighed against a typical day as well."""
+    knows = and_forecast(weighed_as_known(signals.history, LONGEST_HORIZON), fleet)
+    return replace(rolling(signals, fleet), name="weighed", knows=knows)
 
 
 def scenarios(signals: Signals, fleet: FleetSpec) -> Policy:
@@ -99,6 +105,7 @@ POLICIES: dict[str, Callable[[Signals, FleetSpec], Policy]] = {
         perfect,
         rolling,
         day_ahead,
+        weighed,
         scenarios,
         uncorrected,
         true_signals,

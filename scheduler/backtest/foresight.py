@@ -19,7 +19,7 @@ from scheduler.backtest.known import SignalHistory
 from scheduler.backtest.policy import Knows
 from scheduler.forecasting.quantiles import Values
 from scheduler.forecasting.skill import fitted_skill
-from scheduler.services.corrected_signals import HISTORY, corrected_by_measured
+from scheduler.services.corrected_signals import HISTORY, corrected_by_measured, fitted_decays
 from scheduler.services.window import PlanWindow
 
 LOOK_BACK_DAYS = 28
@@ -31,8 +31,17 @@ _Signal = tuple[str, SignalKind]
 _DAY = timedelta(days=1)
 
 
-def corrected_as_known(history: SignalHistory, horizon: timedelta) -> Knows:
-    """Know what was published, and correct what of it is forecast.
+def corrected_as_known(history: SignalHistory) -> Knows:
+    """Know what was published, its forecasts corrected by what was measured, as in production."""
+
+    def knows(window: PlanWindow, now: datetime) -> pd.DataFrame:
+        return _corrected(history, Window(window.start - HISTORY, window.end), now)
+
+    return knows
+
+
+def weighed_as_known(history: SignalHistory, horizon: timedelta) -> Knows:
+    """Know that, and weigh it against a typical day; production does not.
 
     Parameters
     ----------
@@ -41,18 +50,16 @@ def corrected_as_known(history: SignalHistory, horizon: timedelta) -> Knows:
     """
 
     @lru_cache(maxsize=16 * LOOK_BACK_DAYS)
-    def pulled(start: datetime, now: datetime) -> pd.DataFrame:
-        span = Window(start - HISTORY, start + horizon)
-        known = history.as_known(span, now)
-        return corrected_by_measured(known, history.as_expected(span, now), now)
+    def corrected(start: datetime, now: datetime) -> pd.DataFrame:
+        return _corrected(history, Window(start - HISTORY, start + horizon), now)
 
     @lru_cache(maxsize=16 * LOOK_BACK_DAYS)
     def told(start: datetime, now: datetime, minutes: int) -> Mapping[_Signal, _Told]:
         n_leads = horizon // timedelta(minutes=minutes)
-        return _told(pulled(start, now), start, minutes, n_leads)
+        return _told(corrected(start, now), start, minutes, n_leads)
 
     def knows(window: PlanWindow, now: datetime) -> pd.DataFrame:
-        frame = pulled(window.start, now).copy()
+        frame = corrected(window.start, now).copy()
         issues = [
             told(window.start - days * _DAY, now - days * _DAY, window.slot_minutes)
             for days in range(LOOK_BACK_DAYS + 1)
@@ -67,6 +74,11 @@ def corrected_as_known(history: SignalHistory, horizon: timedelta) -> Knows:
         return frame
 
     return knows
+
+
+def _corrected(history: SignalHistory, span: Window, now: datetime) -> pd.DataFrame:
+    known, expected = history.as_known(span, now), history.as_expected(span, now)
+    return corrected_by_measured(known, expected, now, fitted_decays(known, expected, now))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

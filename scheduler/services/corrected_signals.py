@@ -6,86 +6,125 @@ See ``forecasting.correct`` for the rule. What was measured stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 import pandas as pd
 
 from connectors.types import SignalKind
 from scheduler.forecasting import Decay, History, fitted_decay
+from scheduler.forecasting.history import RESOLUTIONS_MINUTES
 from scheduler.services.signal_inputs import with_origin
 
 HISTORY = timedelta(days=28)
 """How far back errors are looked at."""
 LONGEST = timedelta(hours=48)
-"""Nothing is pulled later than this."""
+"""Nothing is pulled later than this, nor by an error older than this."""
 LEAST: Mapping[SignalKind, float] = {SignalKind.CARBON_INTENSITY: 0.0, SignalKind.WIND: 0.0}
 """Kinds whose errors last, and the least value of each. PV is not: at night no error is left."""
+CORRECTED = "corrected"
+
+Decays = Mapping[tuple[str, SignalKind], Decay]
 
 
-def corrected_by_measured(
-    known: pd.DataFrame,
-    expected: pd.DataFrame,
-    now: datetime,
-    kinds: Collection[SignalKind] = tuple(LEAST),
-) -> pd.DataFrame:
-    """Return ``known`` with the forecasts in it corrected.
+def fitted_decays(known: pd.DataFrame, expected: pd.DataFrame, now: datetime) -> Decays:
+    """Say of each signal how much of an error of its forecasts lasts; not of those nobody can tell.
 
     Parameters
     ----------
     known
-        What is known at ``now``, as of ``signals_frame``; ``HISTORY`` before it and what follows.
+        What is known at ``now``, as of ``signals_frame``, of ``HISTORY`` before it.
     expected
         Of intervals that began by then, what was known as each began.
     """
+    found = {}
+    for signal, rows, was in _signals(known, expected):
+        minutes = _only_length(rows, was)
+        if minutes is None:
+            continue
+        errors = _errors(rows[_is_measured(rows)], was, now - HISTORY)
+        if errors.empty:
+            continue
+        n_leads = LONGEST // timedelta(minutes=minutes)
+        decay = fitted_decay(History.of_series(errors, minutes), n_leads)
+        if decay is not None:
+            found[signal] = decay
+    return found
+
+
+def corrected_by_measured(
+    known: pd.DataFrame, expected: pd.DataFrame, now: datetime, decays: Decays
+) -> pd.DataFrame:
+    """Return ``known`` with the forecasts in it corrected, which their source then says.
+
+    Parameters
+    ----------
+    known, expected
+        As for ``fitted_decays``; of ``LONGEST`` before ``now`` is enough, and what follows.
+    """
     frame = with_origin(known).reset_index(drop=True)
-    for site, kind in _signals(frame, kinds):
-        rows = frame[(frame["site"] == site) & (frame["kind"] == kind)]
-        was = expected[(expected["site"] == site) & (expected["kind"] == kind)]
-        pulled = _pulled(rows, was, LEAST[kind], pd.Timestamp(now))
-        if pulled is not None:
-            frame.loc[pulled.index, "value"] = pulled
-            frame.loc[pulled.index, "source"] += ", corrected"
+    for signal, rows, was in _signals(frame, expected):
+        if signal not in decays:
+            continue
+        pulled = _pulled(rows, was, signal[1], now, decays[signal])
+        frame.loc[pulled.index, "value"] = pulled
+        sources = frame["source"][pulled.index]
+        frame.loc[pulled.index, "source"] = sources.map(
+            lambda source: ", ".join(filter(None, (source, CORRECTED)))
+        )
     return frame
 
 
-def _signals(frame: pd.DataFrame, kinds: Collection[SignalKind]) -> list[tuple[str, SignalKind]]:
-    """Return the signals that are to be corrected."""
-    pairs = frame[["site", "kind"]].drop_duplicates()
-    return [(site, SignalKind(kind)) for site, kind in pairs.to_numpy() if kind in kinds]
+def _signals(
+    known: pd.DataFrame, expected: pd.DataFrame
+) -> Iterator[tuple[tuple[str, SignalKind], pd.DataFrame, pd.DataFrame]]:
+    """Yield each signal that may be corrected, its rows, and what was expected of it."""
+    pairs = known[["site", "kind"]].drop_duplicates().to_numpy()
+    for site, kind in pairs:
+        if kind in LEAST:
+            rows = known[(known["site"] == site) & (known["kind"] == kind)]
+            was = expected[(expected["site"] == site) & (expected["kind"] == kind)]
+            yield (site, SignalKind(kind)), rows, was
 
 
 def _pulled(
-    rows: pd.DataFrame, was: pd.DataFrame, least: float, now: pd.Timestamp
-) -> pd.Series[float] | None:
-    """Return the corrected values of the rows that are forecasts; ``None`` where nothing is."""
-    lengths = set(rows["minutes"]) | set(was["minutes"])
-    if len(lengths) != 1:
-        return None  # a forecast coarser than what is measured has no error of its own hours
-    (minutes,) = lengths
-    step = pd.Timedelta(minutes=minutes)
-    is_measured = rows["known_at"] >= rows["start_at"] + step
-    errors = _errors(rows[is_measured], was, now - HISTORY)
+    rows: pd.DataFrame, was: pd.DataFrame, kind: SignalKind, now: datetime, decay: Decay
+) -> pd.Series[float]:
+    """Return the corrected values of the rows that are forecasts; of none where nothing is."""
+    if _only_length(rows, was) != decay.minutes:
+        return rows["value"].iloc[:0]
+    is_measured = _is_measured(rows)
+    errors = _errors(rows[is_measured], was, now - LONGEST)
     if errors.empty:
-        return None
-    n_leads = LONGEST // timedelta(minutes=minutes)
-    decay = fitted_decay(History.of_series(errors, minutes), n_leads)
-    if decay is None:
-        return None
-    leads = (rows["start_at"][~is_measured] - errors.index[-1]) / step
-    later = leads[(leads > 0) & (leads <= n_leads)]
-    pull = _left(decay, later) * float(errors.iloc[-1])
-    pulled: pd.Series[float] = (rows["value"][later.index] + pull).clip(lower=least)
+        return rows["value"].iloc[:0]
+    leads = (rows["start_at"][~is_measured] - errors.index[-1]) / pd.Timedelta(
+        minutes=decay.minutes
+    )
+    later = leads[(leads > 0) & (leads <= len(decay.left))]
+    left = pd.Series([decay.at(round(lead)) for lead in later], index=later.index, dtype=float)
+    pull = left * float(errors.iloc[-1])
+    pulled: pd.Series[float] = (rows["value"][later.index] + pull).clip(lower=LEAST[kind])
     return pulled
 
 
-def _errors(measured: pd.DataFrame, was: pd.DataFrame, since: pd.Timestamp) -> pd.Series[float]:
+def _is_measured(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Whether each value was known after its interval only."""
+    return rows["known_at"] >= rows["start_at"] + pd.to_timedelta(rows["minutes"], unit="min")
+
+
+def _only_length(rows: pd.DataFrame, was: pd.DataFrame) -> int | None:
+    """Return the minutes of all values; None where they differ, or are none we forecast for.
+
+    A forecast that is coarser than what is measured has no error of its own hours.
+    """
+    lengths = set(rows["minutes"]) | set(was["minutes"])
+    only = int(lengths.pop()) if len(lengths) == 1 else None
+    return only if only in RESOLUTIONS_MINUTES else None
+
+
+def _errors(measured: pd.DataFrame, was: pd.DataFrame, since: datetime) -> pd.Series[float]:
     """Return what came less what had been expected of it, by interval start."""
     came = measured.set_index("start_at")["value"]
     expected = was.set_index("start_at")["value"]
     errors = (came - expected).dropna().sort_index()
-    return errors[errors.index >= since]
-
-
-def _left(decay: Decay, leads: pd.Series[float]) -> pd.Series[float]:
-    return pd.Series([decay.at(round(lead)) for lead in leads], index=leads.index, dtype=float)
+    return errors[errors.index >= pd.Timestamp(since)]

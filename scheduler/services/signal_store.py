@@ -77,18 +77,40 @@ def known_values(
     pandas.DataFrame
         ``COLUMNS``, and ``is_flagged``: whether a flag stood then that nobody had decided on.
     """
+    return _newest(session, wanted, known_at, [], with_rejected=with_rejected)
+
+
+def expected_values(session: Session, wanted: Wanted, known_at: datetime) -> pd.DataFrame:
+    """Give of each interval what was expected of it as it began, as ``known_values`` does.
+
+    That is what was known by its start, less what is known to be rejected at ``known_at``.
+    """
+    as_it_began = SignalValue.known_at <= SignalValue.start_at
+    return _newest(session, wanted, known_at, [as_it_began])
+
+
+def _newest(
+    session: Session,
+    wanted: Wanted,
+    known_at: datetime,
+    further: list[ColumnElement[bool]],
+    *,
+    with_rejected: bool = False,
+) -> pd.DataFrame:
+    """Give of each interval the value known last by ``known_at`` of those that are asked for."""
     flags = flags_standing(session, wanted, known_at)
     conditions = [
         SignalValue.known_at <= known_at,
         SignalValue.start_at >= wanted.start,
         SignalValue.start_at < wanted.end,
+        *further,
     ]
     rejected = [one.flag.id for one in flags if one.is_rejected]
     if rejected and not with_rejected:
         conditions.append(~_is_of(rejected))
     on_postgres = session.get_bind().dialect.name == "postgresql"
-    newest = _on_postgres if on_postgres else _on_sqlite
-    statement = newest(_columns(session), wanted, conditions)
+    in_order = _on_postgres if on_postgres else _on_sqlite
+    statement = in_order(_columns(session), wanted, conditions)
     frame = _frame(session, statement)
     return frame.assign(is_flagged=_is_flagged(frame, [it.flag for it in flags if it.is_open]))
 

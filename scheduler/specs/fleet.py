@@ -274,6 +274,7 @@ class PlanningSpec(Spec):
     cost_ceiling_eur: Annotated[float, Field(ge=-MOST, le=MOST)] | None = None
     weights: WeightsSpec = WeightsSpec()
     forecast: ForecastMethod = ForecastMethod.BLEND  # of what is published too short
+    correct_published: bool = True  # carbon and wind, by how far off they lately were
     margins: MarginsSpec = MarginsSpec()
     uncertainty: UncertaintySpec | None = None  # None: forecasts are taken at their word
     run_times: RunTimesSpec | None = None  # None: hours are read as stated

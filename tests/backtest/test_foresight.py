@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from connectors.types import SignalKind, Window
-from scheduler.backtest.foresight import corrected_as_known
+from scheduler.backtest.foresight import weighed_as_known
 from scheduler.backtest.known import SignalHistory
 from scheduler.services.window import PlanWindow
 from tests.services.builders import START
@@ -45,7 +45,7 @@ def table(seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:
 
 def ahead_at(whole: pd.DataFrame, now: datetime = NOW) -> pd.Series:
     """What a plan is made from, by start."""
-    knows = corrected_as_known(SignalHistory.of(whole), timedelta(hours=AHEAD))
+    knows = weighed_as_known(SignalHistory.of(whole), timedelta(hours=AHEAD))
     frame = knows(WINDOW, now)
     rows = frame[frame["start_at"] >= pd.Timestamp(WINDOW.start)]
     return rows.set_index("start_at")["value"]
@@ -76,7 +76,7 @@ def test_before_anything_is_known_of_it_a_forecast_stands() -> None:
     """On the first days there are no past issues to judge by."""
     whole, _ = table()
     window = PlanWindow(START, 60, 24)
-    knows = corrected_as_known(SignalHistory.of(whole), timedelta(hours=AHEAD))
+    knows = weighed_as_known(SignalHistory.of(whole), timedelta(hours=AHEAD))
     found = knows(window, START)
     issued = whole[whole["known_at"] == pd.Timestamp(START)]
     assert found["value"].tolist() == pytest.approx(issued["value"].tolist())

@@ -131,7 +131,7 @@ def _due(scene: Scene, shelf: ModelShelf, now: datetime) -> ModelDue | None:
 
 def test_an_idle_worker_fits_what_was_forecast_lately(sessions: SessionFactory) -> None:
     """Nothing before a forecast asked for it, one model after, and none again on that day."""
-    fleet = fleet_spec(planning={"forecast": "boosted"})
+    fleet = fleet_spec(planning={"forecast": "boosted", "correct_published": False})
     scene = Scene(sessions, at=START).set_up(fleet, hours=1)
     measured, _ = windy()
     _stored(scene, measured, CARBON)

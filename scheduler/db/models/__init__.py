@@ -8,6 +8,7 @@ from scheduler.db.models.data_transfer import DataTransfer
 from scheduler.db.models.dispatch_command import CommandKind, CommandOutcome, DispatchCommand
 from scheduler.db.models.feed_state import FeedState
 from scheduler.db.models.fleet import FleetVersion
+from scheduler.db.models.forecast_decay import ForecastDecay
 from scheduler.db.models.grid_event import GridEvent
 from scheduler.db.models.job import OPEN_STATUSES, Job, JobStatus
 from scheduler.db.models.job_energy import JobEnergy
@@ -37,6 +38,7 @@ __all__ = [
     "DispatchCommand",
     "FeedState",
     "FleetVersion",
+    "ForecastDecay",
     "GridEvent",
     "Job",
     "JobEnergy",

@@ -1,0 +1,161 @@
+"""Published forecasts of carbon and wind are planned with as what was measured since tells."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+
+from connectors.types import SignalKind
+from scheduler.db.models import ForecastDecay
+from scheduler.db.session import SessionFactory, transaction
+from scheduler.services.assemble import Assembled
+from scheduler.services.forecast_decays import (
+    LASTS,
+    MOST_AGE,
+    decays_due,
+    known_decays,
+)
+from scheduler.services.planning_inputs import read_inputs
+from scheduler.services.signals import SignalPoint, insert_values
+from scheduler.worker import Worker
+from tests.services.builders import START, fleet_spec
+from tests.services.scene import Scene
+
+CARBON = SignalKind.CARBON_INTENSITY
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+PAST_HOURS, AHEAD_HOURS = 20 * 24, 24
+TOLD = 300.0
+LAST_ERROR = 60.0
+
+
+def stored(scene: Scene, points: list[SignalPoint]) -> None:
+    """Take in values."""
+    with transaction(scene.sessions) as session:
+        insert_values(session, points, "zone")
+
+
+def told(start: datetime, hours: int, known_at: datetime, value: float = TOLD) -> list[SignalPoint]:
+    """A forecast of ``hours``, published at ``known_at``."""
+    return [SignalPoint("DE", CARBON, start + k * HOUR, 60, value, known_at) for k in range(hours)]
+
+
+@pytest.fixture
+def scene(sessions: SessionFactory) -> Scene:
+    """Twenty days of a forecast of 300 whose errors last for hours; 60 too low in the last one."""
+    made = Scene(sessions, at=START).set_up(hours=AHEAD_HOURS)
+    begin = START - PAST_HOURS * HOUR
+    rng = np.random.default_rng(0)
+    errors = np.zeros(PAST_HOURS)
+    for hour in range(1, PAST_HOURS):
+        errors[hour] = 0.9 * errors[hour - 1] + rng.normal(0, 10)
+    errors[-1] = LAST_ERROR
+    measured = [
+        SignalPoint("DE", CARBON, start, 60, TOLD + float(error), start + HOUR)
+        for start, error in zip((begin + k * HOUR for k in range(PAST_HOURS)), errors, strict=True)
+    ]
+    stored(made, told(begin, PAST_HOURS, begin - HOUR))
+    stored(made, measured)
+    made.wait(minutes=1)
+    stored(made, told(START, AHEAD_HOURS, made.at))
+    return made
+
+
+def fitted(scene: Scene) -> None:
+    """What an idle worker does, to its end."""
+    worker = Worker(scene.sessions, scene.now, threading.Event())
+    while worker.fit_one():
+        pass
+
+
+def assembled(scene: Scene) -> Assembled:
+    """The inputs of a plan of 24 h from START."""
+    with transaction(scene.sessions) as session:
+        return read_inputs(session, scene.run(scene.queue()), scene.at).assemble()
+
+
+def carbon_of(scene: Scene) -> np.ndarray:
+    """What such a plan takes carbon intensity to be."""
+    return np.asarray(assembled(scene).problem.sites[0].grid.carbon_g_per_kwh)
+
+
+def sources_of(scene: Scene) -> tuple[str, ...]:
+    """What such a plan says its carbon intensity is from."""
+    return next(one.sources for one in assembled(scene).inputs if one.kind is CARBON)
+
+
+def test_a_forecast_that_was_too_low_is_raised_in_the_next_hours_and_less_so_later(
+    scene: Scene,
+) -> None:
+    """By what is left of the last error, and the plan says that it was corrected."""
+    fitted(scene)
+    pulls = carbon_of(scene) - TOLD
+    assert pulls[0] == pytest.approx(0.9 * LAST_ERROR, rel=0.15)
+    assert (np.diff(pulls) <= 1e-9).all()
+    assert pulls[-1] < 0.3 * LAST_ERROR
+    assert sources_of(scene) == ("zone, corrected",)
+
+
+def test_before_the_first_fit_it_is_planned_with_as_published(scene: Scene) -> None:
+    """No plan waits for a fit."""
+    assert carbon_of(scene).tolist() == [TOLD] * AHEAD_HOURS
+    assert sources_of(scene) == ("zone",)
+
+
+def test_a_fleet_that_wants_it_as_published_has_it_so(scene: Scene) -> None:
+    """Nothing is fitted, and what was fitted is not used."""
+    fitted(scene)
+    plain = fleet_spec(planning={"correct_published": False})
+    scene.set_up(plain, hours=0)
+    assert carbon_of(scene).tolist() == [TOLD] * AHEAD_HOURS
+    scene.wait(days=3)
+    with transaction(scene.sessions) as session:
+        assert decays_due(session, scene.at) is None
+
+
+def test_prices_are_as_published(scene: Scene) -> None:
+    """They do not change once they are known."""
+    fitted(scene)
+    grid = assembled(scene).problem.sites[0].grid
+    assert set(grid.import_price_eur_per_mwh) == {50.0, 10.0}
+
+
+def test_it_is_fitted_once_a_day_and_what_was_known_at_an_instant_can_be_told(
+    scene: Scene,
+) -> None:
+    """A fit is used from its instant on, for a week at most."""
+    fitted(scene)
+    with transaction(scene.sessions) as session:
+        assert decays_due(session, scene.at + LASTS - HOUR) is None
+        assert decays_due(session, scene.at + LASTS) is not None
+        signal = ("DE", CARBON)
+        assert signal in known_decays(session, ["DE"], scene.at)
+        assert signal not in known_decays(session, ["DE"], scene.at - HOUR)
+        assert signal not in known_decays(session, ["DE"], scene.at + MOST_AGE)
+
+
+def test_a_signal_of_which_too_little_is_known_is_not_tried_again_at_once(
+    sessions: SessionFactory,
+) -> None:
+    """An empty fit is on record; plans have its forecast as published."""
+    young = Scene(sessions, at=START).set_up(hours=AHEAD_HOURS)
+    fitted(young)
+    with transaction(sessions) as session:
+        kept = session.get_one(ForecastDecay, ("DE", CARBON, START))
+        assert kept.left == []
+        assert decays_due(session, START + HOUR) is None
+        assert known_decays(session, ["DE"], START + HOUR) == {}
+    assert carbon_of(young).tolist() == [200.0] * AHEAD_HOURS
+
+
+def test_an_error_of_days_ago_pulls_nothing(scene: Scene) -> None:
+    """Where the measurements have stopped, nobody knows how far off the forecast is."""
+    fitted(scene)
+    scene.wait(days=3)
+    stored(scene, told(START + 3 * DAY, AHEAD_HOURS, scene.at))
+    with transaction(scene.sessions) as session:
+        run = scene.run(scene.queue("later", window_start=START + 3 * DAY))
+        signals = read_inputs(session, run, scene.at).signals
+    assert not signals["source"].astype(str).str.contains("corrected").any()
