@@ -5,6 +5,7 @@ ConnectorError
 ├── Rejected              call a person: refused for good (unknown zone, bad order)
 │   ├── GpusBusy          try again once something has ended: the GPUs are not free now
 │   └── CredentialsRefused  get new ones where they run out by themselves, else call a person
+│       └── SettingMissing  name the setting to a person: nobody was asked without it
 └── ContractBroken        keep what came, do not use it: not what was agreed (gaps, NaN, wrong unit)
 """
 
@@ -33,6 +34,19 @@ class GpusBusy(Rejected):
 
 class CredentialsRefused(Rejected):
     """The credentials are missing, wrong or over."""
+
+
+class SettingMissing(CredentialsRefused):
+    """A setting without which the other side answers nothing is not there; it was not asked."""
+
+    def __init__(self, owner: str, *settings: str) -> None:
+        names = " and ".join(map(variable_of, settings))
+        super().__init__(f"{owner}: needs {names} in the environment")
+
+
+def variable_of(setting: str) -> str:
+    """Return the environment variable that holds a setting."""
+    return f"GRIDTIDE_{setting.upper()}"
 
 
 class ContractBroken(ConnectorError):

@@ -33,7 +33,7 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.errors import Rejected
+from connectors.errors import Rejected, SettingMissing
 from connectors.http import HttpSource
 from connectors.http_secrets import Secrets
 from connectors.signals import fields
@@ -203,7 +203,7 @@ class ElectricityMaps:
 
     async def _get(self, asked: Question, path: str, **query: str) -> Any:
         if not self._token:
-            raise Rejected(f"{asked}: no key; it is the setting {self.info.needs[0]}")
+            raise SettingMissing(self.info.name, *self.info.needs)
         secrets = Secrets(headers={"auth-token": self._token})
         chosen = {"zone": asked.zone, "emissionFactorType": self._variant.factors} | query
         if self._variant is Variant.MEASURED:

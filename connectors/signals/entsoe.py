@@ -33,7 +33,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from connectors.errors import ContractBroken, CredentialsRefused
+from connectors.errors import ContractBroken, SettingMissing
 from connectors.http import HttpPolicy, HttpSource
 from connectors.http_secrets import Secrets
 from connectors.signals.entsoe_xml import Interval, TimeSeries, read_series
@@ -97,7 +97,7 @@ class Entsoe:
         """Values of one kind within ``window``."""
         require_offer(self.info, zone, kind)
         if not self._secrets:
-            raise CredentialsRefused(f"{self.info.name}: needs a token, there is no entsoe_token")
+            raise SettingMissing(self.info.name, *self.info.needs)
         asked = Question(self.info.name, zone, kind, window)
         found: list[TimeSeries] = []
         for part in parts(local_days(window, _MARKET_TIME), _LONGEST):

@@ -27,7 +27,7 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.errors import CredentialsRefused, Rejected
+from connectors.errors import CredentialsRefused, Rejected, SettingMissing
 from connectors.http import HttpSource
 from connectors.http_secrets import Secrets
 from connectors.signals import fields
@@ -150,7 +150,7 @@ class Login:
 
     async def _fetch(self) -> str:
         if not self._has_account:
-            raise Rejected(f"watttime: no account; it is the settings {' and '.join(INFO.needs)}")
+            raise SettingMissing(INFO.name, *INFO.needs)
         headers = {"Authorization": f"Basic {self._packed}"}
         secrets = Secrets(headers=headers, more=(self._password,))
         answer = (await self._http.get("/login", secrets=secrets)).json()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scheduler.cli import signal_quality
+from scheduler.cli import signal_forecasts, signal_quality
 from scheduler.cli.client import DEFAULT_SERVER, ServerOption, server_at, text_table
 from scheduler.cli.console import JsonOption, emit
 from scheduler.cli.sources import fetch, sources
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     group.command("coverage")(coverage)
     group.command("fetch")(fetch)
     group.command("sources")(sources)
+    signal_forecasts.register(group)
     signal_quality.register(group)
     app.add_typer(group, name="signals")
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import typer
 
-from connectors.errors import ConnectorError, Unavailable
+from connectors.errors import ConnectorError, SettingMissing, Unavailable, variable_of
 from connectors.protocols import SignalSource
 from connectors.types import SignalKind, Window
 from scheduler.cli.client import text_table
@@ -50,7 +50,7 @@ def sources(as_json: JsonOption = False) -> None:
         {
             "source": info.name,
             "kinds": ", ".join(offer.kind.value for offer in info.offers) or "of described plants",
-            "needs": ", ".join(map(_variable, info.needs)),
+            "needs": ", ".join(map(variable_of, info.needs)),
             "zones": info.zones_are,
             "document": info.document,
             "licence": info.licence,
@@ -113,8 +113,8 @@ async def _fetch_all(
             frame = await source.fetch(zone, kind, window)
         except ConnectorError as error:
             failures.append(as_user_error(error))
-            if isinstance(error, Unavailable) and not frames:
-                break  # it is away: that is said once, not after as many patient tries as kinds
+            if isinstance(error, Unavailable | SettingMissing) and not frames:
+                break  # said once, and not after as many patient tries as there are kinds
         else:
             frames.append(frame.assign(kind=kind.value))
     return frames, failures
@@ -193,7 +193,3 @@ def _shown(table: pd.DataFrame, time_zone: str) -> str:
         if isinstance(start, pd.Timestamp)
     ]
     return text_table(columns, rows)
-
-
-def _variable(setting: str) -> str:
-    return f"GRIDTIDE_{setting.upper()}"

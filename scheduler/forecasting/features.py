@@ -93,7 +93,6 @@ def _of_the_origin(seen: Seen, origins: Indices) -> list[Values]:
         (mean(hour, origins) - mean(hour, origins - 3 * hour)) / scale,
         (mean(day, origins) - mean(7 * day, origins)) / scale,
         (mean(7 * day, origins) - mean(28 * day, origins)) / scale,
-        scale / seen.scale[-1] if seen.scale[-1] > 0 else scale,
     ]
     return [column[:, None] for column in columns]
 

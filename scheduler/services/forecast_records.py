@@ -62,7 +62,7 @@ def due_forecasts(
     signals = signals_frame(session, Window(window.start - MOST_SILENT, window.end), now)
     due = []
     for short in short_signals(fleet, signals, window, now):
-        newest = _newest(session, short.site, short.kind, now)
+        newest = newest_forecast(session, short.site, short.kind, now)
         if newest is not None and _will_do(session, newest, short, method):
             continue
         drivers = _drivers(session, short, now) if method is ForecastMethod.BOOSTED else {}
@@ -133,9 +133,10 @@ def _drivers(session: Session, short: ShortSignal, now: datetime) -> dict[Signal
     return found
 
 
-def _newest(
+def newest_forecast(
     session: Session, site: str, kind: SignalKind, known_at: datetime
 ) -> SignalForecast | None:
+    """Return the forecast of a signal issued last at ``known_at``; None: there was none."""
     return session.scalars(
         select(SignalForecast)
         .where(

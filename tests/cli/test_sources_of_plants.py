@@ -118,7 +118,7 @@ def test_us_prices_without_their_python_say_what_is_missing() -> None:
     """The setting, and the page that tells how."""
     result = gridtide("signals", "fetch", "--source", "gridstatus", "--zone", "NYISO:N.Y.C.")
     assert result.exit_code == ExitCode.INVALID
-    assert "gridstatus_python" in result.stderr
+    assert "GRIDTIDE_GRIDSTATUS_PYTHON" in result.stderr
 
 
 def test_a_feed_of_power_reaches_the_signals_of_the_site(

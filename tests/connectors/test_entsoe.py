@@ -196,7 +196,7 @@ async def test_wind_off_shore_may_not_exist(peer: Peer) -> None:
 
 async def test_without_a_token_nobody_is_asked(peer: Peer) -> None:
     """The error names the setting."""
-    with pytest.raises(CredentialsRefused, match="entsoe_token"):
+    with pytest.raises(CredentialsRefused, match="needs GRIDTIDE_ENTSOE_TOKEN"):
         await source(peer, None).fetch("DE-LU", PRICE, DAY)
     assert not peer.requests
 

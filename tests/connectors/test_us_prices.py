@@ -101,7 +101,7 @@ async def ask(source: UsPrices, zone: str = "NYISO:N.Y.C.", window: Window = WIN
 
 async def test_without_a_python_of_its_own_the_setting_is_named() -> None:
     """And where it is told how to get one."""
-    with pytest.raises(Rejected, match=r"gridstatus_python.*docs/signals\.md"):
+    with pytest.raises(Rejected, match=r"docs/signals\.md.*GRIDTIDE_GRIDSTATUS_PYTHON"):
         await ask(UsPrices(None))
 
 
@@ -119,7 +119,7 @@ async def test_a_python_that_is_not_there_is_refused_by_its_path(tmp_path: Path)
 
 async def test_pjm_without_its_key_is_refused() -> None:
     """Before anybody is asked."""
-    with pytest.raises(Rejected, match="pjm_key"):
+    with pytest.raises(Rejected, match="PJM: needs GRIDTIDE_PJM_KEY"):
         await ask(UsPrices(Path("/nowhere")), "PJM:WESTERN HUB")
 
 

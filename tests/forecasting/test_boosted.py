@@ -17,6 +17,7 @@ from scheduler.forecasting.boosted import (
     fit_boosted,
 )
 from scheduler.forecasting.drivers import Driver
+from scheduler.forecasting.features import features, made_ready
 from tests.forecasting.series import START, daily_shape, sunny
 
 pytest.importorskip("lightgbm", reason="LightGBM, the extra for boosted forecasts, is missing")
@@ -51,6 +52,18 @@ def model(*, is_driven: bool) -> BoostedModel:
 def until(history: History, day: int) -> History:
     """Give what lies before the end of a day."""
     return History(history.start_at, history.minutes, history.values[: day * 24])
+
+
+def test_a_past_origin_is_seen_as_it_was_then() -> None:
+    """What came after an origin changes no feature of it, or models learn from what is to come."""
+    history, driver = windy()
+    origins, leads = np.array([200 * 24 + 7]), np.arange(LEADS)
+    pulled = model(is_driven=True).pulled
+    seen = []
+    for end in (origins[0], len(history.values)):
+        known = History(START, 60, history.values[:end])
+        seen.append(features(made_ready(known, known.values, (driver,)), pulled, origins, leads))
+    np.testing.assert_allclose(*seen)
 
 
 def test_what_drives_a_signal_and_is_published_makes_its_forecast_better() -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from connectors.errors import variable_of
 from scheduler.cli import COMMANDS
 from scheduler.cli.processes import PROCESSES
 from scheduler.settings import Settings
+from scheduler.signal_sources import source_infos
+from scheduler.timekeeping import system_now
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {f"GRIDTIDE_{name.upper()}" for name in Settings.model_fields}
@@ -19,7 +22,12 @@ FILES = [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
 
 def variables(path: Path) -> set[str]:
     """Every setting a file names."""
-    return set(re.findall(r"GRIDTIDE_[A-Z_]+", path.read_text(encoding="utf-8")))
+    return variables_of(path.read_text(encoding="utf-8"))
+
+
+def variables_of(text: str) -> set[str]:
+    """Every setting a text names."""
+    return set(re.findall(r"GRIDTIDE_[A-Z_]+", text))
 
 
 @pytest.mark.parametrize("path", [*FILES, ROOT / "README.md"], ids=lambda path: path.name)
@@ -41,6 +49,17 @@ def test_every_process_has_a_unit_and_a_service(name: str) -> None:
     assert f"ExecStart=/opt/gridtide/bin/gridtide {name}\n" in unit.read_text()
     compose = (ROOT / "deploy" / "compose.yaml").read_text()
     assert re.search(rf"\n  {name}:\n    <<: \*gridtide\n    command: \[{name}[,\]]", compose)
+
+
+def test_secrets_of_sources_reach_the_process_that_asks_them() -> None:
+    """Passed on by compose, as all that a source says it needs, but for a Python of its own."""
+    compose = (ROOT / "deploy" / "compose.yaml").read_text()
+    clock = re.search(r"\n  clock:\n(.*?)\n\n", compose, re.DOTALL)
+    assert clock is not None
+    infos = source_infos(Settings(), system_now)
+    needed = {variable_of(name) for info in infos for name in info.needs}
+    assert needed <= SETTINGS
+    assert variables_of(clock[1]) >= needed - {"GRIDTIDE_GRIDSTATUS_PYTHON"}
 
 
 def test_jobs_outlive_the_dispatcher_under_systemd() -> None:

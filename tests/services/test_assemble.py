@@ -110,6 +110,7 @@ def test_base_load_and_pue_come_from_the_spec_unless_signalled() -> None:
     plain = assembled(fleet)
     assert plain.problem.sites[0].base_load_kw == (7, 7)
     assert plain.problem.sites[0].pue == (1.3, 1.3)
+    assert {one.kind for one in plain.inputs} == {SignalKind.PRICE, SignalKind.CARBON_INTENSITY}
     assert plain.marks == ()
     signalled = assembled(fleet, signal_rows("DE", SignalKind.PUE, [1.1]))
     assert signalled.problem.sites[0].pue == (1.1, 1.3)

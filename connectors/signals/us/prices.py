@@ -32,7 +32,13 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from connectors.errors import ConnectorError, ContractBroken, Rejected, Unavailable
+from connectors.errors import (
+    ConnectorError,
+    ContractBroken,
+    Rejected,
+    SettingMissing,
+    Unavailable,
+)
 from connectors.http_secrets import Secrets
 from connectors.signals import fields
 from connectors.signals.frames import Question, require_offer, signal_frame
@@ -125,12 +131,10 @@ class UsPrices:
 
     async def _ask(self, asked: Question, operator: str, *words: str) -> bytes:
         if self._python is None:
-            raise Rejected(
-                f"{asked}: needs a Python of its own that has gridstatus; the setting"
-                f" {self.info.needs[0]} names it, see docs/signals.md"
-            )
+            owner = f"{self.info.name}, a Python of its own that docs/signals.md says how to make"
+            raise SettingMissing(owner, *self.info.needs)
         if operator == "PJM" and not self._pjm_key:
-            raise Rejected(f"{asked}: no key of Data Miner 2; it is the setting pjm_key")
+            raise SettingMissing(f"{self.info.name}, prices of PJM", "pjm_key")
         pause_s = str(self._caiso_pause_s)
         command = (str(self._python), "-I", str(CHILD), operator, *words, pause_s)
         try:
