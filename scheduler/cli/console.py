@@ -131,6 +131,8 @@ def exit_code_help() -> str:
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
+NoteOption = Annotated[str, typer.Option(help="Why; kept with the decision.")]
+
 
 def parse_instant(text: str) -> datetime:
     """Read an instant with its offset, such as 2021-07-05T00:00Z."""

@@ -9,11 +9,17 @@ from uuid import uuid4
 import typer
 
 from scheduler.cli.client import DEFAULT_SERVER, Server, ServerOption, server_at, text_table
-from scheduler.cli.console import ExitCode, JsonOption, UserError, emit, working
+from scheduler.cli.console import (
+    ExitCode,
+    JsonOption,
+    NoteOption,
+    UserError,
+    emit,
+    working,
+)
 from scheduler.db.models import PlanStatus, RunStatus
 
 PlanId = Annotated[str, typer.Argument(help="Id of the plan.")]
-NoteOption = Annotated[str, typer.Option(help="Why; kept with the decision.")]
 
 POLL_S = 1.0
 COLUMNS = {

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scheduler.cli.client import DEFAULT_SERVER, ServerOption, server_at, text_table
-from scheduler.cli.console import JsonOption, emit, working
+from scheduler.cli.console import JsonOption, NoteOption, emit, working
 from scheduler.cli.database import ready_sessions
 from scheduler.main import detail_of
 from scheduler.services.signal_compaction import compact
@@ -16,7 +16,6 @@ from scheduler.settings import Settings
 from scheduler.timekeeping import system_now
 
 FlagId = Annotated[str, typer.Argument(help="Id of the flag.")]
-NoteOption = Annotated[str, typer.Option(help="Why; kept with the decision.")]
 
 COLUMNS = {
     "ID": "id",
