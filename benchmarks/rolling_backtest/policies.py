@@ -47,8 +47,8 @@ def within_more_cpu_time(prepared: Prepared, doubt: Doubt) -> Plan:
 
 def day_ahead(signals: Signals, fleet: FleetSpec) -> Policy:
     """Make one plan a day and follow it."""
-    corrected = corrected_as_known(signals.history)
-    return Policy("day_ahead", DAILY, and_forecast(corrected, fleet), within_cpu_time)
+    weighed = weighed_as_known(signals.history, LONGEST_HORIZON)
+    return Policy("day_ahead", DAILY, and_forecast(weighed, fleet), within_cpu_time)
 
 
 def rolling(signals: Signals, fleet: FleetSpec) -> Policy:
@@ -56,10 +56,10 @@ def rolling(signals: Signals, fleet: FleetSpec) -> Policy:
     return replace(day_ahead(signals, fleet), name="rolling", every=ROLLING)
 
 
-def weighed(signals: Signals, fleet: FleetSpec) -> Policy:
-    """Plan as often, forecasts weighed against a typical day as well."""
-    knows = and_forecast(weighed_as_known(signals.history, LONGEST_HORIZON), fleet)
-    return replace(rolling(signals, fleet), name="weighed", knows=knows)
+def corrected(signals: Signals, fleet: FleetSpec) -> Policy:
+    """Plan as often, from forecasts as production corrects them."""
+    knows = and_forecast(corrected_as_known(signals.history), fleet)
+    return replace(rolling(signals, fleet), name="corrected", knows=knows)
 
 
 def scenarios(signals: Signals, fleet: FleetSpec) -> Policy:
@@ -105,8 +105,8 @@ POLICIES: dict[str, Callable[[Signals, FleetSpec], Policy]] = {
         perfect,
         rolling,
         day_ahead,
-        weighed,
         scenarios,
+        corrected,
         uncorrected,
         true_signals,
         true_lengths,
