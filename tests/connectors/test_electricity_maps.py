@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from connectors.errors import ContractBroken, Rejected
+from connectors.errors import ContractBroken, Rejected, SettingMissing
 from connectors.http import HttpSource
 from connectors.signals.electricity_maps import ElectricityMaps, Variant
 from connectors.types import SignalKind, Window
@@ -196,7 +196,7 @@ async def test_intervals_are_as_long_as_the_answer_says(
 
 async def test_without_a_key_nothing_is_asked(peer: Peer) -> None:
     """The setting is named."""
-    with pytest.raises(Rejected, match="electricity_maps_token"):
+    with pytest.raises(SettingMissing, match="GRIDTIDE_ELECTRICITY_MAPS_TOKEN"):
         await source(peer, token="").fetch("DE", KIND, Window(MIDNIGHT, NOON))
     assert not peer.requests
 

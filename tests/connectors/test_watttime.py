@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from connectors.errors import ContractBroken, CredentialsRefused, Rejected
+from connectors.errors import ContractBroken, CredentialsRefused, Rejected, SettingMissing
 from connectors.http import HttpSource
 from connectors.signals.frames import Question
 from connectors.signals.watttime import G_PER_KWH_OF_LB_PER_MWH, WattTime, points_of
@@ -104,7 +104,9 @@ async def test_a_wrong_password_is_refused(peer: Peer) -> None:
 
 async def test_without_an_account_nothing_is_asked(peer: Peer) -> None:
     """The settings are named."""
-    with pytest.raises(Rejected, match="watttime_user and watttime_password"):
+    with pytest.raises(
+        SettingMissing, match="GRIDTIDE_WATTTIME_USER and GRIDTIDE_WATTTIME_PASSWORD"
+    ):
         await fetch(connect(peer, user=""), NOW - HOUR, NOW)
     assert not peer.requests
 
