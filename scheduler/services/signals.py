@@ -109,7 +109,7 @@ def insert_values(
     spec = fleet.required_spec(session)
     _require_acceptable(points, [site.name for site in spec.sites])
     series = lock_series(session, {point.key[:2] for point in points})
-    on_record = _on_record(session, points)
+    on_record = _on_record(session, points, series)
     fresh = [p for p in points if not _tells_nothing_new(p, on_record.get(p.key, {}))]
     rows = [
         {
@@ -223,11 +223,12 @@ _Known = dict[datetime, tuple[int, float]]  # known_at -> minutes, value
 
 
 def _on_record(
-    session: Session, points: Sequence[SignalPoint]
+    session: Session, points: Sequence[SignalPoint], series: Mapping[SeriesKey, SignalSeries]
 ) -> dict[tuple[str, SignalKind, datetime], _Known]:
     """Read what is known of the intervals of ``points`` as of each one's instant, rejected or not.
 
-    Of what was known before the first of them only the last is read, however often it was revised.
+    Of what was known before the first of them only the last is read, however often it was revised;
+    what became known after the last of them is read as well, where there is any.
     """
     if not points:
         return {}
@@ -242,6 +243,9 @@ def _on_record(
     frames = [known_values(session, wanted, min(known), with_rejected=True)]
     if max(known) > min(known):
         frames.append(all_values(session, wanted, min(known), max(known)))
+    newest = [one.newest_known_at for one in series.values() if one.newest_known_at is not None]
+    if newest and max(newest) > max(known):
+        frames.append(all_values(session, wanted, max(known), max(newest)))
     keys = {point.key for point in points}
     on_record: dict[tuple[str, SignalKind, datetime], _Known] = {}
     for frame in frames:

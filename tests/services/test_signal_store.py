@@ -119,6 +119,14 @@ def test_figures_of_a_signal_are_those_of_its_values(scene: Scene) -> None:
         assert series.newest_known_at == START - 5 * HOUR
 
 
+def test_what_was_known_earlier_and_comes_later_is_no_new_interval(scene: Scene) -> None:
+    """History of an interval that has values is none the figures know nothing of."""
+    store(scene, point(0, 5.0, 2), point(1, 6.0, 2))
+    store(scene, point(0, 4.0, -3), point(1, 3.0, -3), point(2, 2.0, -3))
+    with transaction(scene.sessions) as session:
+        assert session.get_one(SignalSeries, ("DE", PRICE)).n_intervals == 3
+
+
 def test_uploads_at_once_count_every_interval_once(scene: Scene) -> None:
     """One waits for the other, in whatever order each names its signals."""
 
