@@ -21,8 +21,8 @@ NOTES = """\
   it came, GPUs given twice, a battery beyond its limits. *Largest error of sums* is relative, of
   energy (bought + generated + discharged = used + charged + curtailed + sold) and of money and
   carbon over jobs and sites.
-- *Mean gap* is objective less bound of those plans that have a bound within their second of CPU
-  time.
+- *Mean gap* is objective less bound of those plans that have a bound within their CPU time: a
+  second, and for (c) one for each scenario.
 - What of a window nobody has published yet, prices of the days after tomorrow above all, is
   forecast by the blend, as in production."""
 SOURCES = """\
