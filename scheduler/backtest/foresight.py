@@ -1,7 +1,8 @@
 """What a careful planner makes of what was published: corrected by what was measured since.
 
-A published forecast is pulled to the value measured last (``services.corrected_signals``), and then
-weighed against a typical day by how both did at this time of day before (``forecasting.skill``).
+A published forecast is pulled to the value measured last (``services.corrected_signals``), as
+production does; it may be weighed against a typical day as well, by how both did at this time of
+day before (``forecasting.skill``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from scheduler.backtest.policy import Knows
 from scheduler.forecasting.quantiles import Values
 from scheduler.forecasting.skill import fitted_skill
 from scheduler.services.corrected_signals import HISTORY, corrected_by_measured, fitted_decays
+from scheduler.services.signal_inputs import is_measured
 from scheduler.services.window import PlanWindow
 
 LOOK_BACK_DAYS = 28
@@ -68,7 +70,7 @@ def weighed_as_known(history: SignalHistory, horizon: timedelta) -> Knows:
             past = [issue[signal] for issue in issues[1:] if signal in issue]
             weighed = _weighed(present, past, window)
             rows = frame[(frame["site"] == signal[0]) & (frame["kind"] == signal[1])]
-            is_ahead = ~_is_measured(rows) & rows["start_at"].isin(weighed.index)
+            is_ahead = ~is_measured(rows) & rows["start_at"].isin(weighed.index)
             ahead = rows[is_ahead]
             frame.loc[ahead.index, "value"] = weighed.loc[ahead["start_at"]].to_numpy()
         return frame
@@ -96,15 +98,10 @@ def _told(frame: pd.DataFrame, start: datetime, minutes: int, n_leads: int) -> d
     for kind in WEIGHED:
         for site, rows in frame[frame["kind"] == kind].groupby("site"):
             values = rows.set_index("start_at")["value"]
-            measured = values[_is_measured(rows).to_numpy()]
-            ahead = values[~_is_measured(rows).to_numpy()].reindex(starts).to_numpy(float)
+            measured = values[is_measured(rows).to_numpy()]
+            ahead = values[~is_measured(rows).to_numpy()].reindex(starts).to_numpy(float)
             found[str(site), kind] = _Told(ahead, _typical(measured, starts), measured)
     return found
-
-
-def _is_measured(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Whether each value was known after its interval only."""
-    return rows["known_at"] >= rows["start_at"] + pd.to_timedelta(rows["minutes"], unit="min")
 
 
 def _typical(measured: pd.Series[float], starts: pd.DatetimeIndex) -> Values:

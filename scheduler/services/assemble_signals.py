@@ -113,6 +113,11 @@ class SignalTable:
         """What the signals that were asked for rest on."""
         return tuple(series.rests_on for series in self._asked.values())
 
+    @property
+    def n_slots(self) -> int:
+        """Slots of the window."""
+        return self._window.n_slots
+
     def has(self, site: str, kind: SignalKind) -> bool:
         """Whether any value of this kind is known for the site."""
         return (site, kind) in self._rows

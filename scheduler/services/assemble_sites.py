@@ -67,16 +67,14 @@ def assemble_site(
     renewables = []
     for kind, is_there in ((SignalKind.PV, spec.has_pv), (SignalKind.WIND, spec.has_wind)):
         if is_there:
-            plant, more = _renewable(spec.name, kind, signals, window.n_slots)
+            plant, more = _renewable(spec.name, kind, signals)
             renewables.append(plant)
             marks += more
         elif signals.has(spec.name, kind):
             marks.append(f"{spec.name} {kind.value}: not used, the site has no such plant")
-    base_load, more = _or_constant(
-        spec.name, SignalKind.BASE_LOAD, spec.base_load_kw, signals, window.n_slots
-    )
+    base_load, more = _or_constant(spec.name, SignalKind.BASE_LOAD, spec.base_load_kw, signals)
     marks += more
-    pue, more = _or_constant(spec.name, SignalKind.PUE, spec.pue, signals, window.n_slots)
+    pue, more = _or_constant(spec.name, SignalKind.PUE, spec.pue, signals)
     marks += more
     gpus = assemble_pools(fleet, spec, window, state.pools, now)
     marks += gpus.marks
@@ -147,10 +145,8 @@ def _prices(
     return bought, sold - spec.grid.export_fee_per_mwh, marks
 
 
-def _renewable(
-    site: str, kind: SignalKind, signals: SignalTable, n_slots: int
-) -> tuple[Renewable, list[str]]:
-    available, marks = _or_constant(site, kind, 0.0, signals, n_slots, is_expected=True)
+def _renewable(site: str, kind: SignalKind, signals: SignalTable) -> tuple[Renewable, list[str]]:
+    available, marks = _or_constant(site, kind, 0.0, signals, is_expected=True)
     below = available < 0.0
     if below.any():
         # Plants draw a little at night; what they draw is in the base load.
@@ -163,7 +159,6 @@ def _or_constant(
     kind: SignalKind,
     constant: float,
     signals: SignalTable,
-    n_slots: int,
     *,
     is_expected: bool = False,
 ) -> tuple[Values, list[str]]:
@@ -173,7 +168,7 @@ def _or_constant(
     is missing.
     """
     if not (is_expected or signals.has(site, kind)):
-        return np.full(n_slots, constant), []
+        return np.full(signals.n_slots, constant), []
     series = signals.optional(site, kind)
     missing = np.isnan(series.values)
     marks = [*series.marks]

@@ -14,7 +14,7 @@ import pandas as pd
 from connectors.types import SignalKind
 from scheduler.forecasting import Decay, History, fitted_decay
 from scheduler.forecasting.history import RESOLUTIONS_MINUTES
-from scheduler.services.signal_inputs import with_origin
+from scheduler.services.signal_inputs import is_measured, with_origin
 
 HISTORY = timedelta(days=28)
 """How far back errors are looked at."""
@@ -42,7 +42,7 @@ def fitted_decays(known: pd.DataFrame, expected: pd.DataFrame, now: datetime) ->
         minutes = _only_length(rows, was)
         if minutes is None:
             continue
-        errors = _errors(rows[_is_measured(rows)], was, now - HISTORY)
+        errors = _errors(rows[is_measured(rows)], was, now - HISTORY)
         if errors.empty:
             continue
         n_leads = LONGEST // timedelta(minutes=minutes)
@@ -93,23 +93,17 @@ def _pulled(
     """Return the corrected values of the rows that are forecasts; of none where nothing is."""
     if _only_length(rows, was) != decay.minutes:
         return rows["value"].iloc[:0]
-    is_measured = _is_measured(rows)
-    errors = _errors(rows[is_measured], was, now - LONGEST)
+    came = is_measured(rows)
+    errors = _errors(rows[came], was, now - LONGEST)
     if errors.empty:
         return rows["value"].iloc[:0]
-    leads = (rows["start_at"][~is_measured] - errors.index[-1]) / pd.Timedelta(
-        minutes=decay.minutes
-    )
+    step = pd.Timedelta(minutes=decay.minutes)
+    leads = (rows["start_at"][~came] - errors.index[-1]) / step
     later = leads[(leads > 0) & (leads <= len(decay.left))]
     left = pd.Series([decay.at(round(lead)) for lead in later], index=later.index, dtype=float)
     pull = left * float(errors.iloc[-1])
     pulled: pd.Series[float] = (rows["value"][later.index] + pull).clip(lower=LEAST[kind])
     return pulled
-
-
-def _is_measured(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Whether each value was known after its interval only."""
-    return rows["known_at"] >= rows["start_at"] + pd.to_timedelta(rows["minutes"], unit="min")
 
 
 def _only_length(rows: pd.DataFrame, was: pd.DataFrame) -> int | None:

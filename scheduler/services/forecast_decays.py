@@ -6,6 +6,7 @@ are kept as they were made, so that every process corrects alike, and what a pla
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,6 +32,8 @@ from scheduler.services.corrected_signals import (
 )
 from scheduler.services.signal_store import Wanted, expected_values, known_values
 from scheduler.specs import FleetSpec
+
+log = logging.getLogger(__name__)
 
 LASTS = timedelta(days=1)
 MOST_AGE = timedelta(days=7)
@@ -71,20 +74,21 @@ def decays_due(session: Session, now: datetime) -> DecaysDue | None:
 
 def fit_decays(due: DecaysDue) -> list[dict[str, Any]]:
     """Fit every signal of a site; an empty fit where nothing can be told, not to try at once."""
-    found = fitted_decays(due.known, due.expected, due.fitted_at)
+    try:
+        found = fitted_decays(due.known, due.expected, due.fitted_at)
+    except Exception:
+        # Plans are made with what was published, and it is tried again in a day.
+        log.exception("errors of forecasts at %s: not fitted", due.site)
+        found = {}
     return [_as_row(due, kind, found.get((due.site, kind))) for kind in LEAST]
 
 
 def store_decays(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Keep fits; one on record of the very same instant stands."""
-    for row in rows:
-        session.execute(
-            delete(ForecastDecay).where(
-                ForecastDecay.site == row["site"],
-                ForecastDecay.fitted_at < row["fitted_at"] - timedelta(days=KEPT_DAYS),
-            )
-        )
+    """Keep fits, and forget old ones; one on record of the very same instant stands."""
     insert_new(session, ForecastDecay, rows)
+    newest: datetime = max(row["fitted_at"] for row in rows)
+    too_old = ForecastDecay.fitted_at < newest - timedelta(days=KEPT_DAYS)
+    session.execute(delete(ForecastDecay).where(too_old))
 
 
 def known_decays(session: Session, sites: Sequence[str], known_at: datetime) -> Decays:

@@ -86,6 +86,11 @@ def is_own_forecast(sources: pd.Series) -> pd.Series:
     return sources.astype(str).str.startswith(FORECAST_PREFIX)
 
 
+def is_measured(rows: pd.DataFrame) -> pd.Series:
+    """Whether each value was known after its interval only; others are forecasts of it."""
+    return rows["known_at"] >= rows["start_at"] + pd.to_timedelta(rows["minutes"], unit="min")
+
+
 def newest_age_hours(rows: pd.DataFrame, now: datetime) -> float | None:
     """Say how long ago the newest published value of ``rows`` was known [h]."""
     known_at = rows["known_at"][~is_own_forecast(rows["source"])].max()

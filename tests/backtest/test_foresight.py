@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from connectors.types import SignalKind, Window
-from scheduler.backtest.foresight import weighed_as_known
+from scheduler.backtest.foresight import corrected_as_known, weighed_as_known
 from scheduler.backtest.known import SignalHistory
 from scheduler.services.window import PlanWindow
 from tests.services.builders import START
@@ -80,3 +80,19 @@ def test_before_anything_is_known_of_it_a_forecast_stands() -> None:
     found = knows(window, START)
     issued = whole[whole["known_at"] == pd.Timestamp(START)]
     assert found["value"].tolist() == pytest.approx(issued["value"].tolist())
+
+
+def test_as_in_production_the_next_hours_are_pulled_and_the_days_after_stand() -> None:
+    """By the last error, of which hours later something is left and days later nothing."""
+    whole, _ = table()
+    # The forecast of the last day known was 50 too low in every hour: that lasts.
+    last = pd.Timestamp(WINDOW.start) - pd.Timedelta(days=1)
+    is_last = (whole["known_at"] <= last) & (whole["start_at"] >= last)
+    whole.loc[is_last & (whole["start_at"] < pd.Timestamp(WINDOW.start)), "value"] -= 50.0
+    frame = corrected_as_known(SignalHistory.of(whole))(WINDOW, NOW)
+    ahead = frame[frame["start_at"] >= pd.Timestamp(WINDOW.start)].set_index("start_at")["value"]
+    span = Window(WINDOW.start, WINDOW.end)
+    published = SignalHistory.of(whole).as_known(span, NOW).set_index("start_at")["value"]
+    pulls = ahead - published[ahead.index]
+    assert pulls.iloc[0] > 20.0
+    assert pulls.iloc[-1] == pytest.approx(0.0, abs=1.0)

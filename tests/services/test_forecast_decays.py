@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
+from sqlalchemy import func, select
 
 from connectors.types import SignalKind
 from scheduler.db.models import ForecastDecay
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services.assemble import Assembled
 from scheduler.services.forecast_decays import (
+    KEPT_DAYS,
     LASTS,
     MOST_AGE,
     decays_due,
@@ -37,15 +39,15 @@ def stored(scene: Scene, points: list[SignalPoint]) -> None:
         insert_values(session, points, "zone")
 
 
-def told(start: datetime, hours: int, known_at: datetime, value: float = TOLD) -> list[SignalPoint]:
+def told(
+    start: datetime, hours: int, known_at: datetime, kind: SignalKind = CARBON
+) -> list[SignalPoint]:
     """A forecast of ``hours``, published at ``known_at``."""
-    return [SignalPoint("DE", CARBON, start + k * HOUR, 60, value, known_at) for k in range(hours)]
+    return [SignalPoint("DE", kind, start + k * HOUR, 60, TOLD, known_at) for k in range(hours)]
 
 
-@pytest.fixture
-def scene(sessions: SessionFactory) -> Scene:
-    """Twenty days of a forecast of 300 whose errors last for hours; 60 too low in the last one."""
-    made = Scene(sessions, at=START).set_up(hours=AHEAD_HOURS)
+def off_for_days(scene: Scene, kind: SignalKind) -> None:
+    """Take in twenty days of a forecast, and what came: its errors last, the last one is 60."""
     begin = START - PAST_HOURS * HOUR
     rng = np.random.default_rng(0)
     errors = np.zeros(PAST_HOURS)
@@ -53,11 +55,18 @@ def scene(sessions: SessionFactory) -> Scene:
         errors[hour] = 0.9 * errors[hour - 1] + rng.normal(0, 10)
     errors[-1] = LAST_ERROR
     measured = [
-        SignalPoint("DE", CARBON, start, 60, TOLD + float(error), start + HOUR)
+        SignalPoint("DE", kind, start, 60, TOLD + float(error), start + HOUR)
         for start, error in zip((begin + k * HOUR for k in range(PAST_HOURS)), errors, strict=True)
     ]
-    stored(made, told(begin, PAST_HOURS, begin - HOUR))
-    stored(made, measured)
+    stored(scene, told(begin, PAST_HOURS, begin - HOUR, kind))
+    stored(scene, measured)
+
+
+@pytest.fixture
+def scene(sessions: SessionFactory) -> Scene:
+    """Twenty days of a forecast of 300 whose errors last for hours; 60 too low in the last one."""
+    made = Scene(sessions, at=START).set_up(hours=AHEAD_HOURS)
+    off_for_days(made, CARBON)
     made.wait(minutes=1)
     stored(made, told(START, AHEAD_HOURS, made.at))
     return made
@@ -116,7 +125,8 @@ def test_a_fleet_that_wants_it_as_published_has_it_so(scene: Scene) -> None:
 
 
 def test_prices_are_as_published(scene: Scene) -> None:
-    """They do not change once they are known."""
+    """They do not change once they are known, however far off those of before were."""
+    off_for_days(scene, SignalKind.PRICE)
     fitted(scene)
     grid = assembled(scene).problem.sites[0].grid
     assert set(grid.import_price_eur_per_mwh) == {50.0, 10.0}
@@ -148,6 +158,34 @@ def test_a_signal_of_which_too_little_is_known_is_not_tried_again_at_once(
         assert decays_due(session, START + HOUR) is None
         assert known_decays(session, ["DE"], START + HOUR) == {}
     assert carbon_of(young).tolist() == [200.0] * AHEAD_HOURS
+
+
+def test_fits_of_more_than_a_year_ago_are_forgotten(scene: Scene) -> None:
+    """Those that plans of the last year were made with can be told."""
+    with transaction(scene.sessions) as session:
+        for days in (KEPT_DAYS - 1, KEPT_DAYS + 1):
+            at = scene.at - days * DAY
+            session.add(ForecastDecay(site="DE", kind=CARBON, fitted_at=at, minutes=60, left=[]))
+    fitted(scene)
+    with transaction(scene.sessions) as session:
+        oldest = session.scalar(select(func.min(ForecastDecay.fitted_at)))
+    assert oldest == scene.at - (KEPT_DAYS - 1) * DAY
+
+
+def test_a_fit_that_fails_costs_the_correction_and_not_the_worker(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says why, plans have the forecast as published, and it is not tried at once."""
+
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("of errors that nobody thought of")
+
+    monkeypatch.setattr("scheduler.services.forecast_decays.fitted_decays", fails)
+    fitted(scene)
+    assert "errors of forecasts at DE: not fitted" in caplog.text
+    assert carbon_of(scene).tolist() == [TOLD] * AHEAD_HOURS
+    with transaction(scene.sessions) as session:
+        assert decays_due(session, scene.at + HOUR) is None
 
 
 def test_an_error_of_days_ago_pulls_nothing(scene: Scene) -> None:
