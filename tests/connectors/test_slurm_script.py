@@ -17,6 +17,11 @@ from tests.peers.processes import lives
 
 SCRIPT = Path(__file__).parents[2] / "connectors" / "clusters" / "slurm" / "job.sh"
 RAN = 'echo ran >> "$GRIDTIDE_CHECKPOINT_DIR/runs"'
+# It can be told to leave before anybody sees that it ran.
+RUNS_AND_SAVES = (
+    "trap 'sleep 2; echo saved >> \"$GRIDTIDE_CHECKPOINT_DIR/runs\"; exit 0' TERM;"
+    f" {RAN}; while :; do sleep 0.05; done"
+)
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -98,8 +103,7 @@ def test_a_run_that_has_ended_is_never_begun_again(tmp_path: Path, start: Start)
 
 def test_an_attempt_waits_until_the_one_before_it_has_left(tmp_path: Path, start: Start) -> None:
     """Its node was lost to Slurm and lives on: it sees that another began, saves and leaves."""
-    script = f"{RAN}; trap 'sleep 2; echo saved >> \"$GRIDTIDE_CHECKPOINT_DIR/runs\"; exit 0' TERM;"
-    folder = remembered(tmp_path, script + "while :; do sleep 0.05; done")
+    folder = remembered(tmp_path, RUNS_AND_SAVES)
     start(folder)
     until(lambda: runs(folder) == 1)
     start(folder, attempt=1)
@@ -111,8 +115,7 @@ def test_an_attempt_waits_until_the_one_before_it_has_left(tmp_path: Path, start
 
 def test_a_run_waits_for_what_is_left_of_one_before_it(tmp_path: Path, start: Start) -> None:
     """It was given up although it lived: it must leave first."""
-    script = f"{RAN}; trap 'sleep 2; echo saved >> \"$GRIDTIDE_CHECKPOINT_DIR/runs\"; exit 0' TERM;"
-    folder = remembered(tmp_path, script + "while :; do sleep 0.05; done")
+    folder = remembered(tmp_path, RUNS_AND_SAVES)
     start(folder)
     until(lambda: runs(folder) == 1)
     folder.conclude(1, JobState.FAILED, "its node was lost")
