@@ -30,14 +30,21 @@ class Known:
     def gpus_held(self) -> int:
         """GPUs given to it now, whether or not it began."""
         has_got = self.row is not None and self.row.has_gpus
-        return self.records.order.gpus if has_got or holds_gpus(self.records, self.row) else 0
+        is_held = has_got or (holds_gpus(self.records, self.row) and not self._waited)
+        return self.records.order.gpus if is_held else 0
 
     @property
     def gpus_awaited(self) -> int:
         """GPUs it is queued for; once Slurm gave them, the nodes say so."""
-        is_queued = state_of(self.records, self.row) is JobState.QUEUED
         has_got = self.row is not None and self.row.has_gpus
-        return self.records.order.gpus if is_queued and not has_got else 0
+        is_queued = state_of(self.records, self.row) is JobState.QUEUED
+        has_begun_since = self._waited and holds_gpus(self.records, self.row)
+        return self.records.order.gpus if (is_queued or has_begun_since) and not has_got else 0
+
+    @property
+    def _waited(self) -> bool:
+        """Whether it had no GPUs when the nodes were asked; its folder is read after that."""
+        return self.row is not None and not self.row.is_over and not self.row.has_gpus
 
 
 def rows_by_key(jobs: Iterable[SlurmJob], memory: str) -> dict[str, list[SlurmJob]]:
