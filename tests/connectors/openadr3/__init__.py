@@ -1,0 +1,1 @@
+"""Tests of what OpenADR 3 says."""
