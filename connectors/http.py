@@ -16,11 +16,12 @@ import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any, NoReturn
+from urllib.parse import urlencode
 
 import httpx
 
@@ -117,6 +118,24 @@ class Reply:
         return repr(self.secrets.hidden(text)[:_SHOWN])
 
 
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What is sent; it may hold secrets, and is not printed."""
+
+    content: bytes = field(repr=False)
+    content_type: str
+
+    @classmethod
+    def of_json(cls, document: object) -> Body:
+        """Return a document as JSON."""
+        return cls(json.dumps(document, allow_nan=False).encode(), "application/json")
+
+    @classmethod
+    def of_form(cls, fields: Mapping[str, str]) -> Body:
+        """Return the fields of a form."""
+        return cls(urlencode(fields).encode(), "application/x-www-form-urlencoded")
+
+
 @dataclass(slots=True)
 class HttpSource:
     """Asks one source; to be used by one event loop at a time.
@@ -163,6 +182,35 @@ class HttpSource:
         ContractBroken
             The answer is too long, or goes where it must not.
         """
+        call = self._call(path, query, secrets, also)
+        async with call.client() as client:
+            return await self._ask(call, client)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: Body,
+        secrets: Secrets = NO_SECRETS,
+        also: frozenset[int] = frozenset(),
+    ) -> Reply:
+        """Send what may change something, and return the answer, as ``get`` does.
+
+        It is sent once: where no answer comes nobody knows whether it arrived, and who sends it
+        knows what to do. No answer is looked for elsewhere.
+        """
+        call = replace(self._call(path, None, secrets, also), method=method, body=body)
+        async with call.client() as client:
+            await self._take_turn(call)
+            return await call.once(client)
+
+    def _call(
+        self,
+        path: str,
+        query: Mapping[str, str] | None,
+        secrets: Secrets,
+        also: frozenset[int],
+    ) -> _Call:
         base = self.base_url.rstrip("/")
         try:
             # What is asked for at the address itself, as ``.../api?x=y``, has no slash before it.
@@ -170,9 +218,7 @@ class HttpSource:
         except httpx.InvalidURL as error:
             raise Rejected(f"{self.owner}: its address is none: {error}") from error
         url, secrets = without_userinfo(url, secrets)
-        call = _Call(self, url, secrets, also)
-        async with call.client() as client:
-            return await self._ask(call, client)
+        return _Call(self, url, secrets, also)
 
     async def _ask(self, call: _Call, client: httpx.AsyncClient) -> Reply:
         asked = 0
@@ -220,6 +266,8 @@ class _Call:
     url: httpx.URL
     secrets: Secrets
     also: frozenset[int]
+    method: str = "GET"
+    body: Body | None = None
 
     @property
     def shown(self) -> str:
@@ -247,6 +295,8 @@ class _Call:
         raise ContractBroken(f"{self.shown}: redirected more than {_MOST_HOPS} times")
 
     async def _answer(self, client: httpx.AsyncClient, url: httpx.URL) -> Reply | httpx.URL:
+        if self.body is not None:
+            return await self._answer_to(client, self.body)
         kept = self.source.kept.find(str(url))
         headers = {"Accept-Encoding": "gzip", **({} if kept is None else kept.conditions())}
         async with client.stream("GET", url, headers=headers) as answer:
@@ -260,6 +310,21 @@ class _Call:
         if answer.is_success and _ends_where_it_says(answer.headers):
             self.source.kept.keep(str(url), Kept.of(answer.headers, body))
         elif not answer.is_success and answer.status_code not in self.also:
+            self._refuse(answer, reply)
+        return reply
+
+    async def _answer_to(self, client: httpx.AsyncClient, sent: Body) -> Reply:
+        headers = {"Accept-Encoding": "gzip", "Content-Type": sent.content_type}
+        asked = client.stream(self.method, self.url, headers=headers, content=sent.content)
+        async with asked as answer:
+            if answer.has_redirect_location:
+                raise Rejected(
+                    f"{self.shown}: HTTP {answer.status_code}: what is sent is not sent elsewhere;"
+                    " is the address right?"
+                )
+            body = await self._body(answer)
+        reply = self._reply(answer.status_code, answer.headers.get("content-type", ""), body)
+        if not answer.is_success and answer.status_code not in self.also:
             self._refuse(answer, reply)
         return reply
 

@@ -186,7 +186,14 @@ class VirtualPowerPlant(Protocol):
     """The grid side: calls events, takes reports."""
 
     async def events(self) -> tuple[GridEventNotice, ...]:
-        """Every event that is not over, cancelled ones marked."""
+        """Every event that is not over, cancelled ones marked.
+
+        One that was listed and is no longer has been called off.
+        """
+        ...
+
+    def may_still_hold(self, event_id: str) -> bool:
+        """Whether one that was not listed last is not called off: it could not be read."""
         ...
 
     async def report(self, report: DeliveryReport) -> None:

@@ -1,7 +1,7 @@
 """The composition root: settings and fleet become database, clusters and batteries.
 
-With ``scheduler.clusters``, ``streams`` and ``signal_sources`` the only module that names concrete
-connectors.
+With ``scheduler.clusters``, ``streams``, ``openadr`` and ``signal_sources`` the only module that
+names concrete connectors.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from scheduler.api.context import ApiContext
 from scheduler.clusters import connect_accounts, connect_cluster, refuse_power
 from scheduler.db.session import SessionFactory, make_engine, make_session_factory
 from scheduler.files import read_grid_script
+from scheduler.files.openadr import read_openadr
+from scheduler.openadr import openadr_ven
+from scheduler.services.errors import Invalid, Refusal
 from scheduler.services.outside import Outside, OutsideOf
 from scheduler.services.signal_compaction import Detail
 from scheduler.settings import Settings
@@ -100,7 +103,21 @@ def outside_of(settings: Settings, now: Now) -> OutsideOf:
 
 
 def virtual_power_plant_of(settings: Settings, now: Now) -> VirtualPowerPlant | None:
-    """Return the virtual power plant there is to answer to, ``None`` where there is none."""
+    """Return the virtual power plant there is to answer to, ``None`` where there is none.
+
+    Raises
+    ------
+    Invalid
+        There are two.
+    BadFile
+        It is not described as it must be.
+    """
+    if settings.openadr is not None:
+        if settings.simulated_vpp is not None:
+            limit = "left out where GRIDTIDE_OPENADR is set: a fleet answers to one"
+            raise Invalid(Refusal("settings", "simulated_vpp", str(settings.simulated_vpp), limit))
+        secret = settings.openadr_client_secret.get_secret_value()
+        return openadr_ven(read_openadr(settings.openadr), secret, now)
     if settings.simulated_vpp is None:
         return None
     return SimulatedVirtualPowerPlant(read_grid_script(settings.simulated_vpp), now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from scheduler.source_settings import SourceSettings
@@ -36,6 +36,10 @@ class Settings(SourceSettings, StreamSettings):
         Of older ones, those stay that were current at a multiple of so many hours UTC [h].
     simulated_vpp
         TOML file with the events of a simulated virtual power plant; without one there is none.
+    openadr
+        TOML file with the connection to a virtual power plant that speaks OpenADR 3.
+    openadr_client_secret
+        Of our account there.
     grid_side_every_s
         Pause between two polls of the virtual power plant [s].
     search_workers
@@ -60,6 +64,8 @@ class Settings(SourceSettings, StreamSettings):
     signal_grid_hours: Annotated[float, Field(ge=0.25, le=24)] = 6.0
     dispatch_every_s: Annotated[float, Field(gt=0)] = 10.0
     simulated_vpp: Path | None = None
+    openadr: Path | None = None
+    openadr_client_secret: SecretStr = SecretStr("")
     grid_side_every_s: Annotated[float, Field(gt=0)] = 30.0
     search_workers: Annotated[int, Field(ge=1, le=256)] = 1
     dask_scheduler: str | None = None

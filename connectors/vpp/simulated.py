@@ -42,6 +42,10 @@ class SimulatedVirtualPowerPlant:
         ]
         return tuple(sorted(current, key=lambda event: (event.window.start, event.event_id)))
 
+    def may_still_hold(self, event_id: str) -> bool:  # noqa: ARG002 - as the protocol has it
+        """Say no: it lists all there is."""
+        return False
+
     async def report(self, report: DeliveryReport) -> None:
         """Keep what was delivered. The same interval twice replaces the first."""
         entry = self._script.get(report.event_id)

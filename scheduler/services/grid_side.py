@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from connectors.errors import Rejected, Unavailable
 from connectors.protocols import VirtualPowerPlant
-from connectors.types import GridEventNotice
+from connectors.types import GridEventNotice, Window
 from scheduler.db.models import GridEvent
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet as fleets
@@ -73,8 +73,25 @@ class GridSide:
             The other side does not answer as agreed; what was done until then stands.
         """
         notices = _answer(self._vpp.events())
-        changed = self._take_in(notices)
+        changed = (*self._take_in(notices), *self._take_in(self._no_longer_listed(notices)))
         return Poll(changed, self._report())
+
+    def _no_longer_listed(self, notices: Iterable[GridEventNotice]) -> list[GridEventNotice]:
+        """Return what the other side called and lists no more, as called off."""
+        listed = {notice.event_id for notice in notices}
+        # Read after they were listed: what was over by then was not, and is not called off.
+        standing = select(GridEvent).where(
+            GridEvent.received_from == self._name,
+            GridEvent.cancelled_at.is_(None),
+            GridEvent.end_at > self._now(),
+        )
+        with transaction(self._sessions) as session:
+            return [
+                _called_off(event)
+                for event in session.scalars(standing.order_by(GridEvent.external_id))
+                if event.external_id not in listed
+                and not self._vpp.may_still_hold(event.external_id)
+            ]
 
     def _take_in(self, notices: Iterable[GridEventNotice]) -> tuple[str, ...]:
         return tuple(notice.event_id for notice in notices if self._take(notice))
@@ -148,6 +165,12 @@ class _Standing:
         span = (event.site, event.start_at, event.end_at)
         terms = (event.limit_kw, event.breach_eur_per_kwh, event.cancelled_at)
         return cls(event.id, event.received_from, (*span, *terms))
+
+
+def _called_off(event: GridEvent) -> GridEventNotice:
+    window = Window(event.start_at, event.end_at)
+    terms = (event.limit_kw, event.breach_eur_per_kwh)
+    return GridEventNotice(event.external_id, event.site, window, *terms, is_cancelled=True)
 
 
 def _standing(session: Session, event_id: str) -> _Standing | None:

@@ -18,6 +18,7 @@ from scheduler.db.models import Role
 from scheduler.db.session import make_engine, make_session_factory
 from scheduler.files import read_fleet
 from scheduler.files.grid_script import read_grid_script
+from scheduler.files.openadr import read_openadr
 from scheduler.specs import JobArraySpec, JobSpec, ReplanSpec
 from scheduler.worker import Worker
 from tests.api.world import World, job
@@ -62,6 +63,10 @@ def test_files_that_are_shown_are_valid(text: str, tmp_path: Path) -> None:
         path = tmp_path / "events.toml"
         path.write_text(text)
         assert read_grid_script(path)
+    elif "ven_name" in text:
+        path = tmp_path / "openadr.toml"
+        path.write_text(text)
+        assert read_openadr(path).sites
     elif "jobs" in (document := tomllib.loads(text)):
         jobs = document["jobs"]
         for part in jobs if isinstance(jobs, list) else [jobs]:

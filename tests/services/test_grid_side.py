@@ -204,6 +204,51 @@ def test_without_a_plan_there_is_nothing_to_report(
     assert vpp.reports == ()
 
 
+class Forgetful(SimulatedVirtualPowerPlant):
+    """One that lists nothing, and cannot say of ``unread`` whether that still holds."""
+
+    unread = ""
+
+    async def events(self) -> tuple[GridEventNotice, ...]:
+        """Nothing."""
+        return ()
+
+    def may_still_hold(self, event_id: str) -> bool:
+        """Whether it is the one that could not be read."""
+        return event_id == self.unread
+
+
+@pytest.mark.parametrize(("unread", "holds"), [("", False), ("dr-1", True)])
+def test_an_event_that_is_no_longer_listed_is_called_off(
+    scene: Scene, grid_side: GridSide, unread: str, holds: bool
+) -> None:
+    """Once, with a replan; unless it was listed and could not be read."""
+    grid_side.poll()
+    vpp = Forgetful([], scene.now)
+    vpp.unread = unread
+    side = GridSide(scene.sessions, vpp, "vpp", scene.now)
+    scene.wait(minutes=1)
+    assert side.poll().changed == (() if holds else ("dr-1",))
+    assert side.poll().changed == ()
+    (event,) = on_record(scene)
+    assert (event.cancelled_at is None) is holds
+    assert len(runs(scene)) == (1 if holds else 2)
+
+
+def test_events_of_others_and_such_as_are_over_are_not_called_off(
+    scene: Scene, grid_side: GridSide
+) -> None:
+    """That they are not listed says nothing of them."""
+    grid_side.poll()
+    other = GridSide(scene.sessions, Forgetful([], scene.now), "another", scene.now)
+    assert other.poll() == Poll()
+    scene.wait(hours=9)
+    assert scene.at >= CHEAP.end
+    GridSide(scene.sessions, Forgetful([], scene.now), "vpp", scene.now).poll()
+    (event,) = on_record(scene)
+    assert event.cancelled_at is None
+
+
 def test_the_loop_outlives_a_grid_side_that_is_away(
     scene: Scene, grid_side: GridSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,215 @@
+"""The virtual end node: what top nodes call, as limits of our sites; what we delivered, as reports.
+
+It keeps nothing that must outlive it. The random start of an event is drawn from the names of the
+VEN and the event and from when that changed last: the same in every process, for good. What the
+other side deleted is no longer listed, and who compares with what is on record calls it off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from connectors.errors import ConnectorError, Rejected
+from connectors.types import DeliveryReport, GridEventNotice, Window
+from connectors.vpp.openadr3.client import Version, Vtn
+from connectors.vpp.openadr3.overlap import Holding, holding
+from connectors.vpp.openadr3.payloads import Call, Horizon, calls
+from connectors.vpp.openadr3.registration import Resource, register
+from connectors.vpp.openadr3.reports import report_body, report_name
+from connectors.vpp.openadr3.timing import spans
+from connectors.vpp.openadr3.wire import Unreadable, WireEvent, read_events
+
+log = logging.getLogger(__name__)
+
+LOOKS_AHEAD_DAYS = 8
+MOST_NOTICES = 1000
+_MOST_TOLD = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTerms:
+    """One of our sites: what it is called there, and what its contract lets it draw [kW]."""
+
+    site: str
+    resource: str
+    contract_kw: float
+    export_kw: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class VenTerms:
+    """What was agreed with the other side.
+
+    Attributes
+    ----------
+    programs
+        Those we take part in; none: all that we are shown.
+    simple_shares
+        What of its contract a site may draw at levels 1, 2 and 3 of ``SIMPLE``.
+    breach_eur_per_kwh
+        What drawing more than called is worth avoiding: OpenADR has no word for it.
+    """
+
+    name: str
+    sites: tuple[SiteTerms, ...]
+    programs: frozenset[str] = frozenset()
+    simple_shares: tuple[float, float, float] = (0.75, 0.5, 0.0)
+    breach_eur_per_kwh: float = 1.0
+
+
+class OpenAdrVen:
+    """Implements ``VirtualPowerPlant``."""
+
+    def __init__(self, vtn: Vtn, terms: VenTerms, now: Callable[[], datetime]) -> None:
+        self._vtn = vtn
+        self._terms = terms
+        self._now = now
+        self._number: str | None = None
+        self._events: dict[str, WireEvent] = {}
+        self._uncertain: frozenset[str] = frozenset()
+        self._told: set[str] = set()
+
+    async def events(self) -> tuple[GridEventNotice, ...]:
+        """Return every limit that is not over; what is called off is no longer among them."""
+        await self._be_registered()
+        listed, bad = read_events(await self._vtn.listed("events"))
+        programs = self._terms.programs
+        ours = [event for event in listed if not programs or event.program in programs]
+        self._events = {event.id: event for event in ours}
+        called, refused = self._calls(ours)
+        notices, cut = self._notices(called)
+        for each in (*bad, *refused):
+            self._tell(f"event {each.id or 'without a number'} is passed over: {each.reason}")
+        self._uncertain = frozenset(each.id for each in (*bad, *refused)) | cut
+        return notices
+
+    def may_still_hold(self, event_id: str) -> bool:
+        """Whether a notice that is not listed may hold, as its event could not be read.
+
+        One whose number could not be read either may be any of them.
+        """
+        return "" in self._uncertain or event_id.split(".", 1)[0] in self._uncertain
+
+    async def report(self, report: DeliveryReport) -> None:
+        """Report one interval, in the place of an earlier report of it."""
+        number = report.event_id.split(".", 1)[0]
+        event, site = self._events.get(number), self._site(report.site)
+        if event is None or site is None:
+            raise Rejected(f"event {report.event_id!r} at site {report.site!r}: not known there")
+        body = report_body(
+            event,
+            report,
+            self._interval_of(event, report.window),
+            client=self._terms.name,
+            resource=site.resource,
+            with_program=self._vtn.version is Version.V3_0_1,
+        )
+        if body is None:
+            return
+        query = {"eventID": event.id, "clientName": self._terms.name}
+        for known in await self._vtn.listed("reports", query):
+            if isinstance(known, dict) and known.get("reportName") == report_name(report):
+                await self._vtn.replace(f"reports/{known.get('id')}", body)
+                return
+        await self._vtn.create("reports", body)
+
+    async def _be_registered(self) -> None:
+        """Register where we are not known; events are asked for whatever comes of it."""
+        resources = [
+            Resource(site.resource, site.contract_kw, site.export_kw) for site in self._terms.sites
+        ]
+        try:
+            if self._number is not None and await self._vtn.find(f"vens/{self._number}") is None:
+                log.warning("VTN: forgot VEN %s, registering again", self._terms.name)
+                self._number = None
+            if self._number is None:
+                self._number = await register(self._vtn, self._terms.name, resources)
+        except ConnectorError as error:
+            self._tell(f"VEN {self._terms.name} is not registered: {error}")
+
+    def _calls(self, events: Iterable[WireEvent]) -> tuple[dict[str, list[Call]], list[Unreadable]]:
+        """Return what is asked of each site, and the events that ask what cannot be."""
+        now = self._now()
+        day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        horizon = Horizon(now, day + timedelta(days=LOOKS_AHEAD_DAYS))
+        found: dict[str, list[Call]] = {site.site: [] for site in self._terms.sites}
+        refused: list[Unreadable] = []
+        for event in events:
+            try:
+                asked = [
+                    (site.site, self._calls_of(event, site, horizon)) for site in self._sites(event)
+                ]
+            except (ValueError, OverflowError) as error:
+                refused.append(Unreadable(event.id, str(error)))
+                continue
+            for name, of_site in asked:
+                found[name] += of_site
+        return found, refused
+
+    def _calls_of(self, event: WireEvent, site: SiteTerms, horizon: Horizon) -> list[Call]:
+        asked, unused = calls(
+            event,
+            site.contract_kw,
+            self._terms.simple_shares,
+            horizon,
+            draw=draw_of(self._terms.name, event),
+            zero_lasts=self._vtn.version is Version.V3_0_1,
+        )
+        for payload_type in sorted(unused):
+            self._tell(f"event {event.id}: {payload_type} is kept in mind by nobody")
+        return asked
+
+    def _sites(self, event: WireEvent) -> list[SiteTerms]:
+        """Return whom an event is for: those it names, else all, as we are shown but ours."""
+        named = [site for site in self._terms.sites if site.resource in event.targets]
+        return named or list(self._terms.sites)
+
+    def _notices(
+        self, called: dict[str, list[Call]]
+    ) -> tuple[tuple[GridEventNotice, ...], frozenset[str]]:
+        """Return what holds, the next first, and the events of what is left out as too many."""
+        now = self._now()
+        found = [
+            (site, each)
+            for site, of_site in called.items()
+            for each in holding(of_site)
+            if each.end > now
+        ]
+        found.sort(key=lambda pair: (pair[1].start, pair[0]))
+        left_out = frozenset(each.event_id for _, each in found[MOST_NOTICES:])
+        if left_out:
+            self._tell(f"more than {MOST_NOTICES} limits: those that begin later are left out")
+        return tuple(self._notice(site, each) for site, each in found[:MOST_NOTICES]), left_out
+
+    def _notice(self, site: str, each: Holding) -> GridEventNotice:
+        micro = f"{each.start.microsecond:06d}" if each.start.microsecond else ""
+        name = f"{each.event_id}.{site}.{each.start:%Y%m%dT%H%M%S}{micro}"
+        window = Window(each.start, each.end)
+        return GridEventNotice(name, site, window, each.limit_kw, self._terms.breach_eur_per_kwh)
+
+    def _interval_of(self, event: WireEvent, window: Window) -> int:
+        said_at = event.modified_at or event.created_at or window.start
+        timing = event.timing(said_at, zero_lasts=self._vtn.version is Version.V3_0_1)
+        held = spans(timing, window.start, window.end, draw_of(self._terms.name, event))
+        return event.intervals[held[0].interval].id if held and event.intervals else 0
+
+    def _site(self, name: str) -> SiteTerms | None:
+        return next((site for site in self._terms.sites if site.site == name), None)
+
+    def _tell(self, sentence: str) -> None:
+        """Say it once, not at every poll."""
+        if sentence not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(sentence)
+            log.warning("VTN: %s", sentence)
+
+
+def draw_of(ven_name: str, event: WireEvent) -> float:
+    """Return the draw for the random start of an event: uniform in [-1, 1), always the same."""
+    changed = event.modified_at or event.created_at
+    said = f"{ven_name}\n{event.id}\n{'' if changed is None else changed.isoformat()}"
+    drawn = int.from_bytes(hashlib.sha256(said.encode()).digest()[:8], "big")
+    return drawn / 2**63 - 1.0

@@ -1,0 +1,54 @@
+"""A virtual power plant that speaks OpenADR 3, as a file describes the connection to it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from scheduler.specs.base import Name, NonNegative, Spec, require_unique
+
+_HERE = ("127.0.0.1", "localhost", "::1")
+
+
+def _safe_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _HERE):
+        raise ValueError(f"{url[:200]!r} must begin with https:// (http:// to this machine only)")
+    return url
+
+
+Url = Annotated[str, Field(max_length=2000), AfterValidator(_safe_url)]
+Word = Annotated[str, Field(min_length=1, max_length=128)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class OpenAdrSiteSpec(Spec):
+    """One of our sites: its resource there, and what its contract lets it draw and give [kW]."""
+
+    site: Name
+    resource: Word
+    contract_kw: NonNegative
+    export_kw: NonNegative = 0.0
+
+
+class OpenAdrSpec(Spec):
+    """The other side's address, who we are there, and what was agreed; the secret is a setting."""
+
+    url: Url
+    version: Literal["3.1.0", "3.0.1"] = "3.1.0"
+    client_id: Annotated[str, Field(min_length=1, max_length=4096)]
+    ven_name: Word
+    token_url: Url | None = None  # None: as the other side says
+    scopes: Annotated[tuple[Word, ...], Field(max_length=20)] | None = None  # None: by version
+    programs: Annotated[tuple[Word, ...], Field(max_length=1000)] = ()  # none: all we are shown
+    simple_shares: tuple[Share, Share, Share] = (0.75, 0.5, 0.0)
+    breach_eur_per_kwh: NonNegative
+    sites: Annotated[tuple[OpenAdrSiteSpec, ...], Field(min_length=1, max_length=1000)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        require_unique("openadr", "site", (site.site for site in self.sites))
+        require_unique("openadr", "resource", (site.resource for site in self.sites))
+        return self
