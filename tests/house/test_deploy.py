@@ -16,7 +16,7 @@ from scheduler.timekeeping import system_now
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {f"GRIDTIDE_{name.upper()}" for name in Settings.model_fields}
-CLIENT_VARIABLES = {"GRIDTIDE_API_KEY", "GRIDTIDE_SERVER", "GRIDTIDE_DATA", "GRIDTIDE_PEERS"}
+CLIENT_VARIABLES = {f"GRIDTIDE_{name}" for name in ("API_KEY", "SERVER", "DATA", "FACTS", "PEERS")}
 FILES = [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
 
 

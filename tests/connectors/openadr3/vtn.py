@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.connectors.openadr3.api import FACTS, Definition, Sent
+from tests.connectors.openadr3.api import FACTS, Sent, definition
 
 SECRET = "s3cr3t-of-the-ven"  # noqa: S105 - of a server of our own
 
@@ -45,7 +45,7 @@ class TestVtn:
         self.asked: list[tuple[str, str]] = []
         self.problems: list[str] = []
         self.base = ""
-        self._definition: Definition | None = None
+        self._definition = None if FACTS is None else definition(version)
 
     def app(self) -> Starlette:
         """Return it as an application."""
@@ -56,7 +56,6 @@ class TestVtn:
     def is_at(self, base: str) -> None:
         """Be told where it is served."""
         self.base = base
-        self._definition = None if FACTS is None else Definition(self.version, base)
 
     async def _whatever(self, request: Request) -> Response:
         path = request.path_params["path"]
@@ -120,9 +119,9 @@ class TestVtn:
         if self._definition is None:
             return
         path = "/" + request.path_params["path"]
-        asked = Sent(self.base, path, request.method, request.query_params, request.headers)
+        asked = Sent(path, request.method, request.query_params, request.headers)
         asked.body = body or None
-        given = Sent(self.base, path, request.method, {}, answer.headers)
+        given = Sent(path, request.method, {}, answer.headers)
         given.status_code, given.body = answer.status_code, bytes(answer.body)
         self.problems += self._definition.problems(asked, given)
 
