@@ -60,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--days", type=int, help="how many; all there are if not given")
     parser.add_argument("--policies", nargs="+", choices=POLICIES, default=list(POLICIES)[:3])
     parser.add_argument("--lengths", choices=STATED, default="stated")
+    parser.add_argument("--carbon-price", type=float, default=80.0, help="EUR/t")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("out/rolling_backtest"))
@@ -70,7 +71,12 @@ def _arguments() -> argparse.Namespace:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     begin = FIRST_DAY + timedelta(days=arguments.from_day)
-    settings = Settings(begin=begin, seed=arguments.seed, stated_factors=STATED[arguments.lengths])
+    settings = Settings(
+        begin=begin,
+        seed=arguments.seed,
+        stated_factors=STATED[arguments.lengths],
+        carbon_eur_per_t=arguments.carbon_price,
+    )
     if arguments.days is None:
         return settings
     return replace(settings, end=min(settings.end, begin + timedelta(days=arguments.days)))

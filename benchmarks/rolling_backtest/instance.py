@@ -31,6 +31,7 @@ from scheduler.specs.fleet import (
     PlanningSpec,
     PoolSpec,
     SiteSpec,
+    WeightsSpec,
 )
 from scheduler.specs.job import OperatingPointSpec, PausingSpec
 
@@ -63,6 +64,7 @@ class Settings:
     seed: int = 1
     used: float = 0.7
     stated_factors: tuple[float, float] = (1.0, 2.5)
+    carbon_eur_per_t: float = 80.0
     horizon_hours: int = 96
     time_limit_s: float = 1.0
     mip_gap: float = 0.002
@@ -95,6 +97,7 @@ def fleet_of(settings: Settings) -> FleetSpec:
             time_limit_s=settings.time_limit_s,
             mip_gap=settings.mip_gap,
             approval=ApprovalPolicy.ALWAYS,
+            weights=WeightsSpec(carbon_eur_per_t=settings.carbon_eur_per_t),
             carbon_intensity_name="zone average, lifecycle",
             max_signal_age_hours=96,
         ),

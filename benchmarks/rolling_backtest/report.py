@@ -16,7 +16,6 @@ from benchmarks.section import write_section
 RESULTS = Path(__file__).parents[1] / "RESULTS.md"
 PLOT = RESULTS.with_name("rolling_backtest.svg")
 SECTION = "make bench-rolling"
-EUR_PER_KG = 0.08  # the fleet's price of carbon
 NAMES = {
     "run_now": "run-now",
     "day_ahead": "(a) one plan a day",
@@ -38,9 +37,10 @@ def markdown(settings: Settings, outcomes: Mapping[str, Outcome]) -> str:
     n_jobs, used = _load(settings, outcomes["run_now"])
     return "\n".join(
         [
-            f"{first}: {n_jobs} jobs, {used:.0%} of GPU-hours used; stated lengths are {lengths}.",
+            f"{first}: {n_jobs} jobs, {used:.0%} of GPU-hours used; stated lengths are {lengths};"
+            f" carbon is worth {settings.carbon_eur_per_t:g} EUR/t.",
             "",
-            *_kept_table(outcomes),
+            *_kept_table(outcomes, settings.carbon_eur_per_t),
             "",
             *_rounds_table(outcomes),
         ]
@@ -72,6 +72,8 @@ def _command(settings: Settings) -> str:
         words.append(f"--days {(settings.end - settings.begin).days}")
     if settings.stated_factors[1] == 1.0:
         words.append("--lengths exact")
+    if settings.carbon_eur_per_t != Settings().carbon_eur_per_t:
+        words.append(f"--carbon-price {settings.carbon_eur_per_t:g}")
     return " ".join([*words, "--write"])
 
 
@@ -104,16 +106,15 @@ class _Paid:
             outcome.account.terms.carbon_kg + sum(share.carbon_kg for share in shares),
         )
 
-    @property
-    def weighed(self) -> float:
-        """Both in EUR, carbon at the fleet's price."""
-        return self.eur + EUR_PER_KG * self.kg
+    def weighed(self, carbon_eur_per_t: float) -> float:
+        """Both in EUR."""
+        return self.eur + carbon_eur_per_t / 1000.0 * self.kg
 
 
-def _kept_table(outcomes: Mapping[str, Outcome]) -> list[str]:
+def _kept_table(outcomes: Mapping[str, Outcome], carbon_eur_per_t: float) -> list[str]:
     lines = [
         "| | Cost [EUR] | Carbon [kg] | Saved [EUR] | Saved [kg] | Kept of cost | Kept of carbon"
-        " | Kept of both at 80 EUR/t |",
+        f" | Kept of both at {carbon_eur_per_t:g} EUR/t |",
         "| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     run_now = outcomes["run_now"]
@@ -121,13 +122,17 @@ def _kept_table(outcomes: Mapping[str, Outcome]) -> list[str]:
         name: _Paid.by(outcome, run_now) for name, outcome in outcomes.items() if outcome.is_whole
     }
     now, best = paid["run_now"], paid.get("perfect")
+
+    def worth(it: _Paid) -> float:
+        return it.weighed(carbon_eur_per_t)
+
     for name, it in paid.items():
         kept = ["", "", ""]
         if best is not None and name != "run_now":
             kept = [
                 _share(now.eur - it.eur, now.eur - best.eur),
                 _share(now.kg - it.kg, now.kg - best.kg),
-                _share(now.weighed - it.weighed, now.weighed - best.weighed),
+                _share(worth(now) - worth(it), worth(now) - worth(best)),
             ]
         lines.append(
             f"| {NAMES[name]} | {it.eur:,.0f} | {it.kg:,.0f} | {now.eur - it.eur:,.0f}"

@@ -4,10 +4,10 @@ The rules, for a job that is not over:
 
 - cancel requested: cancelled on its cluster, or at once where no cluster has it nor may yet get it
   by an order that is on its way.
-- waiting: started when the plan wants it to run; when its start was missed and it can still make
-  its deadline; and without a plan for it at its latest safe start. Never before its release or its
-  predecessors' success, never after its deadline, never at another site than it was handed to, and
-  only where its data is (``dispatch_stage``).
+- waiting: started when the plan wants it to run; when all its runs were missed and it can still
+  make its deadline; and without a plan for it at its latest safe start. Never before its release or
+  its predecessors' success, never after its deadline, never at another site than it was handed to,
+  and only where its data is (``dispatch_stage``).
 - queued: left to its cluster, which starts it once it can. Taken out of the queue when the plan no
   longer wants it to run, or wants it at other GPUs, if it may pause: it may be started at that very
   moment; and for good when its deadline passes.
@@ -16,8 +16,8 @@ The rules, for a job that is not over:
   told it; for other GPUs or another batch size, as an elastic job may be planned to have, it is
   paused, once they are free.
 - paused, taken out of a queue, or crashed with a retry left: resumed as planned, at the operating
-  point planned, or when it ought to be done but is not. One that is frozen in memory keeps its GPUs
-  and batch size.
+  point planned, or when it ought to be done but is not; not for a run that ends before its restart
+  does. One that is frozen in memory keeps its GPUs and batch size, and loses no time.
 
 Nothing is decided about a job whose cluster does not answer.
 """
@@ -25,6 +25,7 @@ Nothing is decided about a job whose cluster does not answer.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from connectors.types import JobObservation, SuspendBy
 from scheduler.db.models import CommandKind, JobStatus
@@ -39,6 +40,7 @@ from scheduler.services.dispatch_types import (
     JobSnapshot,
     Situation,
     latest_safe_start,
+    restart_of,
 )
 from scheduler.services.dispatch_wants import Aim, Want
 from scheduler.specs.job import OperatingPointSpec
@@ -102,8 +104,8 @@ def _start(job: JobSnapshot, want: Want | None, situation: Situation) -> Decisio
 
 def _is_time(job: JobSnapshot, want: Want | None, situation: Situation) -> bool:
     """Whether it is to be started now, as planned or by rule."""
-    if want is not None and want.aim in {Aim.RUN, Aim.WAIT, Aim.STAGE}:
-        return want.aim is Aim.RUN
+    if want is not None and want.aim is not Aim.OVER:
+        return want.aim is Aim.RUN  # started in a planned pause, it would be paused at once
     last = latest_safe_start(job)
     return situation.now <= last and (want is not None or situation.now >= last - SAFETY)
 
@@ -190,7 +192,7 @@ def _resume(
     elif want is None:
         is_time = now >= latest_safe_start(job) - SAFETY
     else:
-        is_time = want.aim in {Aim.RUN, Aim.OVER}
+        is_time = want.aim is Aim.OVER or (want.aim is Aim.RUN and _is_worth_it(job, want, now))
     if not is_time:
         return NOTHING
     point = _point_to_resume(job, want)
@@ -209,6 +211,13 @@ def _resume(
             ),
         )
     )
+
+
+def _is_worth_it(job: JobSnapshot, want: Want, now: datetime) -> bool:
+    """Whether anything is done before the planned run ends: not in a restart."""
+    is_frozen = job.spec.suspend_by is SuspendBy.FREEZE
+    loses = job.has_started and not is_frozen
+    return not loses or now + restart_of(job.spec) < want.run_ends_at
 
 
 def _point_to_resume(job: JobSnapshot, want: Want | None) -> OperatingPointSpec:

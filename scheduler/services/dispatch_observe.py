@@ -17,6 +17,7 @@ from connectors.types import JobObservation, JobState, PoolCapacity, StorageTele
 from scheduler.db.models import Job, JobStatus
 from scheduler.services.checkpoints import crash_changes, pause_changes
 from scheduler.services.dispatch_lines import Lines
+from scheduler.services.dispatch_types import restart_of
 from scheduler.services.outside import Outside
 from scheduler.services.work import work_done_hours
 from scheduler.specs import FleetSpec, JobSpec
@@ -140,7 +141,7 @@ def _standing(row: Job, spec: JobSpec, seen: JobObservation, now: datetime) -> d
     if seen.state is JobState.SUSPENDED:
         found |= pause_changes(row, spec, seen, done)
     is_restart = seen.state is JobState.RUNNING and seen.starts > max(1, row.starts)
-    found["work_seen_at"] = now + _restart(spec) if is_restart else now
+    found["work_seen_at"] = now + restart_of(spec) if is_restart else now
     return found
 
 
@@ -197,11 +198,6 @@ def _ended(row: Job, spec: JobSpec, now: datetime) -> dict[str, Any]:
         "work_done_hours": work_done_hours(row, spec, now),
         "work_seen_at": now,
     }
-
-
-def _restart(spec: JobSpec) -> timedelta:
-    """Time after a restart in which nothing is done."""
-    return timedelta(minutes=0.0 if spec.pausing is None else spec.pausing.restart_minutes)
 
 
 async def _report(cluster: Cluster) -> ClusterReport:

@@ -90,6 +90,11 @@ class JobSnapshot:
         return is_there or not self.needs_data_moved_to(site)
 
 
+def restart_of(spec: JobSpec) -> timedelta:
+    """Time after a restart in which nothing is done."""
+    return timedelta(minutes=0.0 if spec.pausing is None else spec.pausing.restart_minutes)
+
+
 def latest_safe_start(job: JobSnapshot) -> datetime:
     """Last instant at which the rest of a job can begin and still make its deadline."""
     fastest = max(point.speed for point in job.spec.operating_points)

@@ -25,12 +25,13 @@ class Want:
     """What a plan wants of one job now.
 
     ``point`` is an ``OperatingPointSpec.name``: of the present run, else of the next, and after the
-    last run of that.
+    last run of that. ``run_ends_at``: when the run of ``point`` ends, or ended.
     """
 
     aim: Aim
     site: str
     point: str
+    run_ends_at: datetime
 
 
 def wants_at(document: PlanDocument, now: datetime) -> dict[str, Want]:
@@ -43,7 +44,7 @@ def wants_at(document: PlanDocument, now: datetime) -> dict[str, Want]:
     moving = transfer_slots(document)
     return {
         placement.job: _want(
-            placement, slot, moving[placement.job], is_cut=placement.job in cut_jobs
+            placement, slot, moving[placement.job], document, is_cut=placement.job in cut_jobs
         )
         for placement in document.plan.placements
     }
@@ -63,7 +64,9 @@ def transfer_slots(document: PlanDocument) -> dict[str, int]:
     return {job: 0 if transfer is None else transfer.n_slots for job, transfer in transfers.items()}
 
 
-def _want(placement: Placement, slot: int, moving: int, *, is_cut: bool) -> Want:
+def _want(
+    placement: Placement, slot: int, moving: int, document: PlanDocument, *, is_cut: bool
+) -> Want:
     run = next((run for run in placement.runs if run.end_slot > slot), placement.runs[-1])
     if slot >= placement.end_slot:
         # What is left of a job that was cut is for the next plan to place.
@@ -75,7 +78,8 @@ def _want(placement: Placement, slot: int, moving: int, *, is_cut: bool) -> Want
     else:
         is_to_stage = slot >= placement.start_slot - moving
         aim = Aim.STAGE if is_to_stage else Aim.WAIT
-    return Want(aim, placement.site, run.point.removeprefix(f"{placement.site}/"))
+    point = run.point.removeprefix(f"{placement.site}/")
+    return Want(aim, placement.site, point, document.window.instant(run.end_slot))
 
 
 def battery_power_at(document: PlanDocument, now: datetime) -> dict[tuple[str, str], float]:

@@ -58,9 +58,9 @@ def situation(hours: float, **free: int) -> Situation:
     return Situation(START + timedelta(hours=hours), ("DE", "FR"), free_gpus)
 
 
-def want(aim: Aim, site: str = "DE", point: str = "a100x1") -> Want:
-    """What the plan wants."""
-    return Want(aim, site, point)
+def want(aim: Aim, site: str = "DE", point: str = "a100x1", until: float = 24.0) -> Want:
+    """What the plan wants, in a run that ends so many hours from START."""
+    return Want(aim, site, point, START + timedelta(hours=until))
 
 
 def seen(
@@ -232,6 +232,29 @@ def test_a_paused_job_goes_on_when_planned_or_when_it_must(
         paused, None if aim is None else want(aim), seen(JobState.SUSPENDED), situation(hours)
     )
     assert kinds(decided) == ([(CommandKind.RESUME, "DE")] if resumes else [])
+
+
+def test_a_paused_job_is_not_resumed_for_a_run_in_which_it_only_restarts() -> None:
+    """Its GPUs came free too late: it would be paused again before anything is done."""
+    pausing = {"pausing": {"min_run_minutes": 60.0, "restart_minutes": 15.0}}
+    paused = snapshot(JobStatus.SUSPENDED, "DE", **pausing)
+    observed, at_two = seen(JobState.SUSPENDED, gpus=0), want(Aim.RUN, until=2.0)
+    assert decide(paused, at_two, observed, situation(1.75)) == NOTHING
+    assert kinds(decide(paused, at_two, observed, situation(1.7))) == [(CommandKind.RESUME, "DE")]
+    never_began = replace(paused, starts=0)
+    assert kinds(decide(never_began, at_two, observed, situation(1.75)))
+    frozen = snapshot(JobStatus.SUSPENDED, "DE", **pausing, suspend_by="freeze")
+    assert kinds(decide(frozen, at_two, observed, situation(1.75)))
+
+
+def test_a_job_that_missed_its_first_run_waits_for_the_next() -> None:
+    """Started in a planned pause, it would be paused at once, and restarted for nothing."""
+    waiting = snapshot(**PAUSABLE)
+    assert decide(waiting, want(Aim.PAUSE), None, situation(1)) == NOTHING
+    assert kinds(decide(waiting, want(Aim.RUN), None, situation(1))) == [(CommandKind.SUBMIT, "DE")]
+    assert kinds(decide(waiting, want(Aim.OVER), None, situation(1))) == [
+        (CommandKind.SUBMIT, "DE")
+    ]
 
 
 def test_a_contiguous_job_that_somebody_stopped_goes_on() -> None:

@@ -67,7 +67,7 @@ def moved(
 
 def want(aim: Aim, site: str = "FR") -> Want:
     """What the plan wants."""
-    return Want(aim, site, "a100x1")
+    return Want(aim, site, "a100x1", START + timedelta(hours=24))
 
 
 def told(decision: Decision) -> list[tuple[CommandKind, str]]:
