@@ -39,6 +39,7 @@ from optimizer.settlement import (
     weighted_objective,
 )
 from optimizer.sites import (
+    CoincidentPeak,
     Generator,
     GridConnection,
     PeakDemand,
@@ -61,6 +62,7 @@ __all__ = [
     "CapacityLimit",
     "Ceilings",
     "Clock",
+    "CoincidentPeak",
     "Explainer",
     "Explanation",
     "Generator",

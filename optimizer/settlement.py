@@ -185,6 +185,7 @@ def _site_terms(problem: Problem, site: Site, flow: SiteFlows) -> dict[str, floa
         value_eur += unit.terminal_value_eur_per_kwh * soc[-1]
     billed = zip(site.peaks, billed_kw(site, np.asarray(flow.import_kw)), strict=True)
     peak_eur = sum(peak.charge_eur_per_kw * (kw - peak.paid_kw) for peak, kw in billed)
+    peak_eur += float(np.asarray(flow.import_kw) @ np.asarray(site.coincident_eur_per_kw))
     return {
         "energy_bought_eur": float(bought_kwh @ grid.import_price_eur_per_mwh) / 1000.0,
         "energy_sold_eur": float(sold_kwh @ grid.export_price_eur_per_mwh) / 1000.0,

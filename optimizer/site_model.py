@@ -8,6 +8,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from optimizer.energy.coincident_peak import coincident_eur
 from optimizer.energy.commitments import add_capacity_limits
 from optimizer.energy.generators import GeneratorVars, add_generators
 from optimizer.energy.grid_connection import GridVars, add_grid_connection
@@ -130,7 +131,7 @@ def add_site(block: pyo.Block, problem: Problem, site: Site) -> SiteModel:
         "energy_bought_eur": grid.bought_eur,
         "energy_sold_eur": grid.sold_eur,
         "network_eur": grid.network_eur,
-        "peak_eur": peaks.peak_eur,
+        "peak_eur": peaks.peak_eur + coincident_eur(site.coincident_peaks, grid.import_kw),
         "generation_eur": generators.generation_eur,
         "storage_wear_eur": storage.wear_eur,
         "storage_value_eur": storage.value_eur,

@@ -18,6 +18,9 @@ from optimizer.checks import (
 )
 from optimizer.errors import InvalidProblem
 
+ROUNDING = 1e-6
+"""By which a sum of probabilities may exceed 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
@@ -112,6 +115,34 @@ class PeakDemand:
     def paid_kw(self) -> float:
         """What is billed whatever the horizon does [kW]; only what exceeds it costs more."""
         return max(self.so_far_kw, self.floor_kw)
+
+
+@dataclass(frozen=True, slots=True)
+class CoincidentPeak:
+    """A charge on what a site imports when the whole grid peaks, which is known only afterwards.
+
+    What is planned for is its expectation: the charge times the probability of each slot.
+
+    Attributes
+    ----------
+    charge_eur_per_kw
+        Price of import at the grid's peak [EUR/kW].
+    probability
+        That the one peak of the billing period falls into this slot [slot]; 1 in all at most,
+        less where it may have been before the horizon or come after it.
+    """
+
+    name: str
+    charge_eur_per_kw: float
+    probability: Series
+
+    def __post_init__(self) -> None:
+        owner = f"coincident peak {self.name}"
+        require_at_least(owner, "charge_eur_per_kw", self.charge_eur_per_kw, 0.0)
+        require_series(owner, "probability", self.probability, 0.0)
+        total = sum(self.probability)
+        if total > 1.0 + ROUNDING:
+            raise InvalidProblem(owner, "sum(probability)", total, "at most 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +262,7 @@ class Site:
     storage: tuple[StorageUnit, ...] = ()
     generators: tuple[Generator, ...] = ()
     peaks: tuple[PeakDemand, ...] = ()
+    coincident_peaks: tuple[CoincidentPeak, ...] = ()
 
     def __post_init__(self) -> None:
         owner = f"site {self.name}"
@@ -241,6 +273,16 @@ class Site:
         require_unique(owner, "renewable", (plant.name for plant in self.renewables))
         require_unique(owner, "generator", (generator.name for generator in self.generators))
         require_unique(owner, "peak demand", (peak.name for peak in self.peaks))
+        require_unique(owner, "coincident peak", (peak.name for peak in self.coincident_peaks))
+
+    @property
+    def coincident_eur_per_kw(self) -> Series:
+        """Expected coincident-peak charges on a kW imported throughout a slot [slot] in EUR/kW."""
+        eur = [0.0] * len(self.pue)
+        for peak in self.coincident_peaks:
+            for slot, probability in enumerate(peak.probability):
+                eur[slot] += peak.charge_eur_per_kw * probability
+        return tuple(eur)
 
     def pool(self, name: str) -> Pool:
         """Return the pool called ``name``."""
@@ -264,4 +306,8 @@ class Site:
             f"renewable {plant.name}.available_kw": plant.available_kw for plant in self.renewables
         }
         named |= {f"peak demand {peak.name}.counts": peak.counts for peak in self.peaks}
+        named |= {
+            f"coincident peak {peak.name}.probability": peak.probability
+            for peak in self.coincident_peaks
+        }
         return named

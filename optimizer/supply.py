@@ -191,6 +191,7 @@ def _imports(problem: Problem, site: Site, flows: SiteFlows) -> Iterator[_Source
     grid, tariff = site.grid, tariff_of(problem, site)
     grams = np.asarray(grid.carbon_g_per_kwh)
     paid = np.asarray(grid.import_price_eur_per_mwh) + np.asarray(grid.network_fee_eur_per_mwh)
+    paid = paid + 1e3 * np.asarray(site.coincident_eur_per_kw) / problem.horizon.slot_hours
     eur = site_import_eur_per_kwh(problem, site)
     rating = tariff.import_limit_kw
     limits = np.array([*(limit for limit, _ in tariff.caps), rating])

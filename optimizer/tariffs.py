@@ -22,12 +22,14 @@ def import_eur_per_kwh(problem: Problem) -> Floats:
 
 
 def site_import_eur_per_kwh(problem: Problem, site: Site) -> Floats:
-    """Return what importing costs ``site``, weighted, carbon included [slot]."""
+    """Return what importing costs ``site``, weighted, with carbon and coincident peaks [slot]."""
     weights, grid = problem.weights, site.grid
+    coincident = np.asarray(site.coincident_eur_per_kw) / problem.horizon.slot_hours
     price: Floats = (
         weights.energy * np.asarray(grid.import_price_eur_per_mwh) / 1e3
         + weights.network * np.asarray(grid.network_fee_eur_per_mwh) / 1e3
         + weights.carbon_eur_per_t * np.asarray(grid.carbon_g_per_kwh) / 1e6
+        + weights.peak * coincident
     )
     return price
 

@@ -9,6 +9,7 @@ from optimizer.jobs import Announced, InputData, Pausing, Pin
 from optimizer.problem import CapacityLimit, Ceilings, Link, Problem, Weights
 from tests.optimizer.build import (
     battery,
+    coincident,
     generator,
     grid,
     job,
@@ -230,6 +231,13 @@ ENERGY: dict[str, Problem] = {
             peak(0.03, so_far_kw=1.0, counts=(1, 1, 1, 1, 0, 0, 0, 0), name="morning"),
             peak(0.02, so_far_kw=0.5, counts=(0, 0, 1, 1, 1, 1, 0, 0), name="noon"),
         ),
+    ),
+    "grid's peak likeliest in the cheap hours": _at(
+        RISING,
+        job(work=3, points=CAPS, is_elastic=True),
+        base_kw=1.0,
+        storage=(battery(soc_initial_kwh=2.0, wear_eur_per_kwh=0.001),),
+        coincident_peaks=(coincident((0.3, 0.4, 0.1, 0.1, 0, 0, 0, 0), 0.5),),
     ),
     "load by night, where no peak counts": _at(
         ALTERNATING,

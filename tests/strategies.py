@@ -16,6 +16,7 @@ from optimizer.horizon import Horizon
 from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin
 from optimizer.problem import CapacityLimit, Ceilings, Link, Problem, Weights
 from optimizer.sites import (
+    CoincidentPeak,
     Generator,
     GridConnection,
     PeakDemand,
@@ -101,6 +102,18 @@ def peaks(draw: st.DrawFn, n_slots: int) -> tuple[PeakDemand, ...]:
 
 
 @st.composite
+def coincident_peaks(draw: st.DrawFn, n_slots: int) -> CoincidentPeak:
+    """A grid's peak that falls into the horizon for certain, perhaps, or hardly."""
+    likely = draw(st.tuples(*[st.sampled_from((0.0, 1.0, 3.0))] * n_slots))
+    scale = draw(st.sampled_from((1.0, 0.5, 0.1))) / max(1.0, sum(likely))
+    return CoincidentPeak(
+        "4CP",
+        charge_eur_per_kw=draw(st.sampled_from((0.02, 0.2, 2.0))),
+        probability=tuple(scale * share for share in likely),
+    )
+
+
+@st.composite
 def sites(draw: st.DrawFn, name: str, n_slots: int, has_plant: bool) -> Site:
     """One site of one or two pools; with ``has_plant``, also what stands behind the meter."""
 
@@ -127,6 +140,7 @@ def sites(draw: st.DrawFn, name: str, n_slots: int, has_plant: bool) -> Site:
         storage=perhaps(storage_units()),
         generators=perhaps(generators()),
         peaks=charges[0] if charges else (),
+        coincident_peaks=perhaps(coincident_peaks(n_slots)),
     )
 
 

@@ -128,6 +128,10 @@ MUTANTS: dict[str, tuple[Blinded, str]] = {
         each_site(_peak_ignoring_floor),
         "a new month begins, under a ratchet",
     ),
+    "coincident peak dropped": (
+        each_site(lambda _: {"coincident_peaks": ()}),
+        "grid's peak likeliest in the cheap hours",
+    ),
     "capacity limit dropped": (each_problem(capacity_limits=()), "limit in the cheapest hours"),
     "carbon ignored": (each_grid(carbon_g_per_kwh=0.0), "carbon budget that does not suffice"),
     "weights ignored": (each_problem(weights=Weights()), "cost ceiling that does not suffice"),

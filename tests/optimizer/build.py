@@ -15,6 +15,7 @@ from optimizer.jobs import Job, OperatingPoint
 from optimizer.plan import Placement, Plan, Run, Rung, SiteFlows, Unserved
 from optimizer.problem import Problem
 from optimizer.sites import (
+    CoincidentPeak,
     Generator,
     GridConnection,
     PeakDemand,
@@ -94,6 +95,13 @@ def peak(
 ) -> PeakDemand:
     """10 EUR/kW on every slot."""
     return PeakDemand(charge_eur_per_kw, so_far_kw, series(counts, n_slots), **changes)
+
+
+def coincident(
+    probability: Level = 1.0 / N_SLOTS, charge_eur_per_kw: float = 10.0, n_slots: int = N_SLOTS
+) -> CoincidentPeak:
+    """10 EUR/kW at a grid's peak that is as likely in every slot."""
+    return CoincidentPeak("4CP", charge_eur_per_kw, series(probability, n_slots))
 
 
 def site(

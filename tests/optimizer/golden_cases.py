@@ -22,6 +22,7 @@ from optimizer.scenarios.futures import Risk, Scenario, SiteFuture, UncertainPro
 from tests.mutants import planner
 from tests.optimizer.build import (
     battery,
+    coincident,
     generator,
     grid,
     job,
@@ -71,6 +72,7 @@ def plant() -> Problem:
             peak(so_far_kw=7.0, counts=[1, 0], n_slots=2),
             peak(4.0, so_far_kw=2.0, floor_kw=6.0, n_slots=2, name="ratchet"),
         ),
+        coincident_peaks=(coincident([0.25, 0.5], 8.0, n_slots=2),),
     )
     return problem(
         sites=(everything,),

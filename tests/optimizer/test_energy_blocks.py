@@ -18,7 +18,18 @@ from optimizer import (
     verify,
 )
 from optimizer.exclusivity import exclusivity
-from tests.optimizer.build import battery, generator, grid, job, peak, point, problem, site, solar
+from tests.optimizer.build import (
+    battery,
+    coincident,
+    generator,
+    grid,
+    job,
+    peak,
+    point,
+    problem,
+    site,
+    solar,
+)
 
 EXACT = SolveLimits(time_limit_s=30.0, mip_gap=0.0)
 
@@ -116,6 +127,38 @@ def test_a_battery_shaves_a_peak() -> None:
     )
     plan = planned(2, site_=shaved)
     assert plan.flows[0].import_kw == pytest.approx((15.0, 15.0))
+
+
+def test_a_coincident_peak_is_charged_by_its_probability() -> None:
+    """10 EUR/kW at 1/4 and 1/2 on 3 and 4 kW; half-hour slots change nothing of it."""
+    charged = one_site(
+        2,
+        grid(0, n_slots=2),
+        base_kw=[3, 4],
+        coincident_peaks=(coincident([0.25, 0.5], n_slots=2),),
+    )
+    plan = optimum(problem(sites=(charged,), slots=Horizon(2, 0.5)))
+    assert plan.terms.peak_eur == pytest.approx(10 * (0.25 * 3 + 0.5 * 4))
+    assert plan.objective == pytest.approx(27.5)
+
+
+def test_a_battery_serves_the_slot_the_grid_is_likeliest_to_peak_in() -> None:
+    """4 kWh against 10 kW in each of three slots: all of it where a kW costs 5 and not 1 or 2."""
+    unit = battery(soc_initial_kwh=4.0, charge_max_kw=0.0)
+    charges = (coincident([0.1, 0.5, 0.2], n_slots=3),)
+    served = one_site(3, grid(0, n_slots=3), base_kw=10, storage=(unit,), coincident_peaks=charges)
+    plan = planned(3, site_=served)
+    assert plan.flows[0].import_kw == pytest.approx((10.0, 6.0, 10.0))
+    assert plan.terms.peak_eur == pytest.approx(10 + 5 * 6 + 2 * 10)
+
+
+def test_the_weight_of_peaks_weighs_coincident_ones_too() -> None:
+    """Half of 10 EUR/kW on 2 kW; what is reported stays whole."""
+    charged = one_site(
+        1, grid(0, n_slots=1), base_kw=2, coincident_peaks=(coincident(1.0, n_slots=1),)
+    )
+    plan = planned(1, site_=charged, weights=Weights(peak=0.5))
+    assert (plan.terms.peak_eur, plan.objective) == pytest.approx((20.0, 10.0))
 
 
 def test_a_generator_runs_at_minimum_load_or_not_at_all() -> None:

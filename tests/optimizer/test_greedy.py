@@ -72,6 +72,15 @@ def test_greedy_keeps_clear_of_contractual_limits_and_new_peaks() -> None:
     assert plan.terms.peak_eur == 0.0
 
 
+def test_greedy_keeps_clear_of_the_hours_the_grid_may_peak_in() -> None:
+    """Slots 0-5 are cheaper by 0.09 EUR/kWh, and a kW there costs 1 EUR in expectation."""
+    charges = (build.coincident([0.1] * 6 + [0, 0]),)
+    site = build.site(price=[10] * 6 + [100, 100], coincident_peaks=charges)
+    plan = greedy(build.problem(build.job(), sites=[site]))
+    assert starts(plan) == {"job": 6}
+    assert plan.terms.peak_eur == 0.0
+
+
 def test_greedy_buys_low_and_discharges_high() -> None:
     """A battery of 20 kWh, empty, shifts the base load out of the dear slots."""
     site = build.site(

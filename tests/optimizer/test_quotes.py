@@ -231,6 +231,16 @@ def test_a_higher_peak_is_paid_once() -> None:
     assert quote.cost_eur == pytest.approx(1.0 + 10.0)
 
 
+def test_a_coincident_peak_is_paid_in_every_slot_that_may_be_it() -> None:
+    """1 kW in two slots at 1/10 of 10 EUR/kW, beside 0.2 EUR of energy; later it is none."""
+    charges = (build.coincident([0.1] * 6 + [0, 0]),)
+    problem = build.problem(sites=[build.site(coincident_peaks=charges)])
+    soon, late = Quoter.of(problem, plan_of(problem)).quote(build.job(), [2, 8])
+    assert (soon.cost_eur, soon.paid_eur) == pytest.approx((0.2 + 2.0, 0.2 + 2.0))
+    assert late.placement == build.placed("job", ("A/full", 6, 8))
+    assert late.cost_eur == pytest.approx(0.2)
+
+
 def test_each_peak_that_rises_is_paid() -> None:
     """5 kW over the morning's 4 at 10 EUR/kW, and over a ratchet of 3 kW at 1 EUR/kW."""
     morning = build.peak(10.0, so_far_kw=4.0, counts=[1, 1, 0, 0, 0, 0, 0, 0], name="morning")

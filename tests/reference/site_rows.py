@@ -173,6 +173,11 @@ def _terms(problem: Problem, site: Site, block: Any) -> dict[str, Any]:
         "peak": sum(
             peak.charge_eur_per_kw * (block.billed[peak.name] - max(peak.so_far_kw, peak.floor_kw))
             for peak in site.peaks
+        )
+        + sum(
+            peak.charge_eur_per_kw * peak.probability[t] * block.bought[t]
+            for peak in site.coincident_peaks
+            for t in slots
         ),
         "generation": sum(
             g.fuel_eur_per_kwh * hours * block.generated[k, t] + g.start_eur * block.starts[k, t]
