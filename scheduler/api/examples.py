@@ -57,6 +57,10 @@ def worked_examples(now: datetime) -> tuple[Example, ...]:
         Example("post", "/v1/keys", "A key for somebody who submits jobs", _KEY),
         Example("post", "/v1/plans/{plan_id}/approve", "With a word of why", _APPROVAL),
         Example("post", "/v1/plans/{plan_id}/reject", "With a word of why", _REJECTION),
+        *(
+            Example("post", f"/v1/signals/quality/{{flag_id}}/{verb}", "With a word of why", note)
+            for verb, note in (("confirm", _CONFIRMATION), ("reject", _REFUSAL_OF_VALUES))
+        ),
         Example("post", "/v1/quotes", "The same job, by noon or by the evening", _quote(midnight)),
     )
 
@@ -93,6 +97,8 @@ _PV_KW = (0, 0, 0, 0, 0, 2, 6, 12, 18, 24, 28, 30, 30, 29, 26, 21, 15, 9, 4, 1, 
 _KEY = {"name": "alice", "role": "submitter"}
 _APPROVAL = {"note": "cheaper than the plan in force, nothing violated"}
 _REJECTION = {"note": "the price signal was stale"}
+_CONFIRMATION = {"note": "the auction did clear at -500"}
+_REFUSAL_OF_VALUES = {"note": "per kWh instead of per MWh"}
 
 
 def _signals(midnight: datetime) -> dict[str, Any]:

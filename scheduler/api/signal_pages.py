@@ -14,6 +14,7 @@ from scheduler.api.pages import PersonDep
 from scheduler.db.models import Role, Verdict
 from scheduler.quality import Rule
 from scheduler.services import coverage, fleet, signal_quality
+from scheduler.services.paging import PageRequest
 from scheduler.services.signal_store import Standing
 from scheduler.views import FlagActions, signals_page
 
@@ -29,7 +30,7 @@ def show_signals(session: SessionDep, person: PersonDep, now: NowDep) -> str:
     """Show how far signals reach and what is flagged; forms are for those who may decide."""
     has_fleet = fleet.find_current(session) is not None
     reach = coverage.coverage(session, now) if has_fleet else []
-    flags = signal_quality.list_flags(session, _FLAGS_SHOWN, only_open=True)
+    flags = signal_quality.list_flags(session, PageRequest(_FLAGS_SHOWN), only_open=True).items
     may_decide = person.role.includes(Role.OPERATOR)
     shown = [(one, _actions(one) if may_decide else None) for one in flags]
     return signals_page(reach, shown, {"All plans": "/", "API docs": "/docs"})

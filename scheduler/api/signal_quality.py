@@ -11,17 +11,14 @@ from pydantic import Field
 
 from connectors.types import SignalKind
 from scheduler.api.auth import OperatorDep, SubmitterDep
-from scheduler.api.context import NowDep, SessionDep
-from scheduler.api.views import View
+from scheduler.api.context import NowDep, PageDep, SessionDep
+from scheduler.api.views import Note, PageView, View, page_view
 from scheduler.db.models import Verdict
 from scheduler.quality import Rule
 from scheduler.services import signal_quality
 from scheduler.services.signal_store import Standing
-from scheduler.specs.base import Text
 
 router = APIRouter(prefix="/v1/signals/quality", tags=["signals"])
-
-NoteQuery = Annotated[Text, Query(max_length=2000, description="Why; kept with the decision.")]
 
 
 class FlagView(View):
@@ -47,34 +44,33 @@ class FlagView(View):
 def list_flags(
     session: SessionDep,
     _caller: SubmitterDep,
+    page: PageDep,
     only_open: Annotated[bool, Query(description="Leave out what was decided.")] = True,
-    limit: Annotated[int, Query(ge=1, le=signal_quality.MOST_LISTED)] = 100,
-) -> list[FlagView]:
+) -> PageView[FlagView]:
     """List suspicious values, those flagged last first: gaps, outliers, units, hours, signs."""
-    found = signal_quality.list_flags(session, limit, only_open=only_open)
-    return [flag_view(standing) for standing in found]
+    return page_view(signal_quality.list_flags(session, page, only_open=only_open), flag_view)
 
 
 @router.post("/{flag_id}/confirm")
 def confirm_values(
-    flag_id: UUID, session: SessionDep, caller: OperatorDep, now: NowDep, note: NoteQuery = ""
+    flag_id: UUID, body: Note, session: SessionDep, caller: OperatorDep, now: NowDep
 ) -> FlagView:
     """Say that flagged values are right. They are used as before, and not marked any more."""
-    decided = signal_quality.decide(session, flag_id, Verdict.CONFIRMED, caller.name, now, note)
-    return flag_view(decided)
+    verdict = Verdict.CONFIRMED
+    return flag_view(signal_quality.decide(session, flag_id, verdict, caller.name, now, body.note))
 
 
 @router.post("/{flag_id}/reject")
 def reject_values(
-    flag_id: UUID, session: SessionDep, caller: OperatorDep, now: NowDep, note: NoteQuery = ""
+    flag_id: UUID, body: Note, session: SessionDep, caller: OperatorDep, now: NowDep
 ) -> FlagView:
     """Say that flagged values are wrong. No plan made from now on uses them.
 
     What was known before them stands again. They stay on record, and questions about an instant
     before this one are answered as they were. Confirming them brings them back.
     """
-    decided = signal_quality.decide(session, flag_id, Verdict.REJECTED, caller.name, now, note)
-    return flag_view(decided)
+    verdict = Verdict.REJECTED
+    return flag_view(signal_quality.decide(session, flag_id, verdict, caller.name, now, body.note))
 
 
 def flag_view(standing: Standing) -> FlagView:

@@ -42,13 +42,13 @@ def register(group: typer.Typer) -> None:
 def quality(
     *,
     decided: Annotated[bool, typer.Option("--all", help="Also what was decided.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
     server: ServerOption = DEFAULT_SERVER,
     as_json: JsonOption = False,
 ) -> None:
     """List values that are suspicious: gaps, outliers, and units, hours or signs that are off."""
     with server_at(server) as api:
-        found = api.get("/v1/signals/quality", only_open=not decided, limit=limit)
+        found = api.pages("/v1/signals/quality", limit, only_open=not decided)
     emit(found, text_table(COLUMNS, found), as_json)
 
 
@@ -97,7 +97,7 @@ def compact_signals(
 
 def _decide(decision: str, flag: str, note: str, server: str, as_json: bool) -> None:
     with server_at(server) as api:
-        decided = api.post(f"/v1/signals/quality/{flag}/{decision}", note=note)
+        decided = api.post(f"/v1/signals/quality/{flag}/{decision}", {"note": note})
     span = f"{decided['start_at']} to {decided['end_at']}"
     said = f"{decided['site']} {decided['kind']} from {span}: {decided['verdict']}"
     emit(decided, said, as_json)

@@ -6,32 +6,35 @@ as they were; from it on, rejected values are not used by any plan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import Session, aliased
+from pydantic import TypeAdapter
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from scheduler.db.models import SignalFlag, SignalVerdict, Verdict
 from scheduler.quality import Rule
 from scheduler.services.errors import Conflict, NotFound
+from scheduler.services.paging import Page, PageRequest, read_page_by
 from scheduler.services.signal_store import Standing
+from scheduler.specs.base import Instant
 
-MOST_LISTED = 1000
+_POSITION: TypeAdapter[tuple[datetime, datetime, UUID]] = TypeAdapter(tuple[Instant, Instant, UUID])
 
 
-def list_flags(session: Session, limit: int, *, only_open: bool) -> list[Standing]:
+def list_flags(session: Session, page: PageRequest, *, only_open: bool) -> Page[Standing]:
     """Give flags and what was decided about them last, the newest first."""
-    statement = (
-        select(SignalFlag, SignalVerdict)
-        .outerjoin(SignalVerdict, _last_verdict())
-        .order_by(SignalFlag.flagged_at.desc(), SignalFlag.start_at.desc(), SignalFlag.id)
-        .limit(min(limit, MOST_LISTED))
-    )
+    statement = select(SignalFlag)
     if only_open:
-        statement = statement.where(SignalVerdict.flag_id.is_(None))
-    return [Standing(flag, verdict) for flag, verdict in session.execute(statement)]
+        is_decided = select(SignalVerdict).where(SignalVerdict.flag_id == SignalFlag.id)
+        statement = statement.where(~is_decided.exists())
+    keys = (SignalFlag.flagged_at, SignalFlag.start_at, SignalFlag.id)
+    found = read_page_by(session, statement, keys, _POSITION, page)
+    verdicts = _last_verdicts(session, [flag.id for flag in found.items])
+    standings = tuple(Standing(flag, verdicts.get(flag.id)) for flag in found.items)
+    return Page(standings, found.next_cursor)
 
 
 def count_open(session: Session) -> Mapping[Rule, int]:
@@ -82,12 +85,7 @@ def decide(
     return Standing(flag, decided)
 
 
-def _last_verdict() -> ColumnElement[bool]:
-    every = aliased(SignalVerdict)
-    last = (
-        select(func.max(every.decided_at))
-        .where(every.flag_id == SignalFlag.id)
-        .correlate(SignalFlag)
-        .scalar_subquery()
-    )
-    return (SignalVerdict.flag_id == SignalFlag.id) & (SignalVerdict.decided_at == last)
+def _last_verdicts(session: Session, flags: Sequence[UUID]) -> dict[UUID, SignalVerdict]:
+    of_flags = select(SignalVerdict).where(SignalVerdict.flag_id.in_(flags))
+    in_order = session.scalars(of_flags.order_by(SignalVerdict.decided_at))
+    return {verdict.flag_id: verdict for verdict in in_order}

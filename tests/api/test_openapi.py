@@ -47,7 +47,12 @@ def send(client: Client, method: str, path: str, operation: dict[str, Any]) -> A
 def test_documented_examples_work_in_order_on_an_empty_database(empty_world: World) -> None:
     """From nothing to a plan in force, with nothing but what the docs show."""
     paths = empty_world.app.openapi()["paths"]
-    examples = [example for example in worked_examples(NOW) if "{plan_id}" not in example.path]
+    decisions = ("{plan_id}", "{flag_id}")  # about what is not there yet
+    examples = [
+        example
+        for example in worked_examples(NOW)
+        if not any(one in example.path for one in decisions)
+    ]
     *examples, quote = examples
     for example in examples:
         address = example.path.replace("{name}", "DE")

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from connectors.types import SignalKind
+from scheduler.api.examples import worked_examples
 from scheduler.db.models import Role
 from scheduler.db.session import transaction
 from scheduler.services.signals import SignalPoint, insert_values
@@ -53,7 +54,7 @@ def flag(world: World) -> dict[str, Any]:
     ]
     answer = world.operator.post("/v1/signals", json={"source": "feed", "values": rows})
     assert answer.json()["inserted"] == 24
-    (flag,) = world.submitter.get(ADDRESS).json()
+    (flag,) = world.submitter.get(ADDRESS).json()["items"]
     assert isinstance(flag, dict)
     world.now += timedelta(hours=1)
     return flag
@@ -83,22 +84,33 @@ def test_rejected_values_are_not_the_latest_any_more(world: World, flag: dict[st
     """Until somebody confirms them after all."""
     assert latest(world) < 1
     path = f"{ADDRESS}/{flag['id']}"
-    answer = world.operator.post(f"{path}/reject", params={"note": "per kWh"})
+    answer = world.operator.post(f"{path}/reject", json={"note": "per kWh"})
     assert answer.json()["verdict"] == "rejected"
     assert (answer.json()["decided_by"], answer.json()["note"]) == ("operator", "per kWh")
     assert latest(world) == 40.0
-    assert world.submitter.get(ADDRESS).json() == []
-    assert len(world.submitter.get(ADDRESS, params={"only_open": False}).json()) == 1
+    assert world.submitter.get(ADDRESS).json() == {"items": [], "next_cursor": None}
+    (decided,) = world.submitter.get(ADDRESS, params={"only_open": False}).json()["items"]
+    assert (decided["verdict"], decided["note"]) == ("rejected", "per kWh")
     world.now += timedelta(hours=1)
-    assert world.operator.post(f"{path}/confirm").json()["verdict"] == "confirmed"
+    assert world.operator.post(f"{path}/confirm", json={}).json()["verdict"] == "confirmed"
     assert latest(world) < 1
+
+
+def test_the_documented_decisions_work(world: World, flag: dict[str, Any]) -> None:
+    """With the words of the docs."""
+    for example in worked_examples(NOW):
+        if "{flag_id}" in example.path:
+            address = example.path.replace("{flag_id}", flag["id"])
+            answer = world.operator.post(address, json=example.body)
+            assert answer.json()["note"] == example.body["note"]
+            world.now += timedelta(hours=1)
 
 
 def test_who_only_submits_decides_nothing(world: World, flag: dict[str, Any]) -> None:
     """And what is not there is not found."""
-    answer = world.submitter.post(f"{ADDRESS}/{flag['id']}/reject")
+    answer = world.submitter.post(f"{ADDRESS}/{flag['id']}/reject", json={})
     problem_of(answer, 403, "forbidden")
-    problem_of(world.operator.post(f"{ADDRESS}/{uuid4()}/reject"), 404, "not-found")
+    problem_of(world.operator.post(f"{ADDRESS}/{uuid4()}/reject", json={}), 404, "not-found")
 
 
 def test_the_page_shows_flags_and_takes_decisions(world: World, flag: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from scheduler.db.models import PlanningRun, SignalSeries, Verdict
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.quality import Rule
 from scheduler.services.errors import Conflict, NotFound
+from scheduler.services.paging import PageRequest
 from scheduler.services.planning_inputs import read_inputs
 from scheduler.services.signal_compaction import Detail
 from scheduler.services.signal_quality import count_open, decide, list_flags
@@ -55,7 +56,7 @@ def store(scene: Scene, values: list[float], start: datetime = START, **changes:
 def flags(scene: Scene, only_open: bool = True) -> list[Standing]:
     """What is flagged."""
     with transaction(scene.sessions) as session:
-        return list_flags(session, 100, only_open=only_open)
+        return list(list_flags(session, PageRequest(100), only_open=only_open).items)
 
 
 def judge(scene: Scene, standing: Standing, verdict: Verdict) -> Standing:
@@ -82,6 +83,29 @@ def scene(sessions: SessionFactory) -> Scene:
     assert flags(scene) == []
     scene.at = START - 12 * HOUR
     return scene
+
+
+def test_flags_come_in_pages_with_what_was_decided_last(scene: Scene) -> None:
+    """The newest first; every flag is on one page."""
+    for day in (2, 1, 0):
+        store(scene, day_of(90 + day, 1e-3), START + day * DAY)
+        scene.at += timedelta(minutes=1)
+    (newest, *_) = flags(scene)
+    judge(scene, newest, Verdict.REJECTED)
+    scene.at += timedelta(minutes=1)
+    judge(scene, newest, Verdict.CONFIRMED)
+    seen: list[Standing] = []
+    cursor = None
+    with transaction(scene.sessions) as session:
+        while not seen or cursor is not None:
+            page = list_flags(session, PageRequest(1, cursor), only_open=False)
+            seen += page.items
+            cursor = page.next_cursor
+    whole = flags(scene, only_open=False)
+    assert len(whole) >= 3
+    assert [one.flag.id for one in seen] == [one.flag.id for one in whole]
+    assert seen[0].verdict is not None
+    assert seen[0].verdict.verdict is Verdict.CONFIRMED
 
 
 def test_values_in_another_unit_are_kept_flagged_and_used(scene: Scene) -> None:
