@@ -206,9 +206,33 @@ class StorageTelemetry:
     power_kw: float
 
 
+class GridEventKind(StrEnum):
+    """What a call is to its sender; to us each is a limit."""
+
+    LIMIT = "limit"  # draw no more
+    SETPOINT = "setpoint"  # draw just that
+    LEVEL = "level"  # one of a few levels that were agreed
+    EMERGENCY = "emergency"  # the grid is in danger
+    SUBSCRIPTION = "subscription"  # what is contracted: it holds where nothing else does
+
+
 @dataclass(frozen=True, slots=True)
 class GridEventNotice:
-    """A call from the VPP: import at most ``limit_kw`` at ``site`` in ``window``."""
+    """A call from the VPP: import at most ``limit_kw`` at ``site`` in ``window``.
+
+    Attributes
+    ----------
+    breach_eur_per_kwh
+        What each kWh above the limit costs.
+    issued_at
+        When its sender said it last; ``None`` where nobody tells.
+    ramp_minutes
+        How long the site may take from the start to come down to the limit.
+    priority
+        Of its sender among its own calls: 0 is the highest, ``None`` the lowest.
+    payment_eur_per_kwh
+        What each kWh that is not drawn is paid; one above the limit is not.
+    """
 
     event_id: str
     site: str
@@ -216,6 +240,11 @@ class GridEventNotice:
     limit_kw: float
     breach_eur_per_kwh: float
     is_cancelled: bool = False
+    kind: GridEventKind = GridEventKind.LIMIT
+    issued_at: datetime | None = None
+    ramp_minutes: float = 0.0
+    priority: int | None = None
+    payment_eur_per_kwh: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,5 +27,7 @@ def openadr_ven(spec: OpenAdrSpec, client_secret: str, now: Now) -> OpenAdrVen:
         frozenset(spec.programs),
         spec.simple_shares,
         spec.breach_eur_per_kwh,
+        spec.payment_eur_per_kwh,
+        spec.ramp_minutes,
     )
     return OpenAdrVen(Vtn(spec.url, version, credentials), terms, now)

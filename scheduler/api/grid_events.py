@@ -8,14 +8,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 from pydantic import Field
 
-from connectors.types import GridEventNotice, Window
+from connectors.types import GridEventKind, GridEventNotice, Window
 from scheduler.api.auth import OperatorDep, SubmitterDep
 from scheduler.api.context import NowDep, PageDep, SessionDep
 from scheduler.api.views import Body, PageView, SiteQuery, View, page_view, seen_before
 from scheduler.services import events
 from scheduler.services.errors import Invalid, Refusal
 from scheduler.services.events import EventFilter
-from scheduler.specs.base import Instant, Name, NonNegative
+from scheduler.specs.base import Instant, Minutes, Name, NonNegative
+from scheduler.specs.grid_event import Priority
 
 router = APIRouter(prefix="/v1/grid-events", tags=["grid events"])
 
@@ -29,6 +30,15 @@ class GridEventBody(Body):
     end_at: Instant
     limit_kw: NonNegative
     breach_eur_per_kwh: NonNegative
+    kind: GridEventKind = GridEventKind.LIMIT
+    issued_at: Annotated[Instant | None, Field(description="When its sender said it last.")] = None
+    ramp_minutes: Annotated[
+        Minutes, Field(description="How long the site may take to come down to the limit.")
+    ] = 0.0
+    priority: Priority = None
+    payment_eur_per_kwh: Annotated[
+        NonNegative, Field(description="What each kWh that is not drawn is paid.")
+    ] = 0.0
 
 
 class GridEventView(View):
@@ -40,6 +50,11 @@ class GridEventView(View):
     end_at: datetime
     limit_kw: float
     breach_eur_per_kwh: float
+    kind: GridEventKind
+    issued_at: datetime | None
+    ramp_minutes: float
+    priority: int | None
+    payment_eur_per_kwh: float
     received_at: datetime
     received_from: str
     cancelled_at: datetime | None
@@ -109,4 +124,9 @@ def _notice(body: GridEventBody) -> GridEventNotice:
         window=Window(body.start_at, body.end_at),
         limit_kw=body.limit_kw,
         breach_eur_per_kwh=body.breach_eur_per_kwh,
+        kind=body.kind,
+        issued_at=body.issued_at,
+        ramp_minutes=body.ramp_minutes,
+        priority=body.priority,
+        payment_eur_per_kwh=body.payment_eur_per_kwh,
     )

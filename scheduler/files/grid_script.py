@@ -34,4 +34,9 @@ def _notice(event: GridEventSpec) -> GridEventNotice:
         limit_kw=event.limit_kw,
         breach_eur_per_kwh=event.breach_eur_per_kwh,
         is_cancelled=event.is_cancelled,
+        kind=event.kind,
+        issued_at=event.issued_at,
+        ramp_minutes=event.ramp_minutes,
+        priority=event.priority,
+        payment_eur_per_kwh=event.payment_eur_per_kwh,
     )

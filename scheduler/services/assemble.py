@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 
@@ -174,11 +174,17 @@ def _outlook(
 def _capacity_limits(
     fleet: FleetSpec, events: Sequence[GridEventNotice], window: PlanWindow
 ) -> tuple[tuple[CapacityLimit, ...], list[str]]:
-    """Limit every slot that any part of an event lies in."""
+    """Limit every slot that any part of an event lies in, once its ramp is over.
+
+    What is above the limit is not paid either: both are what keeping to it is worth.
+    """
     names = {site.name for site in fleet.sites}
     limits, marks = [], []
     for event in events:
-        start = max(0, window.slot_of(event.window.start))
+        held_from = min(
+            event.window.start + timedelta(minutes=event.ramp_minutes), event.window.end
+        )
+        start = max(0, window.slot_of(held_from))
         end = min(window.n_slots, window.slot_not_before(event.window.end))
         if event.is_cancelled or end <= start:
             continue
@@ -192,7 +198,7 @@ def _capacity_limits(
                 start_slot=start,
                 end_slot=end,
                 limit_kw=event.limit_kw,
-                breach_eur_per_kwh=event.breach_eur_per_kwh,
+                breach_eur_per_kwh=event.breach_eur_per_kwh + event.payment_eur_per_kwh,
             )
         )
     return tuple(limits), marks

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from connectors.types import GridEventNotice
+from connectors.types import GridEventNotice, Window
 from scheduler.db.models import GridEvent
 from scheduler.services import fleet
 from scheduler.services.errors import Conflict, Invalid, NotFound, Refusal
@@ -41,16 +41,8 @@ def create_event(
     if known is not None:
         return _same_or_conflict(known, notice), False
     _require_acceptable(session, notice, now)
-    event = GridEvent(
-        external_id=notice.event_id,
-        site=notice.site,
-        start_at=notice.window.start,
-        end_at=notice.window.end,
-        limit_kw=notice.limit_kw,
-        breach_eur_per_kwh=notice.breach_eur_per_kwh,
-        received_at=now,
-        received_from=received_from,
-    )
+    event = GridEvent(external_id=notice.event_id, received_at=now, received_from=received_from)
+    _give(event, notice)
     try:
         with session.begin_nested():
             session.add(event)
@@ -76,12 +68,10 @@ def update_event(
     if notice.event_id != external_id:
         limit = f"{external_id!r}, as in the address"
         raise Invalid(Refusal(f"grid event {external_id}", "external_id", notice.event_id, limit))
-    if event.cancelled_at is None and _values(event) == _asked(notice):
+    if event.cancelled_at is None and notice_of(event) == notice:
         return event
     _require_acceptable(session, notice, now)
-    event.site, event.limit_kw = notice.site, notice.limit_kw
-    event.start_at, event.end_at = notice.window.start, notice.window.end
-    event.breach_eur_per_kwh = notice.breach_eur_per_kwh
+    _give(event, notice)
     event.cancelled_at = None
     return event
 
@@ -139,7 +129,7 @@ def _find(session: Session, external_id: str) -> GridEvent | None:
 
 
 def _same_or_conflict(event: GridEvent, notice: GridEventNotice) -> GridEvent:
-    if _values(event) != _asked(notice):
+    if notice_of(event) != notice:
         raise Conflict(f"grid event {event.external_id} is known with other values: update it")
     if event.cancelled_at is not None:
         at = event.cancelled_at.isoformat(timespec="seconds")
@@ -149,13 +139,29 @@ def _same_or_conflict(event: GridEvent, notice: GridEventNotice) -> GridEvent:
     return event
 
 
-def _values(event: GridEvent) -> tuple[object, ...]:
-    return event.site, event.start_at, event.end_at, event.limit_kw, event.breach_eur_per_kwh
+def notice_of(event: GridEvent) -> GridEventNotice:
+    """Return an event as it was called, whether or not it was called off since."""
+    return GridEventNotice(
+        event_id=event.external_id,
+        site=event.site,
+        window=Window(event.start_at, event.end_at),
+        limit_kw=event.limit_kw,
+        breach_eur_per_kwh=event.breach_eur_per_kwh,
+        kind=event.kind,
+        issued_at=event.issued_at,
+        ramp_minutes=event.ramp_minutes,
+        priority=event.priority,
+        payment_eur_per_kwh=event.payment_eur_per_kwh,
+    )
 
 
-def _asked(notice: GridEventNotice) -> tuple[object, ...]:
-    window = notice.window
-    return notice.site, window.start, window.end, notice.limit_kw, notice.breach_eur_per_kwh
+def _give(event: GridEvent, notice: GridEventNotice) -> None:
+    event.site, event.limit_kw = notice.site, notice.limit_kw
+    event.start_at, event.end_at = notice.window.start, notice.window.end
+    event.breach_eur_per_kwh = notice.breach_eur_per_kwh
+    event.kind, event.priority = notice.kind, notice.priority
+    event.issued_at, event.ramp_minutes = notice.issued_at, notice.ramp_minutes
+    event.payment_eur_per_kwh = notice.payment_eur_per_kwh
 
 
 def _require_acceptable(session: Session, notice: GridEventNotice, now: datetime) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -19,13 +20,13 @@ from sqlalchemy.orm import Session
 
 from connectors.errors import Rejected, Unavailable
 from connectors.protocols import VirtualPowerPlant
-from connectors.types import GridEventNotice, Window
+from connectors.types import GridEventKind, GridEventNotice
 from scheduler.db.models import GridEvent
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet as fleets
 from scheduler.services.delivery import DueReport, due_reports
 from scheduler.services.errors import ServiceError
-from scheduler.services.events import take_notice
+from scheduler.services.events import notice_of, take_notice
 from scheduler.services.runs import queue_run
 from scheduler.services.triggers import fleet_request
 from scheduler.timekeeping import Now
@@ -87,7 +88,7 @@ class GridSide:
         )
         with transaction(self._sessions) as session:
             return [
-                _called_off(event)
+                replace(notice_of(event), is_cancelled=True)
                 for event in session.scalars(standing.order_by(GridEvent.external_id))
                 if event.external_id not in listed
                 and not self._vpp.may_still_hold(event.external_id)
@@ -154,23 +155,17 @@ class GridSide:
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """An event as it is on record."""
+    """An event as it is on record, as far as plans go by it."""
 
     id: UUID
     received_from: str
-    values: tuple[object, ...]
+    called: GridEventNotice
+    cancelled_at: datetime | None
 
     @classmethod
     def of(cls, event: GridEvent) -> _Standing:
-        span = (event.site, event.start_at, event.end_at)
-        terms = (event.limit_kw, event.breach_eur_per_kwh, event.cancelled_at)
-        return cls(event.id, event.received_from, (*span, *terms))
-
-
-def _called_off(event: GridEvent) -> GridEventNotice:
-    window = Window(event.start_at, event.end_at)
-    terms = (event.limit_kw, event.breach_eur_per_kwh)
-    return GridEventNotice(event.external_id, event.site, window, *terms, is_cancelled=True)
+        called = replace(notice_of(event), kind=GridEventKind.LIMIT, issued_at=None, priority=None)
+        return cls(event.id, event.received_from, called, event.cancelled_at)
 
 
 def _standing(session: Session, event_id: str) -> _Standing | None:

@@ -35,6 +35,7 @@ from scheduler.services.assemble import (
 from scheduler.services.assemble_scenarios import history_span, past_issues
 from scheduler.services.carried_meter import energy_so_far, peak_so_far
 from scheduler.services.carried_state import announced_starts, data_left_gb, soc_at
+from scheduler.services.events import notice_of
 from scheduler.services.forecast_decays import with_corrections
 from scheduler.services.forecast_records import Due, due_forecasts, known_forecasts
 from scheduler.services.own_forecasts import forecast_rows, with_rows
@@ -256,16 +257,7 @@ def _events(session: Session, window: PlanWindow) -> tuple[GridEventNotice, ...]
         )
         .order_by(GridEvent.start_at, GridEvent.external_id)
     )
-    return tuple(
-        GridEventNotice(
-            event_id=event.external_id,
-            site=event.site,
-            window=Window(event.start_at, event.end_at),
-            limit_kw=event.limit_kw,
-            breach_eur_per_kwh=event.breach_eur_per_kwh,
-        )
-        for event in rows
-    )
+    return tuple(map(notice_of, rows))
 
 
 def _state(

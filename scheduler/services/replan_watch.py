@@ -251,6 +251,8 @@ def _pulse(session: Session, now: datetime) -> tuple[object, ...]:
             GridEvent.end_at,
             GridEvent.limit_kw,
             GridEvent.breach_eur_per_kwh,
+            GridEvent.ramp_minutes,
+            GridEvent.payment_eur_per_kwh,
             GridEvent.cancelled_at,
         )
         .where(GridEvent.end_at > now)

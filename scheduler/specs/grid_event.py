@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from scheduler.specs.base import Instant, Name, NonNegative, Spec, require_unique
+from connectors.types import GridEventKind
+from scheduler.specs.base import Instant, Minutes, Name, NonNegative, Spec, require_unique
+
+Priority = Annotated[int | None, Field(ge=0, le=2**31 - 1)]
+"""Of a call among those of its sender: 0 is the highest, none the lowest."""
 
 
 class GridEventSpec(Spec):
@@ -20,6 +24,11 @@ class GridEventSpec(Spec):
     breach_eur_per_kwh: NonNegative
     known_at: Instant
     is_cancelled: bool = False
+    kind: GridEventKind = GridEventKind.LIMIT
+    issued_at: Instant | None = None
+    ramp_minutes: Minutes = 0.0
+    priority: Priority = None
+    payment_eur_per_kwh: NonNegative = 0.0
 
     @model_validator(mode="after")
     def _lasts(self) -> Self:

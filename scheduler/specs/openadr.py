@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from scheduler.specs.base import Name, NonNegative, Spec, require_unique
+from scheduler.specs.base import Minutes, Name, NonNegative, Spec, require_unique
 
 _HERE = ("127.0.0.1", "localhost", "::1")
 
@@ -45,6 +45,8 @@ class OpenAdrSpec(Spec):
     programs: Annotated[tuple[Word, ...], Field(max_length=1000)] = ()  # none: all we are shown
     simple_shares: tuple[Share, Share, Share] = (0.75, 0.5, 0.0)
     breach_eur_per_kwh: NonNegative
+    payment_eur_per_kwh: NonNegative = 0.0
+    ramp_minutes: Minutes = 0.0
     sites: Annotated[tuple[OpenAdrSiteSpec, ...], Field(min_length=1, max_length=1000)]
 
     @model_validator(mode="after")

@@ -86,6 +86,23 @@ def test_event_is_taken_in_once(world: World) -> None:
     assert "known with other values" in problem_of(other, 409, "conflict")["detail"]
 
 
+def test_an_event_says_what_else_was_agreed_of_it(world: World) -> None:
+    """Left out, it is a plain limit: no ramp, no payment, no priority."""
+    agreed = {
+        "kind": "emergency",
+        "issued_at": "2026-06-08T17:30:00Z",
+        "ramp_minutes": 10.0,
+        "priority": 0,
+        "payment_eur_per_kwh": 0.4,
+    }
+    plain = world.operator.post("/v1/grid-events", json=EVENT).json()
+    assert (plain["kind"], plain["ramp_minutes"], plain["issued_at"]) == ("limit", 0.0, None)
+    changed = world.operator.put("/v1/grid-events/dr-7", json=EVENT | agreed).json()
+    assert agreed.items() <= changed.items()
+    wrong = world.operator.put("/v1/grid-events/dr-7", json=EVENT | {"priority": -1})
+    problem_of(wrong, 422, "invalid")
+
+
 def test_event_that_cannot_be_honoured_is_refused(world: World) -> None:
     """Unknown site, over already, or ending before it starts."""
     wrong = (

@@ -213,6 +213,17 @@ def test_a_grid_event_limits_every_slot_it_touches() -> None:
     assert (limit.limit_kw, limit.breach_eur_per_kwh) == (5.0, 2.0)
 
 
+def test_a_ramp_puts_the_limit_off_and_a_payment_weighs_as_a_breach() -> None:
+    """From 01:00 with 90 minutes of ramp it holds in the hours 2 and 3; 2 + 0.5 EUR are lost."""
+    terms = {"ramp_minutes": 90.0, "payment_eur_per_kwh": 0.5}
+    (limit,) = assembled(
+        fleet_spec(), events=(event(1, 4, **terms),), n_slots=24
+    ).problem.capacity_limits
+    assert (limit.start_slot, limit.end_slot, limit.breach_eur_per_kwh) == (2, 4, 2.5)
+    all_ramp = event(1, 4, ramp_minutes=180.0)
+    assert assembled(fleet_spec(), events=(all_ramp,), n_slots=24).problem.capacity_limits == ()
+
+
 def test_events_are_cut_to_the_window_and_passed_over_outside_it() -> None:
     """Cancelled ones and those that are over or yet to come make no limit."""
     events = (

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from connectors.errors import Unavailable
-from connectors.types import DeliveryReport, GridEventNotice, Window
+from connectors.types import DeliveryReport, GridEventKind, GridEventNotice, Window
 from connectors.vpp.simulated import SimulatedVirtualPowerPlant
 from optimizer import Placement, Run
 from scheduler.db.models import GridEvent, PlanningRun
@@ -64,6 +64,23 @@ def runs(scene: Scene) -> list[str]:
     with transaction(scene.sessions) as session:
         queued = select(PlanningRun.trigger_key).where(PlanningRun.trigger_key.startswith("event/"))
         return list(session.scalars(queued.order_by(PlanningRun.queued_at)))
+
+
+def test_what_was_agreed_is_on_record_and_only_what_plans_go_by_is_planned_anew(
+    scene: Scene, grid_side: GridSide, vpp: SimulatedVirtualPowerPlant
+) -> None:
+    """Said again later it is the same event, with the later instant on record."""
+    terms = replace(EVENT, kind=GridEventKind.SETPOINT, ramp_minutes=5.0, priority=2)
+    vpp.call(replace(terms, payment_eur_per_kwh=0.2, issued_at=scene.at), scene.at)
+    assert grid_side.poll().changed == ("dr-1",)
+    later = scene.at + timedelta(minutes=1)
+    vpp.call(replace(terms, payment_eur_per_kwh=0.2, issued_at=later), scene.at)
+    assert grid_side.poll().changed == ()
+    (event,) = on_record(scene)
+    assert (event.kind, event.issued_at, event.ramp_minutes) == ("setpoint", later, 5.0)
+    assert (event.priority, event.payment_eur_per_kwh) == (2, 0.2)
+    vpp.call(replace(terms, payment_eur_per_kwh=0.3, issued_at=later), scene.at)
+    assert grid_side.poll().changed == ("dr-1",)
 
 
 def test_an_event_is_taken_in_once_and_planned_for(scene: Scene, grid_side: GridSide) -> None:

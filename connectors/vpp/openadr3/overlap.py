@@ -16,12 +16,17 @@ from connectors.vpp.openadr3.payloads import Call, CallKind
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The limit that holds in [start, end) [kW], and by which event."""
+    """The limit that holds in [start, end) [kW], and by which call."""
 
-    event_id: str
+    call: Call
     start: datetime
     end: datetime
     limit_kw: float
+
+    @property
+    def event_id(self) -> str:
+        """The event of the call."""
+        return self.call.event_id
 
 
 def holding(calls: Iterable[Call]) -> list[Holding]:
@@ -54,13 +59,13 @@ def _goes_on(before: Holding, now: Holding) -> bool:
 def _winner(live: Sequence[Call], start: datetime, end: datetime) -> Holding | None:
     limit = _first(live, CallKind.LIMIT)
     if limit is not None:
-        return Holding(limit.event_id, start, end, limit.limit_kw)
+        return Holding(limit, start, end, limit.limit_kw)
     base = _first(live, CallKind.SUBSCRIPTION)
     if base is None:
         return None
     extra = _first(live, CallKind.RESERVATION)
     more_kw = 0.0 if extra is None else extra.limit_kw
-    return Holding(base.event_id, start, end, base.limit_kw + more_kw)
+    return Holding(base, start, end, base.limit_kw + more_kw)
 
 
 def _first(live: Sequence[Call], kind: CallKind) -> Call | None:

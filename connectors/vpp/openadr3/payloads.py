@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from connectors.types import GridEventKind
 from connectors.vpp.openadr3.timing import Span, spans, split
 from connectors.vpp.openadr3.wire import WireEvent, WirePayload
 
@@ -36,10 +37,13 @@ class CallKind(StrEnum):
 
 
 _KINDS = {
-    "IMPORT_CAPACITY_LIMIT": CallKind.LIMIT,
-    "DISPATCH_SETPOINT": CallKind.LIMIT,
-    "IMPORT_CAPACITY_SUBSCRIPTION": CallKind.SUBSCRIPTION,
-    "IMPORT_CAPACITY_RESERVATION": CallKind.RESERVATION,
+    "IMPORT_CAPACITY_LIMIT": (CallKind.LIMIT, GridEventKind.LIMIT),
+    "DISPATCH_SETPOINT": (CallKind.LIMIT, GridEventKind.SETPOINT),
+    "SIMPLE": (CallKind.LIMIT, GridEventKind.LEVEL),
+    "ALERT_GRID_EMERGENCY": (CallKind.LIMIT, GridEventKind.EMERGENCY),
+    "ALERT_BLACK_START": (CallKind.LIMIT, GridEventKind.EMERGENCY),
+    "IMPORT_CAPACITY_SUBSCRIPTION": (CallKind.SUBSCRIPTION, GridEventKind.SUBSCRIPTION),
+    "IMPORT_CAPACITY_RESERVATION": (CallKind.RESERVATION, GridEventKind.SUBSCRIPTION),
 }
 
 
@@ -54,6 +58,7 @@ class Call:
     limit_kw: float
     priority: int | None
     said_at: datetime
+    means: GridEventKind = GridEventKind.LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ def calls(
     simple_shares: tuple[float, float, float],
     horizon: Horizon,
     *,
+    said_at: datetime,
     draw: float,
     zero_lasts: bool,
 ) -> tuple[list[Call], set[str]]:
@@ -81,13 +87,14 @@ def calls(
         What ``SIMPLE`` is a share of [kW].
     simple_shares
         Of levels 1, 2 and 3.
+    said_at
+        When the event was said, or came to be known where it does not say.
 
     Raises
     ------
     ValueError
         A value is none, or holds in more spans than anybody plans for.
     """
-    said_at = event.modified_at or event.created_at or horizon.since
     timing = event.timing(said_at, zero_lasts=zero_lasts)
     units = {each.payload_type: each.units or "KW" for each in event.descriptors}
     found: list[Call] = []
@@ -95,21 +102,15 @@ def calls(
     for span in spans(timing, horizon.since, horizon.until, draw):
         payloads = event.intervals[span.interval].payloads if event.intervals else ()
         for payload in payloads:
-            kind = _kind(payload.type)
-            if kind is None:
+            if payload.type not in _KINDS:
                 unused.add(payload.type)
                 continue
+            kind, means = _KINDS[payload.type]
             shares = {level: contract_kw * share for level, share in enumerate(simple_shares, 1)}
             for start, end, kw in _values(payload, span, units, shares):
                 priority = event.priority
-                found.append(Call(event.id, kind, start, end, kw, priority, said_at))
+                found.append(Call(event.id, kind, start, end, kw, priority, said_at, means))
     return found, unused
-
-
-def _kind(payload_type: str) -> CallKind | None:
-    if payload_type == "SIMPLE" or payload_type in _ALERTS:
-        return CallKind.LIMIT
-    return _KINDS.get(payload_type)
 
 
 def _values(

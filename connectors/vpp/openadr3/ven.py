@@ -50,8 +50,9 @@ class VenTerms:
         Those we take part in; none: all that we are shown.
     simple_shares
         What of its contract a site may draw at levels 1, 2 and 3 of ``SIMPLE``.
-    breach_eur_per_kwh
-        What drawing more than called is worth avoiding: OpenADR has no word for it.
+    breach_eur_per_kwh, payment_eur_per_kwh, ramp_minutes
+        What drawing more than called is worth avoiding, what each kWh not drawn is paid, and how
+        long coming down may take: OpenADR has no words for them.
     """
 
     name: str
@@ -59,6 +60,8 @@ class VenTerms:
     programs: frozenset[str] = frozenset()
     simple_shares: tuple[float, float, float] = (0.75, 0.5, 0.0)
     breach_eur_per_kwh: float = 1.0
+    payment_eur_per_kwh: float = 0.0
+    ramp_minutes: float = 0.0
 
 
 class OpenAdrVen:
@@ -71,6 +74,7 @@ class OpenAdrVen:
         self._number: str | None = None
         self._events: dict[str, WireEvent] = {}
         self._uncertain: frozenset[str] = frozenset()
+        self._heard_at: dict[str, datetime] = {}
         self._told: set[str] = set()
 
     async def events(self) -> tuple[GridEventNotice, ...]:
@@ -80,6 +84,9 @@ class OpenAdrVen:
         programs = self._terms.programs
         ours = [event for event in listed if not programs or event.program in programs]
         self._events = {event.id: event for event in ours}
+        self._heard_at = {
+            number: at for number, at in self._heard_at.items() if number in self._events
+        }
         called, refused = self._calls(ours)
         notices, cut = self._notices(called)
         for each in (*bad, *refused):
@@ -156,12 +163,17 @@ class OpenAdrVen:
             site.contract_kw,
             self._terms.simple_shares,
             horizon,
+            said_at=self._said_at(event),
             draw=draw_of(self._terms.name, event),
             zero_lasts=self._vtn.version is Version.V3_0_1,
         )
         for payload_type in sorted(unused):
             self._tell(f"event {event.id}: {payload_type} is kept in mind by nobody")
         return asked
+
+    def _said_at(self, event: WireEvent) -> datetime:
+        """Return when an event was said: where it does not say, when we heard of it."""
+        return event.issued_at or self._heard_at.setdefault(event.id, self._now())
 
     def _sites(self, event: WireEvent) -> list[SiteTerms]:
         """Return whom an event is for: those it names, else all, as we are shown but ours."""
@@ -189,11 +201,21 @@ class OpenAdrVen:
         micro = f"{each.start.microsecond:06d}" if each.start.microsecond else ""
         name = f"{each.event_id}.{site}.{each.start:%Y%m%dT%H%M%S}{micro}"
         window = Window(each.start, each.end)
-        return GridEventNotice(name, site, window, each.limit_kw, self._terms.breach_eur_per_kwh)
+        return GridEventNotice(
+            event_id=name,
+            site=site,
+            window=window,
+            limit_kw=each.limit_kw,
+            breach_eur_per_kwh=self._terms.breach_eur_per_kwh,
+            kind=each.call.means,
+            issued_at=self._events[each.event_id].issued_at,
+            ramp_minutes=self._terms.ramp_minutes,
+            priority=each.call.priority,
+            payment_eur_per_kwh=self._terms.payment_eur_per_kwh,
+        )
 
     def _interval_of(self, event: WireEvent, window: Window) -> int:
-        said_at = event.modified_at or event.created_at or window.start
-        timing = event.timing(said_at, zero_lasts=self._vtn.version is Version.V3_0_1)
+        timing = event.timing(self._said_at(event), zero_lasts=self._vtn.version is Version.V3_0_1)
         held = spans(timing, window.start, window.end, draw_of(self._terms.name, event))
         return event.intervals[held[0].interval].id if held and event.intervals else 0
 
@@ -209,7 +231,7 @@ class OpenAdrVen:
 
 def draw_of(ven_name: str, event: WireEvent) -> float:
     """Return the draw for the random start of an event: uniform in [-1, 1), always the same."""
-    changed = event.modified_at or event.created_at
+    changed = event.issued_at
     said = f"{ven_name}\n{event.id}\n{'' if changed is None else changed.isoformat()}"
     drawn = int.from_bytes(hashlib.sha256(said.encode()).digest()[:8], "big")
     return drawn / 2**63 - 1.0

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from connectors.vpp.openadr3.instants import Duration, read_duration, read_instant
+from connectors.vpp.openadr3.instants import ZERO, Duration, read_duration, read_instant
 from connectors.vpp.openadr3.timing import EventTiming, Period
 
 MOST_INTERVALS = 2000
@@ -119,6 +119,12 @@ class WireEvent(_Wire):
     descriptors: Descriptors = Field(default=(), alias="payloadDescriptors")
     period: WirePeriod | None = Field(default=None, alias="intervalPeriod")
     intervals: Intervals = ()
+
+    @property
+    def issued_at(self) -> datetime | None:
+        """When it was said last, as far as it says."""
+        said = self.modified_at or self.created_at
+        return None if said == ZERO else said
 
     def timing(self, said_at: datetime, *, zero_lasts: bool) -> EventTiming:
         """Return when it holds, as far as it says."""

@@ -8,7 +8,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import CheckConstraint, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from connectors.types import GridEventKind
 from scheduler.db.models.base import Base
+from scheduler.db.types import enum_by_value
 
 
 class GridEvent(Base):
@@ -28,6 +30,13 @@ class GridEvent(Base):
     end_at: Mapped[datetime]
     limit_kw: Mapped[float]
     breach_eur_per_kwh: Mapped[float]
+    kind: Mapped[GridEventKind] = mapped_column(
+        enum_by_value(GridEventKind), default=GridEventKind.LIMIT
+    )
+    issued_at: Mapped[datetime | None]  # when its sender said it last
+    ramp_minutes: Mapped[float] = mapped_column(default=0.0)  # to come down to the limit
+    priority: Mapped[int | None]  # of its sender; 0 is the highest
+    payment_eur_per_kwh: Mapped[float] = mapped_column(default=0.0)  # what is not drawn is paid
     received_at: Mapped[datetime]
     received_from: Mapped[str]
     cancelled_at: Mapped[datetime | None]

@@ -31,6 +31,7 @@ NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TERMS = VenTerms("gridtide", (SiteTerms("north", "N1", 100.0), SiteTerms("south", "S1", 80.0)))
 TWO_HOURS = {"intervalPeriod": {"start": "2026-06-15T13:00:00Z", "duration": "PT1H"}}
+SAID_AT = NOON - 2 * HOUR  # as the VTN says of all it has
 HASTY = replace(POLICY, attempts=1, answer_s=5.0)
 AT_ONCE = replace(HASTY, answer_s=0.3)
 
@@ -43,10 +44,18 @@ def vtn(request: pytest.FixtureRequest) -> Iterator[TestVtn]:
     assert vtn.problems == []
 
 
-def ven_at(vtn: TestVtn, secret: str = SECRET, policy: HttpPolicy = HASTY) -> OpenAdrVen:
+def later(hours: int) -> dict[str, object]:
+    """Return an hour that begins so many hours after noon."""
+    start = (NOON + hours * HOUR).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"intervalPeriod": {"start": start, "duration": "PT1H"}}
+
+
+def ven_at(
+    vtn: TestVtn, secret: str = SECRET, policy: HttpPolicy = HASTY, terms: VenTerms = TERMS
+) -> OpenAdrVen:
     """Return a VEN that asks once."""
     asked = Vtn(vtn.base, Version(vtn.version), Credentials("us", secret), policy)
-    return OpenAdrVen(asked, TERMS, lambda: NOON)
+    return OpenAdrVen(asked, terms, lambda: NOON)
 
 
 @pytest.fixture
@@ -88,6 +97,42 @@ async def test_limits_come_as_notices_for_the_sites_they_name(
         ("north", 2, 3, 40.0),
     ]
     assert found[0].event_id == "all.north.20260615T130000"
+
+
+async def test_a_notice_says_what_kind_of_call_it_is_and_when_it_was_said(vtn: TestVtn) -> None:
+    """With the terms that were agreed, for which OpenADR has no words."""
+    terms = replace(TERMS, payment_eur_per_kwh=0.3, ramp_minutes=10.0, breach_eur_per_kwh=4.0)
+    vtn.events = [
+        event("set", limit(60, kind="DISPATCH_SETPOINT"), **TWO_HOURS, priority=3),
+        event("red", limit(0, kind="ALERT_GRID_EMERGENCY"), **later(3)),
+        event("low", limit(3, kind="SIMPLE"), **later(5)),
+        event("sub", limit(90, kind="IMPORT_CAPACITY_SUBSCRIPTION"), **later(7)),
+    ]
+    vtn.events[1]["intervals"][0]["payloads"][0]["values"] = ["now"]
+    found = await ven_at(vtn, terms=terms).events()
+    north = [each for each in found if each.site == "north"]
+    assert [each.kind for each in north] == ["setpoint", "emergency", "level", "subscription"]
+    assert [each.priority for each in north] == [3, None, None, None]
+    agreed = {(it.breach_eur_per_kwh, it.payment_eur_per_kwh, it.ramp_minutes) for it in found}
+    assert agreed == {(4.0, 0.3, 10.0)}
+    assert {each.issued_at for each in found} == {SAID_AT}
+
+
+async def test_an_event_that_does_not_say_when_it_was_said_starts_when_it_is_heard_of(
+    vtn: TestVtn,
+) -> None:
+    """And no later each time it is listed."""
+    event_ = event("now", limit(5), intervalPeriod={"start": "0001-01-01", "duration": "PT1H"})
+    for name in ("createdDateTime", "modificationDateTime"):
+        del event_[name]
+    vtn.events = [event_]
+    minutes = itertools.count()
+    asked = Vtn(vtn.base, Version(vtn.version), Credentials("us", SECRET), HASTY)
+    ven = OpenAdrVen(asked, TERMS, lambda: NOON + timedelta(minutes=next(minutes)))
+    first, second = await ven.events(), await ven.events()
+    assert first == second
+    assert first[0].issued_at is None
+    vtn.problems.clear()  # it is not as published on purpose
 
 
 async def test_an_event_rewritten_or_deleted_is_no_longer_listed(
