@@ -14,7 +14,7 @@ UV_PIN  := 0.13.8
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
            --generate-hashes --no-header --no-annotate --no-strip-extras
 
-EXTRAS := --extra kafka --extra kubernetes --extra mqtt --extra node --extra nvml --extra weather
+EXTRAS := --extra kafka --extra kubernetes --extra modbus --extra mqtt --extra node --extra nvml --extra weather
 
 MINIMUM_COVERAGE := 90
 

@@ -18,6 +18,7 @@ from connectors.types import (
     JobOrder,
     JobState,
     MeasuredPower,
+    MeterReading,
     PoolCapacity,
     PowerReading,
     PowerScope,
@@ -166,19 +167,43 @@ class EnergyAccounts(Protocol):
 
 
 class Battery(Protocol):
-    """A battery that can be told what to do for the next interval."""
+    """A battery that can be told what to do for the next interval. One writer at a time."""
 
     name: str
 
     async def telemetry(self) -> StorageTelemetry:
-        """State now."""
+        """State now.
+
+        Raises ``Unavailable`` where nothing was heard lately, ``ContractBroken`` where what is
+        told cannot be true, or the state of charge or the power is not told.
+        """
         ...
 
-    async def set_power(self, power_kw: float) -> None:
+    async def set_power(self, power_kw: float, hold_s: float | None = None) -> None:
         """Charge (positive) or discharge (negative) at this power until told otherwise.
 
-        Raises ``Rejected`` where the power is beyond the rating of the battery.
+        With ``hold_s`` [s] it goes to rest by itself once that has passed: whoever tells it may be
+        gone. Returns once it holds itself to it, as it says. Raises ``Rejected`` where the power is
+        beyond its rating, or it takes no orders.
         """
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection; what it was told stands."""
+        ...
+
+
+class Meter(Protocol):
+    """A meter at the grid connection of a site, or of its load."""
+
+    name: str
+
+    async def read(self) -> MeterReading:
+        """Power now; raises as ``Battery.telemetry`` does."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
         ...
 
 

@@ -199,11 +199,30 @@ class StartEnergy:
 
 @dataclass(frozen=True, slots=True)
 class StorageTelemetry:
-    """State of a battery at one instant. Signed power is positive while charging."""
+    """State of a battery at one instant. Signed power is positive while charging.
+
+    ``None`` is what it does not tell. ``setpoint_kw`` is what it holds itself to, read back.
+    """
 
     at: datetime
     soc_kwh: float
     power_kw: float
+    setpoint_kw: float | None = None
+    charge_max_kw: float | None = None  # that it can do now
+    discharge_max_kw: float | None = None
+    problem: str = ""  # why it does not do as told, in its own words
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReading:
+    """Power at one instant; positive for import.
+
+    ``includes_batteries``: it is of the whole connection; else of everything but the batteries.
+    """
+
+    at: datetime
+    power_kw: float
+    includes_batteries: bool = True
 
 
 class GridEventKind(StrEnum):

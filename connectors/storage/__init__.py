@@ -1,1 +1,1 @@
-"""Batteries that follow a setpoint."""
+"""Batteries that follow a setpoint, and the meters beside them."""

@@ -9,8 +9,8 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from connectors.errors import Rejected, Unavailable
@@ -53,10 +53,18 @@ class _State:
     at: datetime
     soc_kwh: float
     setpoint_kw: float
+    until: datetime | None = None  # then it rests; None: until told otherwise
 
 
 def advance(rating: BatteryRating, state: _State, now: datetime) -> _State:
     """Return the state at ``now``; a clock that goes back changes nothing."""
+    if state.until is not None and now >= state.until:
+        held = _advance(rating, replace(state, until=None), state.until)
+        state = replace(held, setpoint_kw=0.0)
+    return _advance(rating, state, now)
+
+
+def _advance(rating: BatteryRating, state: _State, now: datetime) -> _State:
     hours = max(0.0, (now - state.at).total_seconds() / _S_PER_HOUR)
     power_kw = state.setpoint_kw
     if power_kw >= 0:
@@ -65,7 +73,7 @@ def advance(rating: BatteryRating, state: _State, now: datetime) -> _State:
     else:
         soc_kwh = state.soc_kwh + hours * power_kw / rating.discharge_efficiency
         soc_kwh = max(soc_kwh, min(rating.soc_floor_kwh, state.soc_kwh))
-    return _State(max(now, state.at), soc_kwh, power_kw)
+    return replace(state, at=max(now, state.at), soc_kwh=soc_kwh)
 
 
 def power_kw(rating: BatteryRating, state: _State) -> float:
@@ -108,10 +116,12 @@ class SimulatedBattery:
     async def telemetry(self) -> StorageTelemetry:
         """State at the clock's now."""
         state = await self._current()
-        return StorageTelemetry(state.at, state.soc_kwh, power_kw(self._rating, state))
+        return StorageTelemetry(
+            state.at, state.soc_kwh, power_kw(self._rating, state), state.setpoint_kw
+        )
 
-    async def set_power(self, power_kw: float) -> None:
-        """Hold ``power_kw``, positive for charging, until told otherwise."""
+    async def set_power(self, power_kw: float, hold_s: float | None = None) -> None:
+        """Hold ``power_kw``, positive for charging, until told otherwise or for ``hold_s``."""
         least, most = -self._rating.discharge_max_kw, self._rating.charge_max_kw
         if not least <= power_kw <= most:
             raise Rejected(
@@ -119,9 +129,13 @@ class SimulatedBattery:
                 f" must be within [{least:g}, {most:g}]"
             )
         before = await self._current()
-        self._state = _State(before.at, before.soc_kwh, power_kw)
+        until = None if hold_s is None else before.at + timedelta(seconds=hold_s)
+        self._state = _State(before.at, before.soc_kwh, power_kw, until)
         if self._file is not None:
             await asyncio.to_thread(self._keep, self._file, self._state)
+
+    async def close(self) -> None:
+        """Nothing is held."""
 
     async def _current(self) -> _State:
         # The file is asked every time: another process may have told the battery what to do.
@@ -133,6 +147,7 @@ class SimulatedBattery:
             "at": state.at.isoformat(),
             "soc_kwh": state.soc_kwh,
             "setpoint_kw": state.setpoint_kw,
+            "until": None if state.until is None else state.until.isoformat(),
         }
         beside = file.with_name(f"{file.name}.{os.getpid()}.new")
         try:
@@ -153,4 +168,6 @@ class SimulatedBattery:
         except OSError as error:
             raise Unavailable(f"battery {self.name}: {error}") from error
         at = datetime.fromisoformat(record["at"])
-        return _State(at, record["soc_kwh"], record["setpoint_kw"])
+        until = record.get("until")
+        until_at = None if until is None else datetime.fromisoformat(until)
+        return _State(at, record["soc_kwh"], record["setpoint_kw"], until_at)

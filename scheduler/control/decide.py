@@ -32,9 +32,7 @@ _NOTHING_KW = 1e-9
 Range = tuple[float, float]
 
 
-def decide(
-    units: Sequence[Unit], load_kw: float | None, limits: SiteLimits, step: Step
-) -> Decided:
+def decide(units: Sequence[Unit], load_kw: float | None, limits: SiteLimits, step: Step) -> Decided:
     """Return the setpoints of ``units``.
 
     Parameters
@@ -77,7 +75,7 @@ def bounds(unit: Unit, holds_s: float) -> Range:
 
 
 def _reach(unit: Unit, step: Step) -> Range:
-    """Return where the ramp lets it get to (C3), within its bounds: those hold whatever it takes."""
+    """Return where the ramp lets it get to (C3), within its bounds, which hold at any pace."""
     low, high = bounds(unit, step.holds_s)
     way_kw = _way_kw(unit, step)
     return _into(unit.last_kw - way_kw, (low, high)), _into(unit.last_kw + way_kw, (low, high))
@@ -99,7 +97,7 @@ def _left_for_batteries(load_kw: float, limits: SiteLimits) -> Range:
 
 
 def _lowered(powers: Sequence[float], floors: Sequence[float], excess_kw: float) -> list[float]:
-    """Take ``excess_kw`` off: charging first, then as far as discharging goes; each by its share."""
+    """Take ``excess_kw`` off: charging first, then by discharging; each by its share."""
     if excess_kw <= 0:
         return list(powers)
     powers, excess_kw = _take(powers, [max(0.0, power) for power in powers], excess_kw)

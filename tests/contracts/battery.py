@@ -1,7 +1,7 @@
 """What every ``Battery`` must do.
 
 ``battery`` holds ``CAPACITY_KWH``, takes and gives at most ``RATING_KW``, and starts half full.
-``wait(hours)`` lets time pass for it.
+``wait(hours)`` lets time pass for it. What it tells may be rounded to ``NEAR_KWH``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from connectors.protocols import Battery
 
 CAPACITY_KWH = 100.0
 RATING_KW = 50.0
+NEAR_KWH = 0.011  # a hundredth of a percent
 Wait = Callable[[float], None]
 
 
@@ -37,7 +38,7 @@ class BatteryContract:
         wait(1.0)
         after = await battery.telemetry()
         assert after.power_kw == pytest.approx(20.0)
-        assert before.soc_kwh < after.soc_kwh <= before.soc_kwh + 20.0 + 1e-9
+        assert before.soc_kwh < after.soc_kwh <= before.soc_kwh + 20.0 + NEAR_KWH
 
     async def test_discharging_is_negative_and_empties(self, battery: Battery, wait: Wait) -> None:
         """It loses at least what it gives."""
@@ -46,7 +47,7 @@ class BatteryContract:
         wait(1.0)
         after = await battery.telemetry()
         assert after.power_kw == pytest.approx(-20.0)
-        assert after.soc_kwh <= before.soc_kwh - 20.0 + 1e-9
+        assert after.soc_kwh <= before.soc_kwh - 20.0 + NEAR_KWH
 
     @pytest.mark.parametrize("power_kw", [RATING_KW + 0.1, -RATING_KW - 0.1, float("nan")])
     async def test_more_than_its_rating_is_refused(self, battery: Battery, power_kw: float) -> None:
@@ -75,3 +76,33 @@ class BatteryContract:
         before = await battery.telemetry()
         wait(1.0)
         assert (await battery.telemetry()).soc_kwh == before.soc_kwh
+
+    async def test_it_says_what_it_was_told(self, battery: Battery) -> None:
+        """The setpoint is read back from it, not remembered by us."""
+        await battery.set_power(-12.5)
+        assert (await battery.telemetry()).setpoint_kw == pytest.approx(-12.5)
+
+    @pytest.mark.parametrize("power_kw", [20.0, -20.0])
+    async def test_it_rests_once_its_time_is_over(
+        self, battery: Battery, wait: Wait, power_kw: float
+    ) -> None:
+        """Whoever told it may be gone: it holds a setpoint as long as it was told to."""
+        await battery.set_power(power_kw, hold_s=1800.0)
+        wait(0.25)
+        assert (await battery.telemetry()).power_kw == pytest.approx(power_kw)
+        wait(0.5)
+        after = await battery.telemetry()
+        assert after.power_kw == 0.0
+        wait(1.0)
+        assert (await battery.telemetry()).soc_kwh == after.soc_kwh
+
+    async def test_told_again_it_holds_on(self, battery: Battery, wait: Wait) -> None:
+        """The time begins anew with each word; without one the last stands for good."""
+        await battery.set_power(20.0, hold_s=1800.0)
+        wait(0.4)
+        await battery.set_power(20.0, hold_s=1800.0)
+        wait(0.4)
+        assert (await battery.telemetry()).power_kw == pytest.approx(20.0)
+        await battery.set_power(10.0)
+        wait(1.0)
+        assert (await battery.telemetry()).power_kw == pytest.approx(10.0)

@@ -174,6 +174,13 @@ class FakeBattery:
         power_kw = self.told[-1][1] if self.told else 0.0
         return StorageTelemetry(self._now(), self.soc_kwh, power_kw)
 
-    async def set_power(self, power_kw: float) -> None:
+    async def set_power(
+        self,
+        power_kw: float,
+        hold_s: float | None = None,  # noqa: ARG002
+    ) -> None:
         """Note it."""
         self.told.append((self._now(), power_kw))
+
+    async def close(self) -> None:
+        """Nothing is held."""
