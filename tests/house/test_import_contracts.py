@@ -73,6 +73,10 @@ OFFENCES = {
         ("scheduler.worker", "connectors.signals"),
         ("scheduler.ingest", "connectors.streams"),
     ],
+    "Control decides purely: no clock, no device, no database": [
+        ("scheduler.control.decide", "connectors.types"),
+        ("scheduler.control.watchdog", "time"),
+    ],
     "Only the clock knows APScheduler": [("scheduler.worker", "apscheduler")],
     "Only plants know pvlib and windpowerlib, only its child knows gridstatus": [
         ("connectors.signals.open_meteo", "pvlib"),
