@@ -223,25 +223,26 @@ def _meter() -> tuple[list[int], int]:
     return [0x5375, 0x6E53, *_words(model), 0xFFFF, 0], 2 + _place(model, "W")[0]
 
 
-def devices(plant: Plant) -> list[SimDevice]:
-    """The three units."""
+def trouble(plant: Plant, registers: list[int], last: int) -> ExcCodes | None:
+    """Make registers wrong, or refuse, as the knobs say; ``last`` is where the last model is."""
+    if plant.knobs[Knob.GARBAGE] == 1:
+        registers[2:] = [random.randrange(0x10000) for _ in registers[2:]]
+    if plant.knobs[Knob.GARBAGE] == 2:
+        registers[last] = 64_000
+    code = plant.knobs[Knob.EXCEPTION]
+    return ExcCodes(code) if code else None
+
+
+def battery_unit(plant: Plant) -> SimDevice:
+    """Unit 1."""
     battery = Battery(plant)
-    meter, meter_w = _meter()
+    last = max(battery.places.values())
 
-    def trouble(registers: list[int]) -> ExcCodes | None:
-        if plant.knobs[Knob.GARBAGE] == 1:
-            registers[2:] = [random.randrange(0x10000) for _ in registers[2:]]
-        if plant.knobs[Knob.GARBAGE] == 2:
-            last = max(battery.places.values())
-            registers[last] = 64_000
-        code = plant.knobs[Knob.EXCEPTION]
-        return ExcCodes(code) if code else None
-
-    async def of_battery(
+    async def act(
         _code: int, _start: int, address: int, _count: int, registers: list[int], values: Any
     ) -> ExcCodes | None:
         plant.live()
-        if refused := trouble(registers):
+        if refused := trouble(plant, registers, last):
             return refused
         if values and plant.knobs[Knob.DEAF]:
             values[:] = registers[address - BASE : address - BASE + len(values)]
@@ -253,14 +254,27 @@ def devices(plant: Plant) -> list[SimDevice]:
             battery.show(registers)
         return None
 
-    async def of_meter(
+    return _unit(1, BASE, battery.registers, act)
+
+
+def meter_unit(plant: Plant) -> SimDevice:
+    """Unit 2."""
+    words, at = _meter()
+
+    async def act(
         _code: int, _start: int, _address: int, _count: int, registers: list[int], _values: Any
     ) -> ExcCodes | None:
         plant.live()
-        registers[meter_w] = round((plant.load_w - plant.power_w) / 10) & 0xFFFF
-        return trouble(registers)
+        registers[at] = round((plant.load_w - plant.power_w) / 10) & 0xFFFF
+        return trouble(plant, registers, 2)
 
-    async def of_knobs(
+    return _unit(2, BASE, words, act)
+
+
+def knobs_unit(plant: Plant) -> SimDevice:
+    """Unit 99."""
+
+    async def act(
         _code: int, _start: int, address: int, _count: int, registers: list[int], values: Any
     ) -> ExcCodes | None:
         if values:
@@ -272,20 +286,19 @@ def devices(plant: Plant) -> list[SimDevice]:
         registers[:] = plant.knobs
         return None
 
-    def unit(number: int, at: int, words: list[int], action: Any) -> SimDevice:
-        data = SimData(at, values=words, datatype=DataType.REGISTERS)
-        return SimDevice(id=number, simdata=[data], action=action)
+    return _unit(99, 0, [0] * len(plant.knobs), act)
 
-    return [
-        unit(1, BASE, battery.registers, of_battery),
-        unit(2, BASE, meter, of_meter),
-        unit(99, 0, [0] * 16, of_knobs),
-    ]
+
+def _unit(number: int, at: int, words: list[int], action: Any) -> SimDevice:
+    data = SimData(at, values=words, datatype=DataType.REGISTERS)
+    return SimDevice(id=number, simdata=[data], action=action)
 
 
 async def main(port: int, kind: str) -> None:
     """Serve until ended."""
-    await ModbusTcpServer(devices(Plant(kind)), address=("127.0.0.1", port)).serve_forever()
+    plant = Plant(kind)
+    units = [battery_unit(plant), meter_unit(plant), knobs_unit(plant)]
+    await ModbusTcpServer(units, address=("127.0.0.1", port)).serve_forever()
 
 
 if __name__ == "__main__":
