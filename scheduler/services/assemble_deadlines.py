@@ -139,7 +139,7 @@ def _expected_cost_later(
 def _running_contiguous(job: Job, outlook: Outlook) -> FittedJob:
     """Cut a job that runs on to the window's end; it is not stopped there."""
     if job.pin is None or job.pin.n_slots <= outlook.n_slots:
-        return FittedJob(job)
+        return FittedJob(replace(job, deadline_slot=min(job.deadline_slot, outlook.n_slots)))
     point = job.point(job.pin.point)
     work = outlook.n_slots * outlook.slot_hours * point.work_per_hour
     beyond = job.pin.n_slots - outlook.n_slots

@@ -299,7 +299,9 @@ def _slots(minutes: float, window: PlanWindow) -> int:
 def _pin_running(job: Job, point: OperatingPoint, standing: JobToPlan, window: PlanWindow) -> Job:
     """Pin a running job to slot 0: as a whole, or for the rest of its minimum run.
 
-    A job once begun is finished: its deadline moves where the work left takes longer.
+    One that may not pause but be told other power caps is pinned in its first slot alone, where it
+    is done within the window: it runs on from there whatever its caps are. A job once begun is
+    finished: its deadline moves where the work left takes longer.
     """
     needed = slots_to_do(job.work, point, window.slot_hours)
     n_pinned = needed
@@ -309,12 +311,20 @@ def _pin_running(job: Job, point: OperatingPoint, standing: JobToPlan, window: P
         if spec is not None and standing.running_since is not None:
             until = standing.running_since + timedelta(minutes=spec.min_run_minutes)
             n_pinned = min(needed, max(1, window.slot_not_before(until)))
+    elif _has_other_caps(job, point) and needed <= window.n_slots:
+        n_pinned = 1
     return replace(
         job,
         release_slot=0,
         deadline_slot=max(job.deadline_slot, needed),
         pin=Pin(point.name, 0, n_pinned, is_running=True),
     )
+
+
+def _has_other_caps(job: Job, point: OperatingPoint) -> bool:
+    """Whether it may change between points on the same GPUs."""
+    alike = (other for other in job.points if other.configuration == point.configuration)
+    return job.is_elastic and any(other != point for other in alike)
 
 
 def _announce(job: Job, standing: JobToPlan, around: Surroundings) -> Job:

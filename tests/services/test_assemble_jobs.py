@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from optimizer import Announced, InputData, Job, Pin
+from connectors.types import GridEventNotice, Window
+from optimizer import Announced, InputData, Job, Pin, solve, verify
 from scheduler.services.assemble import (
     AnnouncedStart,
     Assembled,
@@ -29,11 +31,12 @@ def made(
     span: PlanWindow | None = None,
     now: datetime = START,
     state: FleetState | None = None,
+    events: Sequence[GridEventNotice] = (),
 ) -> Assembled:
     """These jobs over 24 hours from START at 50 EUR/MWh and 200 g/kWh, at 100 EUR/t."""
     fleet = fleet or fleet_spec()
     signals = flat_signals(*(site.name for site in fleet.sites), hours=72)
-    return assemble(fleet, jobs, signals, (), span or window(), now=now, state=state)
+    return assemble(fleet, jobs, signals, events, span or window(), now=now, state=state)
 
 
 def to_plan(name: str = "train", left_h: float | None = None, **changes: Any) -> JobToPlan:
@@ -227,6 +230,35 @@ def test_a_running_contiguous_job_is_pinned_to_its_end() -> None:
     made_job = only(made(running(2.5)))
     assert made_job.pin == Pin("DE/a100x1", 0, 3, is_running=True)
     assert (made_job.release_slot, made_job.had_started) == (0, False)
+
+
+CAPS = [
+    {"pool": "a100", "gpus": 1, "kw": 1.0},
+    {"pool": "a100", "gpus": 1, "kw": 0.9, "speed": 0.8, "power_cap_w": 250.0},
+]
+
+
+def test_a_running_contiguous_job_may_be_told_another_cap() -> None:
+    """It is pinned in the first slot alone, and runs on; without another cap it has no choice."""
+    capped = running(2.5, operating_points=CAPS, is_elastic=True)
+    assert only(made(capped)).pin == Pin("DE/a100x1", 0, 1, is_running=True)
+    kept = running(2.5, operating_points=CAPS)
+    assert only(made(kept)).pin == Pin("DE/a100x1", 0, 3, is_running=True)
+    others = [CAPS[0], {"pool": "a100", "gpus": 2, "kw": 2.0, "speed": 2.0}]
+    restarted = running(2.5, operating_points=others, is_elastic=True)
+    assert only(made(restarted)).pin == Pin("DE/a100x1", 0, 3, is_running=True)
+
+
+def test_a_running_contiguous_job_is_slowed_down_for_a_call_from_the_grid() -> None:
+    """From the second slot on, and runs longer for it."""
+    job = running(4.5, operating_points=CAPS, is_elastic=True, deadline_at=after(12))
+    call = GridEventNotice("call", "DE", Window(after(1), after(3)), 0.95, 100.0)
+    problem = made(job, events=[call]).problem
+    plan = solve(problem)
+    (placed,) = plan.placements
+    points = [point.removeprefix("DE/") for _, point in placed.slots()]
+    assert points == ["a100x1", "a100x1@250W", "a100x1@250W", "a100x1", "a100x1"]
+    assert (verify(problem, plan), plan.violations) == ((), ())
 
 
 def test_a_running_pausable_job_is_pinned_for_the_rest_of_its_minimum_run() -> None:
