@@ -16,8 +16,11 @@ def again_and_again(
     what: str,
     stop: threading.Event,
     pause_s: Callable[[], float],
+    wait: Callable[[float], object] | None = None,
 ) -> None:
     """Do something until ``stop`` is set, with a pause [s of real time] after each time.
+
+    ``wait`` waits out a pause, or ends it early; by itself it ends with ``stop`` alone.
 
     An error is logged as one of ``what``: one bad time must not be the last.
     """
@@ -28,4 +31,4 @@ def again_and_again(
             log.warning("database unavailable, trying again: %s", error.orig)
         except Exception:
             log.exception("%s failed", what)
-        stop.wait(pause_s())
+        (wait or stop.wait)(pause_s())

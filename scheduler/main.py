@@ -20,7 +20,8 @@ from scheduler.clusters import connect_accounts, connect_cluster, refuse_power
 from scheduler.db.session import SessionFactory, make_engine, make_session_factory
 from scheduler.files import read_grid_script
 from scheduler.files.openadr import read_openadr
-from scheduler.openadr import openadr_ven
+from scheduler.grid_side import Notifier
+from scheduler.openadr import openadr_notifier, openadr_ven
 from scheduler.services.errors import Invalid, Refusal
 from scheduler.services.outside import Outside, OutsideOf
 from scheduler.services.signal_compaction import Detail
@@ -36,6 +37,7 @@ __all__ = [
     "detail_of",
     "durable_sessions",
     "make_app",
+    "notifier_of",
     "open_sessions",
     "outside_of",
     "read_signal_file",
@@ -116,11 +118,18 @@ def virtual_power_plant_of(settings: Settings, now: Now) -> VirtualPowerPlant | 
         if settings.simulated_vpp is not None:
             limit = "left out where GRIDTIDE_OPENADR is set: a fleet answers to one"
             raise Invalid(Refusal("settings", "simulated_vpp", str(settings.simulated_vpp), limit))
-        secret = settings.openadr_client_secret.get_secret_value()
-        return openadr_ven(read_openadr(settings.openadr), secret, now)
+        secret, token = settings.openadr_client_secret, settings.openadr_webhook_token
+        return openadr_ven(read_openadr(settings.openadr), secret, token, now)
     if settings.simulated_vpp is None:
         return None
     return SimulatedVirtualPowerPlant(read_grid_script(settings.simulated_vpp), now)
+
+
+def notifier_of(settings: Settings) -> Notifier | None:
+    """Return what listens for news of the virtual power plant; ``None``: it is polled only."""
+    if settings.openadr is None:
+        return None
+    return openadr_notifier(read_openadr(settings.openadr), settings.openadr_client_secret)
 
 
 def make_app(settings: Settings, sessions: SessionFactory, now: Now) -> FastAPI:
@@ -133,6 +142,7 @@ def make_app(settings: Settings, sessions: SessionFactory, now: Now) -> FastAPI:
             outside_of(settings, now),
             intake_of(settings, durable_sessions(settings), now),
             has_secure_cookie=settings.secure_cookie,
+            webhook_token=settings.openadr_webhook_token,
         )
     )
 

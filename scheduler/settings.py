@@ -40,6 +40,8 @@ class Settings(SourceSettings, StreamSettings):
         TOML file with the connection to a virtual power plant that speaks OpenADR 3.
     openadr_client_secret
         Of our account there.
+    openadr_webhook_token
+        What shows that it is the other side that tells of changes, to the API.
     grid_side_every_s
         Pause between two polls of the virtual power plant [s].
     search_workers
@@ -66,6 +68,7 @@ class Settings(SourceSettings, StreamSettings):
     simulated_vpp: Path | None = None
     openadr: Path | None = None
     openadr_client_secret: SecretStr = SecretStr("")
+    openadr_webhook_token: Annotated[SecretStr, Field(min_length=32, max_length=512)] | None = None
     grid_side_every_s: Annotated[float, Field(gt=0)] = 30.0
     search_workers: Annotated[int, Field(ge=1, le=256)] = 1
     dask_scheduler: str | None = None

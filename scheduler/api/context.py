@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import pandas as pd
 from fastapi import Depends, Query, Request
+from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
 from scheduler.db.session import POOL_SIZE, SessionFactory, transaction
@@ -56,6 +57,8 @@ class ApiContext:
         Larger request bodies are refused.
     has_secure_cookie
         The pages are reached through https only, though the app itself may not see that.
+    webhook_token
+        Shown by a virtual power plant that tells of changes; without one none can.
     ready_plans
         The plan in force, made ready for explanations and quotes.
     """
@@ -67,6 +70,7 @@ class ApiContext:
     intake: Intake
     max_body_bytes: int = 16 * 1024 * 1024
     has_secure_cookie: bool = False
+    webhook_token: SecretStr | None = None
     session_slots: SessionSlots = field(default_factory=SessionSlots)
     ready_plans: ReadyPlans = field(default_factory=ReadyPlans)
 

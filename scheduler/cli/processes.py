@@ -20,12 +20,13 @@ from scheduler.cli.keys import print_first_key
 from scheduler.cli.supervise import KeepsFailing, supervise
 from scheduler.clock import run_clock
 from scheduler.dispatcher import run_dispatcher
-from scheduler.grid_side import run_grid_side
+from scheduler.grid_side import Alarm, run_grid_side
 from scheduler.ingest import run_ingest
 from scheduler.main import (
     detail_of,
     durable_sessions,
     make_app,
+    notifier_of,
     outside_of,
     virtual_power_plant_of,
 )
@@ -135,14 +136,18 @@ def clock(parent: ParentOption = None) -> None:
     """
     settings = Settings()
     sessions = ready_sessions(settings)
-    vpp = virtual_power_plant_of(settings, system_now)
+    vpp, notifier = virtual_power_plant_of(settings, system_now), notifier_of(settings)
 
     def work(stop: threading.Event) -> None:
         if vpp is not None:
             grid_side = GridSide(sessions, vpp, VPP_NAME, system_now)
+            alarm = Alarm(sessions)
             # Beside the clock, not in it: a silent grid side must not hold up the day's plan.
-            polling = (grid_side, stop, settings.grid_side_every_s)
+            polling = (grid_side, stop, settings.grid_side_every_s, alarm)
             threading.Thread(target=run_grid_side, args=polling, daemon=True).start()
+            if notifier is not None:
+                listening = (alarm.ring, stop)
+                threading.Thread(target=notifier.run, args=listening, daemon=True).start()
         watching = (ReplanWatch(sessions, system_now), stop)
         threading.Thread(target=run_replan_watch, args=watching, daemon=True).start()
         feeds = FeedWatch(sessions, sources_of(settings, system_now), system_now)

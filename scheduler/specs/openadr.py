@@ -43,6 +43,8 @@ class OpenAdrSpec(Spec):
     token_url: Url | None = None  # None: as the other side says
     scopes: Annotated[tuple[Word, ...], Field(max_length=20)] | None = None  # None: by version
     programs: Annotated[tuple[Word, ...], Field(max_length=1000)] = ()  # none: all we are shown
+    webhook_url: Url | None = None  # of our API, as the other side reaches it
+    mqtt: bool = False  # listen at its broker
     simple_shares: tuple[Share, Share, Share] = (0.75, 0.5, 0.0)
     breach_eur_per_kwh: NonNegative
     payment_eur_per_kwh: NonNegative = 0.0
@@ -53,4 +55,12 @@ class OpenAdrSpec(Spec):
     def _each_once(self) -> Self:
         require_unique("openadr", "site", (site.site for site in self.sites))
         require_unique("openadr", "resource", (site.resource for site in self.sites))
+        return self
+
+    @model_validator(mode="after")
+    def _as_the_version_has_it(self) -> Self:
+        if self.version == "3.0.1" and self.mqtt:
+            raise ValueError("openadr: mqtt = true, must be false: 3.0.1 has none")
+        if self.version == "3.0.1" and self.webhook_url is not None and not self.programs:
+            raise ValueError("openadr: programs must be named: 3.0.1 tells of one program each")
         return self

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from connectors.errors import Unavailable
 from connectors.signals.files import read_signals
@@ -59,6 +60,7 @@ class World:
     sessions: SessionFactory
     now: datetime = NOW
     cluster: LogCluster = field(default_factory=LogCluster)
+    webhook_token: SecretStr | None = None
     app: FastAPI = field(init=False)
     secrets: dict[Role, str] = field(init=False)
 
@@ -71,6 +73,7 @@ class World:
             outside_of=lambda _fleet: Outside(clusters),
             intake=Intake(self.sessions, lambda: self.now),
             max_body_bytes=100_000,
+            webhook_token=self.webhook_token,
         )
         self.app = create_app(context)
         with transaction(self.sessions) as session:

@@ -138,13 +138,14 @@ class Vtn:
         body: Body | None,
         also: frozenset[int],
     ) -> Reply:
-        secrets = Secrets({"Authorization": f"Bearer {await self._valid_token()}"})
+        secrets = Secrets({"Authorization": f"Bearer {await self.valid_token()}"})
         also |= {HTTPStatus.UNAUTHORIZED}
         if body is None:
             return await self._source.get(path, query, secrets, also)
         return await self._source.send(method, path, body, secrets, also)
 
-    async def _valid_token(self) -> str:
+    async def valid_token(self) -> str:
+        """Return a token that holds, a new one where the last is half over."""
         if self._token is None or self.clock() >= self._renew_at_s:
             self._token, lasts_s = await self._new_token()
             self._renew_at_s = self.clock() + lasts_s / 2

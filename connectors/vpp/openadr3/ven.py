@@ -20,6 +20,7 @@ from connectors.vpp.openadr3.overlap import Holding, holding
 from connectors.vpp.openadr3.payloads import Call, Horizon, calls
 from connectors.vpp.openadr3.registration import Resource, register
 from connectors.vpp.openadr3.reports import report_body, report_name
+from connectors.vpp.openadr3.subscription import Webhook, subscribe
 from connectors.vpp.openadr3.timing import spans
 from connectors.vpp.openadr3.wire import Unreadable, WireEvent, read_events
 
@@ -53,6 +54,8 @@ class VenTerms:
     breach_eur_per_kwh, payment_eur_per_kwh, ramp_minutes
         What drawing more than called is worth avoiding, what each kWh not drawn is paid, and how
         long coming down may take: OpenADR has no words for them.
+    webhook
+        Where the other side is to tell of changes; none: it is asked only.
     """
 
     name: str
@@ -62,6 +65,7 @@ class VenTerms:
     breach_eur_per_kwh: float = 1.0
     payment_eur_per_kwh: float = 0.0
     ramp_minutes: float = 0.0
+    webhook: Webhook | None = None
 
 
 class OpenAdrVen:
@@ -135,8 +139,11 @@ class OpenAdrVen:
                 self._number = None
             if self._number is None:
                 self._number = await register(self._vtn, self._terms.name, resources)
+            if self._terms.webhook is not None:
+                programs = self._terms.programs
+                await subscribe(self._vtn, self._terms.name, programs, self._terms.webhook)
         except ConnectorError as error:
-            self._tell(f"VEN {self._terms.name} is not registered: {error}")
+            self._tell(f"VEN {self._terms.name} is not registered or subscribed: {error}")
 
     def _calls(self, events: Iterable[WireEvent]) -> tuple[dict[str, list[Call]], list[Unreadable]]:
         """Return what is asked of each site, and the events that ask what cannot be."""

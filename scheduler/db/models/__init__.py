@@ -24,6 +24,7 @@ from scheduler.db.models.signal import (
 )
 from scheduler.db.models.signal_forecast import SignalForecast
 from scheduler.db.models.stream import DeadLetter, SeenMessage, StreamState, TelemetryValue
+from scheduler.db.models.wake_up import WakeUp
 
 __all__ = [
     "OPEN_STATUSES",
@@ -58,4 +59,5 @@ __all__ = [
     "StreamState",
     "TelemetryValue",
     "Verdict",
+    "WakeUp",
 ]

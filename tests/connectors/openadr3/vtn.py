@@ -36,11 +36,15 @@ class TestVtn:
     def __init__(self, version: str) -> None:
         self.version = version
         self.events: list[Any] = []
-        self.kept: dict[str, list[dict[str, Any]]] = {"vens": [], "resources": [], "reports": []}
+        kinds = ("vens", "resources", "reports", "subscriptions")
+        self.kept: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
+        self.mqtt: dict[str, Any] | None = None  # as the API has it
+        self.topics = {name: f"oadr/us/events/{name}" for name in ("CREATE", "UPDATE", "DELETE")}
         self.tokens: set[str] = set()
         self.tokens_given = 0
         self.expires_in: float | None = 3600
         self.token_url: str | None = None
+        self.next_token: str | None = None
         self.fault: Callable[[Request], Awaitable[Response]] | None = None
         self.asked: list[tuple[str, str]] = []
         self.problems: list[str] = []
@@ -73,6 +77,8 @@ class TestVtn:
             return self._token(parse_qs((await request.body()).decode()))
         if request.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
             return problem(401)
+        if parts[0] == "notifiers":
+            return self._notifiers(parts)
         if parts[0] == "vens" and parts[2:] == ["resources"]:
             parts = ["resources"]
         if request.method == "GET":
@@ -82,11 +88,18 @@ class TestVtn:
     def _token(self, form: dict[str, list[str]]) -> Response:
         if form.get("client_secret") != [SECRET]:
             return JSONResponse({"error": "invalid_client"}, 401)
-        token = secrets.token_hex(8)
+        token = self.next_token or secrets.token_hex(8)
         self.tokens.add(token)
         self.tokens_given += 1
         lasts = {} if self.expires_in is None else {"expires_in": self.expires_in}
         return JSONResponse({"access_token": token, "token_type": "Bearer", **lasts})
+
+    def _notifiers(self, parts: list[str]) -> Response:
+        if parts == ["notifiers"]:
+            mqtt = {} if self.mqtt is None else {"MQTT": self.mqtt}
+            return JSONResponse({"WEBHOOK": True, **mqtt})
+        is_known = any(parts[4:] == [ven["id"], "events"] for ven in self.kept["vens"])
+        return JSONResponse({"topics": self.topics}) if is_known else problem(404)
 
     def _found(self, request: Request, parts: list[str]) -> Response:
         objects = self.events if parts[0] == "events" else self.kept[parts[0]]
@@ -101,14 +114,14 @@ class TestVtn:
 
     def _stored(self, method: str, parts: list[str], document: dict[str, Any]) -> Response:
         objects = self.kept[parts[0]]
-        name = {"vens": "venName", "resources": "resourceName", "reports": "reportName"}[parts[0]]
         if method == "PUT":
             place = next(at for at, each in enumerate(objects) if each["id"] == parts[1])
             objects[place] = {**objects[place], **document}
             return JSONResponse(objects[place])
-        if parts[0] != "reports" and any(each[name] == document[name] for each in objects):
+        name = {"vens": "venName", "resources": "resourceName"}.get(parts[0])
+        if name is not None and any(each[name] == document[name] for each in objects):
             return problem(409)
-        kind = {"vens": "VEN", "resources": "RESOURCE", "reports": "REPORT"}[parts[0]]
+        kind = parts[0].removesuffix("s").upper()
         if self.version == "3.1.0":
             document["clientID"] = "client"
             kind = {"VEN": "BL_VEN_REQUEST", "RESOURCE": "BL_RESOURCE_REQUEST"}.get(kind, kind)
