@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks.rolling_backtest.signals import HISTORY_DAYS, Signals
 from connectors.types import Window
 from optimizer import Plan
-from scheduler.backtest.foresight import corrected_as_known, weighed_as_known
+from scheduler.backtest.foresight import corrected_as_known
 from scheduler.backtest.policy import Knows, Policy
 from scheduler.doubt import Doubt, solve_in_doubt
 from scheduler.services.assemble_scenarios import history_span
@@ -23,7 +23,6 @@ from scheduler.specs import FleetSpec
 from scheduler.specs.uncertainty import UncertaintySpec
 
 DAILY, ROLLING = timedelta(hours=24), timedelta(hours=6)
-LONGEST_HORIZON = timedelta(hours=96)
 UNCERTAINTY = UncertaintySpec(scenarios=8, first_hours=6, battery_hours=6)
 
 
@@ -47,19 +46,13 @@ def within_more_cpu_time(prepared: Prepared, doubt: Doubt) -> Plan:
 
 def day_ahead(signals: Signals, fleet: FleetSpec) -> Policy:
     """Make one plan a day and follow it."""
-    weighed = weighed_as_known(signals.history, LONGEST_HORIZON)
-    return Policy("day_ahead", DAILY, and_forecast(weighed, fleet), within_cpu_time)
+    knows = and_forecast(corrected_as_known(signals.history), fleet)
+    return Policy("day_ahead", DAILY, knows, within_cpu_time)
 
 
 def rolling(signals: Signals, fleet: FleetSpec) -> Policy:
-    """Plan every six hours, what was measured since blended into what was published."""
+    """Plan every six hours, from forecasts corrected by what was measured since."""
     return replace(day_ahead(signals, fleet), name="rolling", every=ROLLING)
-
-
-def corrected(signals: Signals, fleet: FleetSpec) -> Policy:
-    """Plan as often, from forecasts as production corrects them."""
-    knows = and_forecast(corrected_as_known(signals.history), fleet)
-    return replace(rolling(signals, fleet), name="corrected", knows=knows)
 
 
 def scenarios(signals: Signals, fleet: FleetSpec) -> Policy:
@@ -106,7 +99,6 @@ POLICIES: dict[str, Callable[[Signals, FleetSpec], Policy]] = {
         rolling,
         day_ahead,
         scenarios,
-        corrected,
         uncorrected,
         true_signals,
         true_lengths,

@@ -21,7 +21,6 @@ NAMES = {
     "day_ahead": "(a) one plan a day",
     "rolling": "(b) a plan every 6 h",
     "scenarios": "(c) every 6 h, for 8 scenarios",
-    "corrected": "a plan every 6 h, forecasts as production corrects them",
     "uncorrected": "a plan every 6 h, forecasts as issued",
     "perfect": "perfect forecast",
     "true_signals": "(b) with true signals",
