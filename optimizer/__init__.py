@@ -3,6 +3,7 @@
 from optimizer import baselines
 from optimizer.dispatch import StorageFlows, dispatch, followed, settled_plan
 from optimizer.errors import InvalidProblem, OptimizerError, PlanRefused, SolverFailed
+from optimizer.events import DemandEvent, drop_levels, firm_levels
 from optimizer.explain import Alternative, Explainer, Explanation, explain
 from optimizer.horizon import Horizon
 from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin, slots_to_do
@@ -63,6 +64,7 @@ __all__ = [
     "Ceilings",
     "Clock",
     "CoincidentPeak",
+    "DemandEvent",
     "Explainer",
     "Explanation",
     "Generator",
@@ -115,7 +117,9 @@ __all__ = [
     "baselines",
     "billed_kw",
     "dispatch",
+    "drop_levels",
     "explain",
+    "firm_levels",
     "followed",
     "generator_starts",
     "gpus_used",

@@ -76,7 +76,7 @@ def exclusivity(problem: Problem, site: Site) -> Exclusivity:
     )
     can_flow = (np.array(site.grid.import_limit_kw) > 0) & (np.array(export_most) > 0)
     both = _slots_where(can_flow & _both_may_pay(problem, site))
-    import_most = _import_most_kw(problem, site) if both else site.grid.import_limit_kw
+    import_most = import_most_kw(problem, site) if both else site.grid.import_limit_kw
     return Exclusivity(import_most, export_most, both, _slots_that_may_burn(problem, site))
 
 
@@ -88,8 +88,8 @@ def _own_supply_kw(site: Site, slot: int) -> float:
     )
 
 
-def _import_most_kw(problem: Problem, site: Site) -> Series:
-    """Bound the import of each slot by its limit, and by what could ever be drawn."""
+def import_most_kw(problem: Problem, site: Site) -> Series:
+    """Bound what is imported and not exported again [slot]: by the limit, and by what is drawn."""
     charge_kw = sum(unit.charge_max_kw for unit in site.storage)
     drawn_kw = np.array(site.base_load_kw) + np.array(site.pue) * _most_it_kw(problem, site)
     most = np.minimum(site.grid.import_limit_kw, ROOM * (drawn_kw + charge_kw) + 1.0)

@@ -80,7 +80,8 @@ class SiteFlows:
     """Energy flows of one site, all >= 0 [kW] by slot, state of charge at slot end [kWh].
 
     ``it_load_kw`` is what jobs, data transfers and idle GPUs draw, before PUE.
-    ``shortfall_kw`` is load that no source covers: a violation.
+    ``shortfall_kw`` is load that no source covers: a violation. ``declined`` names the events the
+    site takes no part in; of an event that asks several sites, all or none of them.
     """
 
     site: str
@@ -93,6 +94,7 @@ class SiteFlows:
     discharge_kw: tuple[Series, ...]
     soc_kwh: tuple[Series, ...]
     generator_kw: tuple[Series, ...]
+    declined: tuple[str, ...] = ()
 
 
 MONEY_TERMS: dict[str, float] = {
@@ -104,6 +106,8 @@ MONEY_TERMS: dict[str, float] = {
     "storage_wear_eur": 1.0,
     "restarts_eur": 1.0,
     "data_transfer_eur": 1.0,
+    "commitment_earned_eur": -1.0,
+    "commitment_paid_eur": 1.0,
 }
 """What is really paid, by field of ``ObjectiveTerms``, and what is earned."""
 
@@ -127,10 +131,12 @@ class ObjectiveTerms:
     churned_jobs: int
     violations_eur: float
     carbon_kg: float
+    commitment_earned_eur: float = 0.0  # by events, counted against cost
+    commitment_paid_eur: float = 0.0  # fees of events declined
 
     @property
     def money_eur(self) -> float:
-        """What is really paid: energy, network, peak, generation, wear, restarts, transfers."""
+        """What is really paid, as ``MONEY_TERMS`` says; penalties are apart."""
         return sum(sign * float(getattr(self, term)) for term, sign in MONEY_TERMS.items())
 
 
@@ -138,7 +144,8 @@ class ObjectiveTerms:
 class Violation:
     """An obligation the plan does not meet: what, where, when, by how much, at what price."""
 
-    kind: str  # shortfall | capacity_limit | soc_floor | soc_final | carbon_budget | cost_ceiling
+    kind: str  # shortfall | capacity_limit | demand_response | rebound | soc_floor | soc_final
+    # | carbon_budget | cost_ceiling
     owner: str  # e.g. "site DE", "capacity limit dr-7", "storage DE/battery"
     slot: int | None
     amount: float

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from optimizer.checks import require_above, require_at_least, require_finite, require_unique
 from optimizer.errors import InvalidProblem
+from optimizer.events import DemandEvent
 from optimizer.horizon import Horizon
 from optimizer.jobs import Job
 from optimizer.sites import Site
@@ -127,6 +128,7 @@ class Problem:
     ceilings: Ceilings = field(default_factory=Ceilings)
     penalties: Penalties = field(default_factory=Penalties)
     carbon_intensity_name: str = "location-based average"
+    events: tuple[DemandEvent, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.sites:
@@ -134,6 +136,7 @@ class Problem:
         require_unique("problem", "site", (site.name for site in self.sites))
         require_unique("problem", "job", (job.name for job in self.jobs))
         require_unique("problem", "capacity limit", (limit.name for limit in self.capacity_limits))
+        require_unique("problem", "event", (event.name for event in self.events))
         require_unique("problem", "link", (f"{k.from_site} -> {k.to_site}" for k in self.links))
         self._require_series_lengths()
         self._require_known_names()
@@ -152,6 +155,9 @@ class Problem:
         sites = {site.name for site in self.sites}
         for limit in self.capacity_limits:
             _require_known(f"capacity limit {limit.name}", "site", limit.site, sites)
+        for event in self.events:
+            for site in event.sites:
+                _require_known(f"event {event.name}", "sites", site, sites)
         for link in self.links:
             owner = f"link {link.from_site} -> {link.to_site}"
             _require_known(owner, "from_site", link.from_site, sites)

@@ -24,7 +24,7 @@ from optimizer.pieces import Links, links_of, pieces_of, restarts_of, transfer_t
 from optimizer.plan import ObjectiveTerms, Placement, SiteFlows, Violation
 from optimizer.problem import Problem, Weights
 from optimizer.sites import Generator, PeakDemand, Site
-from optimizer.violations import ceiling_violations, flow_violations
+from optimizer.violations import ceiling_violations, declined_events, flow_violations
 
 Floats = NDArray[np.float64]
 
@@ -55,6 +55,7 @@ def settle(
     sites = [_site_terms(problem, *pair) for pair in zip(problem.sites, flows, strict=True)]
     sums = {name: sum(site[name] for site in sites) for name in sites[0]}
     sums |= _job_terms(problem, served)
+    sums |= _commitment_terms(problem, flows)
     violations = flow_violations(problem, flows)
     unpenalised = ObjectiveTerms(
         **sums, churned_jobs=_churned_jobs(problem.jobs, served), violations_eur=0.0
@@ -82,6 +83,8 @@ def objective_coefficients(weights: Weights) -> dict[str, float]:
         "lateness_eur": weights.lateness,
         "unserved_eur": weights.unserved,
         "deferred_eur": 1.0,
+        "commitment_earned_eur": -1.0,
+        "commitment_paid_eur": 1.0,
         "carbon_kg": weights.carbon_eur_per_t / 1000.0,
         "churned_jobs": weights.churn_eur_per_job,
         "violations_eur": 1.0,
@@ -212,6 +215,14 @@ def _job_terms(problem: Problem, served: dict[str, Placement]) -> dict[str, floa
         own = own_costs(job, placement, links, problem.horizon.slot_hours)
         sums = OwnCosts(*(total + cost for total, cost in zip(sums, own, strict=True)))
     return sums._asdict() | {"unserved_eur": unserved, "deferred_eur": deferred}
+
+
+def _commitment_terms(problem: Problem, flows: Sequence[SiteFlows]) -> dict[str, float]:
+    """Payments of the events taken part in, and fees of those declined."""
+    declined = declined_events(flows)
+    earned = sum(event.pay_eur for event in problem.events if event.name not in declined)
+    fees = sum(event.decline_eur or 0.0 for event in problem.events if event.name in declined)
+    return {"commitment_earned_eur": earned, "commitment_paid_eur": fees}
 
 
 class OwnCosts(NamedTuple):

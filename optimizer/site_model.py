@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyomo.environ as pyo
@@ -36,7 +36,10 @@ SITE_TERMS = (
 
 @dataclass(frozen=True, slots=True)
 class SiteModel:
-    """The blocks of one site, and its terms by field of ``ObjectiveTerms``, before weights."""
+    """The blocks of one site, and its terms by field of ``ObjectiveTerms``, before weights.
+
+    ``is_declined`` are the binaries of the events that ask the site and may be declined, by name.
+    """
 
     site: Site
     n_slots: int
@@ -46,6 +49,7 @@ class SiteModel:
     generators: GeneratorVars
     balance: BalanceVars
     terms: Mapping[str, Any]
+    is_declined: Mapping[str, Any] = field(default_factory=dict)
 
     def read_flows(self) -> SiteFlows:
         """Read the flows from the values of the variables."""
@@ -61,6 +65,9 @@ class SiteModel:
             discharge_kw=self._by_unit(self.storage.discharge_kw, len(site.storage)),
             soc_kwh=self._by_unit(self.storage.soc_kwh, len(site.storage)),
             generator_kw=self._by_unit(self.generators.output_kw, len(site.generators)),
+            declined=tuple(
+                name for name, declined in self.is_declined.items() if (declined.value or 0.0) > 0.5
+            ),
         )
 
     def set_start(self, flows: SiteFlows) -> None:
@@ -71,6 +78,8 @@ class SiteModel:
             is_charging.set_value(int(flows.charge_kw[u][t] > 0.0))
         for (k, t), is_on in self.generators.is_on.items():
             is_on.set_value(int(flows.generator_kw[k][t] > 0.0))
+        for name, declined in self.is_declined.items():
+            declined.set_value(int(name in flows.declined))
 
     def _series(self, variable: Any) -> tuple[float, ...]:
         return tuple(_clean(variable[t]) for t in range(self.n_slots))

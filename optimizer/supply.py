@@ -188,7 +188,7 @@ def _own_sources(problem: Problem, site: Site, flows: SiteFlows) -> Iterator[_So
 
 def _imports(problem: Problem, site: Site, flows: SiteFlows) -> Iterator[_Source]:
     """Yield imports up to each contractual limit in turn, and up to the rating."""
-    grid, tariff = site.grid, tariff_of(problem, site)
+    grid, tariff = site.grid, tariff_of(problem, site, flows.declined)
     grams = np.asarray(grid.carbon_g_per_kwh)
     paid = np.asarray(grid.import_price_eur_per_mwh) + np.asarray(grid.network_fee_eur_per_mwh)
     paid = paid + 1e3 * np.asarray(site.coincident_eur_per_kw) / problem.horizon.slot_hours

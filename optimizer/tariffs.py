@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optimizer.events import EventPart
 from optimizer.problem import Problem
 from optimizer.sites import Site
 
@@ -182,8 +183,11 @@ class SiteTariff:
         return np.array(highest, dtype=np.float64)
 
 
-def tariff_of(problem: Problem, site: Site) -> SiteTariff:
-    """Return what load costs at ``site``."""
+def tariff_of(problem: Problem, site: Site, declined: Collection[str] = ()) -> SiteTariff:
+    """Return what load costs at ``site``, which takes no part in the events ``declined``.
+
+    An event that asks several sites is no limit of any one of them.
+    """
     n_slots, weights, grid = problem.horizon.n_slots, problem.weights, site.grid
     renewable = np.zeros(n_slots)
     for plant in site.renewables:
@@ -204,6 +208,12 @@ def tariff_of(problem: Problem, site: Site) -> SiteTariff:
         for limit in problem.capacity_limits
         if limit.site == site.name
     )
+    asked = [
+        event
+        for event in problem.events
+        if event.sites == (site.name,) and event.name not in declined
+    ]
+    caps += tuple(_event_cap(part, n_slots) for event in asked for part in event.parts)
     return SiteTariff(
         slot_hours=problem.horizon.slot_hours,
         renewable_kw=renewable,
@@ -220,3 +230,10 @@ def tariff_of(problem: Problem, site: Site) -> SiteTariff:
             for peak in site.peaks
         ),
     )
+
+
+def _event_cap(part: EventPart, n_slots: int) -> tuple[Floats, float]:
+    cap_kw = np.full(n_slots, np.inf)
+    for slot, limit in part.limits(n_slots).items():
+        cap_kw[slot] = limit
+    return cap_kw, part.eur_per_kwh

@@ -22,6 +22,7 @@ def shape_breaches(problem: Problem, plan: Plan) -> tuple[Breach, ...]:
         *_each_job_once(problem, plan),
         *_placements(problem, plan),
         *_flows(problem, plan),
+        *_answers(problem, plan),
         *_numbers(plan),
         *_prices(problem, plan),
     )
@@ -103,6 +104,21 @@ def _flows(problem: Problem, plan: Plan) -> Iterator[Breach]:
                 yield Breach(f"site {site.name}", f"units of {name}", None, off, "units")
         for name, values in _named_series(flow):
             yield from _series(f"site {site.name}", name, values, problem.horizon.n_slots)
+
+
+def _answers(problem: Problem, plan: Plan) -> Iterator[Breach]:
+    """Only events that may be declined are, each once, and by all the sites it asks or by none."""
+    optional = {event.name: event for event in problem.events if event.may_be_declined}
+    by_name: dict[str, list[str]] = {}
+    for flow in plan.flows:
+        for name in flow.declined:
+            by_name.setdefault(name, []).append(flow.site)
+    for name, sites in by_name.items():
+        if name not in optional:
+            yield _wrong(f"event {name}", "may_be_declined", "no such event may be declined")
+        elif sorted(sites) != sorted(optional[name].sites):
+            asked = ", ".join(optional[name].sites)
+            yield _wrong(f"event {name}", "one_answer", f"not all of {asked} decline it, once each")
 
 
 def _units(site: Site) -> dict[str, int]:

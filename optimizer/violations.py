@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from optimizer.events import DemandEvent
 from optimizer.plan import ObjectiveTerms, SiteFlows, Violation
 from optimizer.problem import Problem
 from optimizer.sites import Site
@@ -43,7 +45,7 @@ class _Obligation:
 
 
 def flow_violations(problem: Problem, flows: Sequence[SiteFlows]) -> list[Violation]:
-    """Shortfalls, backup and final state of charge, and capacity limits, slot by slot."""
+    """Shortfalls, backup and final charge, capacity limits and events, slot by slot."""
     found: list[Violation] = []
     for site, flow in zip(problem.sites, flows, strict=True):
         price = problem.penalties.shortfall_eur_per_kwh * problem.horizon.slot_hours
@@ -57,6 +59,29 @@ def flow_violations(problem: Problem, flows: Sequence[SiteFlows]) -> list[Violat
         obligation = _Obligation("capacity_limit", owner, limit.limit_kw, "kW", price)
         over = imports[limit.site][limit.start_slot : limit.end_slot] - limit.limit_kw
         found += obligation.missed(over.tolist(), limit.start_slot)
+    declined = declined_events(flows)
+    for event in problem.events:
+        if event.name not in declined:
+            found += event_violations(problem, event, imports)
+    return found
+
+
+def declined_events(flows: Sequence[SiteFlows]) -> frozenset[str]:
+    """Names of the events that the sites take no part in."""
+    return frozenset(name for flow in flows for name in flow.declined)
+
+
+def event_violations(
+    problem: Problem, event: DemandEvent, import_kw: Mapping[str, NDArray[np.float64]]
+) -> list[Violation]:
+    """Return what ``import_kw`` [slot], by site, misses the levels of ``event`` by."""
+    total_kw = np.sum([import_kw[site] for site in event.sites], axis=0)
+    found: list[Violation] = []
+    for part in event.parts:
+        price = part.eur_per_kwh * problem.horizon.slot_hours
+        for slot, limit in part.limits(problem.horizon.n_slots).items():
+            obligation = _Obligation(part.kind, f"event {event.name}", limit, "kW", price)
+            found += obligation.missed([float(total_kw[slot]) - limit], slot)
     return found
 
 

@@ -5,6 +5,7 @@ Small enough for the textbook MILP; ``ALTERNATING`` prices make stopping and goi
 
 from __future__ import annotations
 
+from optimizer.events import DemandEvent
 from optimizer.jobs import Announced, InputData, Pausing, Pin
 from optimizer.problem import CapacityLimit, Ceilings, Link, Problem, Weights
 from tests.optimizer.build import (
@@ -258,6 +259,19 @@ ENERGY: dict[str, Problem] = {
         job(work=3, pausing=FREE),
         sites=(site(price=RISING, base_kw=1.0),),
         capacity_limits=(CapacityLimit("dr", "A", 0, 4, 1.0, 0.035),),
+    ),
+    "event that pays less than its penalties": problem(
+        job(work=3, pausing=FREE),
+        sites=(site(price=RISING, base_kw=1.0),),
+        events=(DemandEvent("dr", ("A",), 0, (0.5, 0.5, 0.5), 0.4, 0.5, decline_eur=0.02),),
+    ),
+    "event of two sites, and what follows it": problem(
+        job(work=3, points=EVERYWHERE, pausing=FREE),
+        sites=(site("A", price=10.0, base_kw=1.0), site("B", price=15.0, base_kw=1.0)),
+        events=(
+            DemandEvent("dr", ("A", "B"), 0, (2.0, 2.0), 0.05, 0.01, 0.5, (2.5, 2.5), 0.003),
+            DemandEvent("must", ("A",), 5, (1.5, 1.5, 1.5), 0.02),
+        ),
     ),
     "sun at noon, idle GPUs, and heat": _at(
         ALTERNATING,

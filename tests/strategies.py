@@ -12,6 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from optimizer.events import DemandEvent
 from optimizer.horizon import Horizon
 from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin
 from optimizer.problem import CapacityLimit, Ceilings, Link, Problem, Weights
@@ -254,6 +255,23 @@ def capacity_limits(draw: st.DrawFn, name: str, n_slots: int) -> CapacityLimit:
 
 
 @st.composite
+def demand_events(draw: st.DrawFn, name: str, names: Sequence[str], n_slots: int) -> DemandEvent:
+    """Calls of one site or all, paid well or badly, with or without a choice and a rebound."""
+    length = draw(st.integers(1, 3))
+    return DemandEvent(
+        name,
+        sites=tuple(draw(st.sampled_from((names, names[:1])))),
+        start_slot=draw(st.integers(0, n_slots - 1)),
+        level_kw=draw(_series((0.0, 3.0, 6.0), length)),
+        missed_eur_per_kwh=draw(st.sampled_from((0.0, 0.05, 2.0))),
+        pay_eur=draw(st.sampled_from((0.0, 0.1, 1.0))),
+        decline_eur=draw(st.sampled_from((None, 0.0, 0.07, 0.5))),
+        rebound_kw=draw(st.sampled_from(((), (3.0,), (5.0, 6.0)))),
+        rebound_eur_per_kwh=draw(st.sampled_from((0.0, 0.04, 1.0))),
+    )
+
+
+@st.composite
 def problems(
     draw: st.DrawFn, *, n_jobs: tuple[int, int], max_slots: int, has_plant: bool
 ) -> Problem:
@@ -278,6 +296,7 @@ def problems(
         for ends in (("A", "B"), ("B", "A"))[: draw(st.integers(0, 2)) if len(names) == 2 else 0]
     )
     limits = draw(st.integers(0, 2 if has_plant else 0))
+    calls = draw(st.integers(0, 2 if has_plant else 0))
     return Problem(
         horizon,
         tuple(fleet),
@@ -289,6 +308,7 @@ def problems(
             carbon_budget_kg=draw(st.sampled_from((None, None, None, None, 0.0, 2.0))),
             cost_ceiling_eur=draw(st.sampled_from((None, None, None, None, 0.0, 1.0))),
         ),
+        events=tuple(draw(demand_events(f"call-{k}", names, n_slots)) for k in range(calls)),
     )
 
 

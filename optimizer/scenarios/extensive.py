@@ -29,7 +29,7 @@ from optimizer.plan import Placement, SiteFlows
 from optimizer.problem import Problem
 from optimizer.progress import SolveLimits
 from optimizer.scenarios.futures import UncertainProblem
-from optimizer.scenarios.tied import tie_batteries, tie_jobs
+from optimizer.scenarios.tied import tie_answers, tie_batteries, tie_jobs
 from optimizer.settlement import is_churned, it_load_kw, left_out_eur, own_costs
 from optimizer.solving.highs import StandardForm, compile_model, run_highs
 
@@ -80,6 +80,7 @@ def extensive_model(
     model = _joined(uncertain, masters, [0.0] * len(masters))
     tie_jobs(model, uncertain, masters)
     tie_batteries(model, uncertain, masters)
+    tie_answers(model, masters)
     return model, masters
 
 
@@ -102,6 +103,7 @@ def flows_around(
         masters = [master for master, _ in pairs]
         model = _joined(uncertain, masters, [own_eur for _, own_eur in pairs])
         tie_batteries(model, uncertain, masters)
+        tie_answers(model, masters)
         form = compile_model(model)
     _solve(form, _flows_limits(limits))
     return Futures(tuple(tuple(placed) for placed in placements), _flows(masters), None)
@@ -114,7 +116,9 @@ def flows_with(
     first: Sequence[SiteFlows] = (),
     battery_slots: int = 0,
 ) -> tuple[SiteFlows, ...]:
-    """Find the cheapest flows around ``placements``, batteries doing at first what ``first`` says.
+    """Find the cheapest flows around ``placements``, beginning as ``first`` does.
+
+    Batteries do what it says for ``battery_slots``, and events have its answers.
 
     Raises
     ------
@@ -128,6 +132,8 @@ def flows_with(
                 for t in range(battery_slots):
                     site.storage.charge_kw[u, t].fix(flows.charge_kw[u][t])
                     site.storage.discharge_kw[u, t].fix(flows.discharge_kw[u][t])
+            for name, declined in site.is_declined.items():
+                declined.fix(int(name in flows.declined))
         form = compile_model(master.model)
     _solve(form, _flows_limits(limits))
     return tuple(site.read_flows() for site in master.sites)

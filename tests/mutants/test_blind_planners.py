@@ -50,6 +50,16 @@ def _last_peak_alone(site: Site) -> dict[str, object]:
     return {"peaks": site.peaks[-1:]}
 
 
+def _events_with(**changes: object) -> Blinded:
+    """Take every event for one with these ``changes``."""
+
+    def blinded(problem: Problem) -> Problem:
+        events = tuple(replace(event, **changes) for event in problem.events)
+        return replace(problem, events=events)
+
+    return blinded
+
+
 MUTANTS: dict[str, tuple[Blinded, str]] = {
     "GPUs without end": (each_site(_more_gpus), "two jobs want the one cheap hour"),
     "precedence dropped": (each_job(after=()), "second of a chain would rather go first"),
@@ -133,6 +143,15 @@ MUTANTS: dict[str, tuple[Blinded, str]] = {
         "grid's peak likeliest in the cheap hours",
     ),
     "capacity limit dropped": (each_problem(capacity_limits=()), "limit in the cheapest hours"),
+    "event dropped": (each_problem(events=()), "event of two sites, and what follows it"),
+    "event taken part in at any price": (
+        _events_with(pay_eur=100.0),
+        "event that pays less than its penalties",
+    ),
+    "rebound forgotten": (
+        _events_with(rebound_kw=()),
+        "event of two sites, and what follows it",
+    ),
     "carbon ignored": (each_grid(carbon_g_per_kwh=0.0), "carbon budget that does not suffice"),
     "weights ignored": (each_problem(weights=Weights()), "cost ceiling that does not suffice"),
 }

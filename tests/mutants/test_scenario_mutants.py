@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from optimizer.events import DemandEvent
 from optimizer.jobs import Pausing
 from optimizer.scenarios.futures import Risk, UncertainProblem
 from tests.mutants.planner import optimum_of_futures, scenario_families_in_source
@@ -25,6 +26,16 @@ def in_pieces() -> UncertainProblem:
     return replace(whole, nominal=replace(whole.nominal, jobs=jobs))
 
 
+def with_a_call() -> UncertainProblem:
+    """The same, called to import less, which is cheap in one future and dear in another."""
+    whole = in_one_piece()
+    call = DemandEvent("dr", ("A",), 0, (1.0,) * 8, 0.2, 0.05, decline_eur=0.0)
+    return replace(whole, nominal=replace(whole.nominal, events=(call,)), risk=Risk())
+
+
+CASES = {"begun": in_pieces, "same_answer": with_a_call}
+
+
 def test_nothing_dropped_is_what_the_textbook_says() -> None:
     """So what differs without a family is its doing."""
     problem = in_one_piece()
@@ -34,7 +45,7 @@ def test_nothing_dropped_is_what_the_textbook_says() -> None:
 @pytest.mark.parametrize("family", sorted(scenario_families_in_source()))
 def test_dropping_a_family_is_noticed(family: str) -> None:
     """What is decided before the future is known costs less if it need not be: too little."""
-    problem = in_pieces() if family == "begun" else in_one_piece()
+    problem = CASES.get(family, in_one_piece)()
     whole, without = optimum_of_futures(problem), optimum_of_futures(problem, family)
     assert whole is not None
     assert without is None or without < whole - 1e-6

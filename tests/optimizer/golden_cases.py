@@ -13,6 +13,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from optimizer.events import DemandEvent
 from optimizer.horizon import Horizon
 from optimizer.jobs import InputData, Pausing, Pin
 from optimizer.master import build_master
@@ -80,6 +81,10 @@ def plant() -> Problem:
         capacity_limits=(CapacityLimit("dr", "A", 1, 9, 5.0, 2.0),),
         ceilings=Ceilings(carbon_budget_kg=10.0, cost_ceiling_eur=20.0),
         weights=Weights(carbon_eur_per_t=80.0, peak=0.5),
+        events=(
+            DemandEvent("call", ("A",), 0, (5.0,), 2.0, 3.0, 1.0, rebound_kw=(6.0, 6.0)),
+            DemandEvent("must", ("A",), 1, (7.0,), 0.4, 2.5),
+        ),
     )
 
 
@@ -134,7 +139,8 @@ def futures() -> UncertainProblem:
     """Two scenarios of a battery, a job in one piece and one that may pause."""
     jobs = (_job("whole", 1.0), _job("pausing", pausing=Pausing()))
     here = site("A", n_slots=4, pools=(pool(gpus=1, n_slots=4),), storage=(battery(),))
-    nominal = problem(*jobs, sites=(here,), slots=SLOTS)
+    call = DemandEvent("call", ("A",), 1, (5.0,), 2.0, 3.0, decline_eur=1.0)
+    nominal = problem(*jobs, sites=(here,), slots=SLOTS, events=(call,))
     expected = SiteFuture.of(here)
     dearer = replace(expected, import_price_eur_per_mwh=(10.0, 200.0, 30.0, 40.0))
     scenarios = (Scenario("as said", 0.75, (expected,)), Scenario("dearer", 0.25, (dearer,)))

@@ -17,6 +17,7 @@ from pyomo.contrib.solver.solvers.highs import Highs
 from optimizer.plan import Placement, Run, SiteFlows
 from optimizer.problem import Problem
 from optimizer.sites import Site
+from tests.reference.event_rows import EventRows, add_events
 from tests.reference.job_rows import JobRows, add_job
 from tests.reference.site_rows import SiteRows, add_site
 
@@ -50,7 +51,8 @@ def textbook_optimum(problem: Problem) -> Textbook:
         for site in problem.sites
     }
     _add_precedence(problem, jobs, model)
-    model.objective = pyo.Objective(expr=_objective(problem, jobs, sites, model))
+    events = add_events(problem, model)
+    model.objective = pyo.Objective(expr=_objective(problem, jobs, sites, events, model))
     try:
         Highs().solve(model, solver_options=OPTIONS)
     except NoOptimalSolutionError:
@@ -59,7 +61,7 @@ def textbook_optimum(problem: Problem) -> Textbook:
     return Textbook(
         float(pyo.value(model.objective)),
         tuple(p for rows in jobs.values() for p in _placement(problem, rows)),
-        tuple(_flows(problem, s, model.site[s.name], sites[s.name]) for s in problem.sites),
+        tuple(_flows(problem, s, model.site[s.name], sites[s.name], events) for s in problem.sites),
     )
 
 
@@ -74,7 +76,11 @@ def _add_precedence(problem: Problem, jobs: dict[str, JobRows], model: Any) -> N
 
 
 def _objective(
-    problem: Problem, jobs: dict[str, JobRows], sites: dict[str, SiteRows], model: Any
+    problem: Problem,
+    jobs: dict[str, JobRows],
+    sites: dict[str, SiteRows],
+    events: EventRows,
+    model: Any,
 ) -> Any:
     """Weighted sum of all terms, and the price of going above the two ceilings."""
     weights = problem.weights
@@ -84,6 +90,7 @@ def _objective(
     }
     for term in ("restarts_eur", "data_transfer_eur", "lateness_eur", "churned"):
         total[term] = sum(getattr(rows, term) for rows in jobs.values())
+    total["commitments"] = events.paid_eur - events.earned_eur
     unserved = sum(
         job.unserved_eur * job.priority * (1 - jobs[job.name].served)
         for job in problem.jobs
@@ -106,6 +113,8 @@ def _objective(
         + deferred
         + weights.carbon_eur_per_t * total["carbon_kg"] / 1000
         + weights.churn_eur_per_job * total["churned"]
+        + total["commitments"]
+        + events.missed_eur
         + sum(rows.violations_eur for rows in sites.values())
         + _ceilings(problem, total, model)
     )
@@ -124,6 +133,7 @@ def _ceilings(problem: Problem, total: dict[str, Any], model: Any) -> Any:
         + total["storage_wear"]
         + total["restarts_eur"]
         + total["data_transfer_eur"]
+        + total["commitments"]
     )
     if ceilings.carbon_budget_kg is not None:
         model.rows.add(total["carbon_kg"] - model.carbon_over <= ceilings.carbon_budget_kg)
@@ -148,7 +158,9 @@ def _placement(problem: Problem, rows: JobRows) -> tuple[Placement, ...]:
     return (Placement(rows.job.name, rows.job.point(runs[0].point).site, tuple(runs)),)
 
 
-def _flows(problem: Problem, site: Site, block: Any, rows: SiteRows) -> SiteFlows:
+def _flows(
+    problem: Problem, site: Site, block: Any, rows: SiteRows, events: EventRows
+) -> SiteFlows:
     slots = range(problem.horizon.n_slots)
 
     def by_slot(variable: Any) -> tuple[float, ...]:
@@ -171,4 +183,9 @@ def _flows(problem: Problem, site: Site, block: Any, rows: SiteRows) -> SiteFlow
         discharge_kw=by_unit(block.discharge, n_storage),
         soc_kwh=by_unit(block.energy, n_storage),
         generator_kw=by_unit(block.generated, len(site.generators)),
+        declined=tuple(
+            event.name
+            for event in problem.events
+            if site.name in event.sites and pyo.value(events.takes_part[event.name]) < 0.5
+        ),
     )
