@@ -3,6 +3,7 @@
 from optimizer import baselines
 from optimizer.dispatch import StorageFlows, dispatch, followed, settled_plan
 from optimizer.errors import InvalidProblem, OptimizerError, PlanRefused, SolverFailed
+from optimizer.event_report import Delivered, EventReport, event_report, without_event
 from optimizer.events import DemandEvent, drop_levels, firm_levels
 from optimizer.explain import Alternative, Explainer, Explanation, explain
 from optimizer.horizon import Horizon
@@ -15,6 +16,7 @@ from optimizer.plan import (
     Outlook,
     Placement,
     Plan,
+    ReserveShare,
     Run,
     Rung,
     SiteFlows,
@@ -25,6 +27,7 @@ from optimizer.plan import (
 from optimizer.problem import CapacityLimit, Ceilings, Link, Penalties, Problem, Weights
 from optimizer.progress import Clock, OnProgress, Progress, SolveLimits
 from optimizer.quotes import Quote, Quoter
+from optimizer.reserves import ReserveBlock, ReserveProduct
 from optimizer.scenarios.early import start_early
 from optimizer.scenarios.futures import Risk, Scenario, SiteFuture, UncertainProblem
 from optimizer.scenarios.planning import plan_for_scenarios
@@ -46,6 +49,7 @@ from optimizer.sites import (
     PeakDemand,
     Pool,
     Renewable,
+    Sheddable,
     Site,
     StorageUnit,
 )
@@ -64,7 +68,9 @@ __all__ = [
     "Ceilings",
     "Clock",
     "CoincidentPeak",
+    "Delivered",
     "DemandEvent",
+    "EventReport",
     "Explainer",
     "Explanation",
     "Generator",
@@ -95,11 +101,15 @@ __all__ = [
     "Quote",
     "Quoter",
     "Renewable",
+    "ReserveBlock",
+    "ReserveProduct",
+    "ReserveShare",
     "Risk",
     "Run",
     "Rung",
     "Scenario",
     "Settlement",
+    "Sheddable",
     "SideBySide",
     "Site",
     "SiteFlows",
@@ -118,6 +128,7 @@ __all__ = [
     "billed_kw",
     "dispatch",
     "drop_levels",
+    "event_report",
     "explain",
     "firm_levels",
     "followed",
@@ -142,4 +153,5 @@ __all__ = [
     "verify",
     "weighted_objective",
     "with_marginal_energy",
+    "without_event",
 ]

@@ -57,6 +57,8 @@ def exclusivity(problem: Problem, site: Site) -> Exclusivity:
     margin in plain money if there is a cost ceiling, the cheapest flows never have both. Where
     either cannot flow at all there is nothing to decide.
 
+    Reserves and events see import less export, which stays.
+
     *Charge and discharge* of a unit in slot t. Lower charge by a and discharge by a times the
     round-trip efficiency: the energy in the unit is unchanged, wear falls, and power is left over.
     If something else feeds the slot, lower that: import (not paid to import: price >= 0), a
@@ -67,7 +69,7 @@ def exclusivity(problem: Problem, site: Site) -> Exclusivity:
     argument again. Each step lowers wear and leads to a later slot or another unit, so it ends.
     Hence, with wear that costs something, no generator held at its minimum load and no price below
     zero in this slot or a later one, the cheapest flows never have both. Otherwise the binary
-    stays.
+    stays. It does where the site holds reserves: lowering both takes headroom to discharge.
     """
     slots = range(problem.horizon.n_slots)
     own_kw = [_own_supply_kw(site, t) for t in slots]
@@ -151,7 +153,8 @@ def _slots_that_may_burn(problem: Problem, site: Site) -> tuple[int, ...]:
     slots = tuple(range(problem.horizon.n_slots))
     wear = [problem.weights.storage_wear * unit.wear_eur_per_kwh * 1000.0 for unit in site.storage]
     is_held_on = any(has_commitment(generator) for generator in site.generators)
-    if min(wear) < MARGIN_EUR_PER_MWH or is_held_on:
+    has_reserves = any(site.name in product.sites for product in problem.reserves)
+    if min(wear) < MARGIN_EUR_PER_MWH or is_held_on or has_reserves:
         return slots
     paid = _slots_where(_paid_to_import(problem, site))
     return slots[: paid[-1] + 1] if paid else ()

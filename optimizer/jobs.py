@@ -30,6 +30,10 @@ class OperatingPoint:
         before PUE.
     work_per_hour
         Work done per hour [work/h].
+    shed_kw, shed_within_s
+        IT power that can be shed for a reserve while it runs so, by pausing it or by a lower cap
+        [kW], and how long that takes [s]. Where there are too many jobs to list their
+        placements, that of jobs without GPUs is not counted on.
     """
 
     name: str
@@ -38,9 +42,13 @@ class OperatingPoint:
     gpus: int
     power_kw: float
     work_per_hour: float
+    shed_kw: float = 0.0
+    shed_within_s: float = 0.0
 
     def __post_init__(self) -> None:
         owner = f"operating point {self.name}"
+        require_within(owner, "shed_kw", self.shed_kw, 0.0, self.power_kw)
+        require_at_least(owner, "shed_within_s", self.shed_within_s, 0.0)
         require_at_least(owner, "gpus", self.gpus, 0)
         require_at_least(owner, "power_kw", self.power_kw, 0.0)
         require_above(owner, "work_per_hour", self.work_per_hour, 0.0)

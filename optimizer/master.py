@@ -14,21 +14,20 @@ pool, slot]`` and, in its job's block, ``at_most_once``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pyomo.environ as pyo
 
+from optimizer.commitments_model import COMMITMENT_TERMS, CommitmentsModel, add_commitments
 from optimizer.energy.ceilings import add_ceilings
-from optimizer.energy.demand_events import EventVars, add_demand_events
-from optimizer.exclusivity import import_most_kw
 from optimizer.jobs import Job
 from optimizer.placements.enumerated import add_enumerated, columns_of, runs_in_one_piece
 from optimizer.placements.interface import JobTerms, LinearSum
 from optimizer.placements.job_costs import JOB_TERMS, left_out
 from optimizer.placements.slotwise import add_slotwise
 from optimizer.placements.ways import Surroundings, ways_of
-from optimizer.plan import MONEY_TERMS
+from optimizer.plan import MONEY_TERMS, SiteFlows
 from optimizer.problem import Problem
 from optimizer.settlement import objective_coefficients
 from optimizer.site_model import SITE_TERMS, SiteModel, add_site
@@ -42,6 +41,13 @@ class Master:
     model: pyo.ConcreteModel
     sites: tuple[SiteModel, ...]
     jobs: tuple[JobTerms, ...]
+    commitments: CommitmentsModel
+
+    def set_flows(self, flows: Sequence[SiteFlows]) -> None:
+        """Give the integers of sites and commitments the values that ``flows`` imply."""
+        for site, own in zip(self.sites, flows, strict=True):
+            site.set_start(own)
+        self.commitments.set_start(flows)
 
 
 def build_master(problem: Problem, jobs: Sequence[Job] | None = None) -> Master:
@@ -53,17 +59,17 @@ def build_master(problem: Problem, jobs: Sequence[Job] | None = None) -> Master:
     model = pyo.ConcreteModel()
     model.site = pyo.Block([site.name for site in problem.sites])
     sites = tuple(add_site(model.site[site.name], problem, site) for site in problem.sites)
-    model.commitments = pyo.Block()
-    events = _add_events(model.commitments, problem, sites)
-    sites = tuple(_answering(site, problem, events) for site in sites)
     around = Surroundings.of(problem)
     model.job = pyo.Block([job.name for job in own])
     terms = tuple(_add_job(model.job[job.name], job, around) for job in own)
+    model.commitments = pyo.Block()
+    commitments = add_commitments(model.commitments, problem, sites, terms)
+    sites = tuple(commitments.reading(site) for site in sites)
     _link_power(model, problem, sites, terms)
     _link_gpus(model, problem, terms)
     _add_precedence(model, own, terms)
-    _add_objective(model, problem, sites, terms, events)
-    return Master(problem, model, sites, terms)
+    _add_objective(model, problem, sites, terms, commitments)
+    return Master(problem, model, sites, terms, commitments)
 
 
 def _add_job(block: pyo.Block, job: Job, around: Surroundings) -> JobTerms:
@@ -74,25 +80,6 @@ def _add_job(block: pyo.Block, job: Job, around: Surroundings) -> JobTerms:
         columns = columns_of(job, ways, around)
         return add_enumerated(block, job, columns, around) if columns else left_out(job)
     return add_slotwise(block, job, ways, around)
-
-
-def _add_events(block: pyo.Block, problem: Problem, sites: Sequence[SiteModel]) -> EventVars:
-    asked = {name for event in problem.events for name in event.sites}
-    return add_demand_events(
-        block,
-        problem.events,
-        {built.site.name: built.grid.import_kw for built in sites},
-        {site.name: import_most_kw(problem, site) for site in problem.sites if site.name in asked},
-        problem.horizon.n_slots,
-        problem.horizon.slot_hours,
-    )
-
-
-def _answering(site: SiteModel, problem: Problem, events: EventVars) -> SiteModel:
-    """Let ``site`` tell which of the events that ask it are declined."""
-    asking = [event.name for event in problem.events if site.site.name in event.sites]
-    binaries = {name: events.is_declined[name] for name in asking if name in events.is_declined}
-    return replace(site, is_declined=binaries)
 
 
 def _link_power(
@@ -175,7 +162,7 @@ def _add_objective(
     problem: Problem,
     sites: Sequence[SiteModel],
     jobs: Sequence[JobTerms],
-    events: EventVars,
+    commitments: CommitmentsModel,
 ) -> None:
     terms: dict[str, Any] = {
         name: pyo.quicksum(site.terms[name] for site in sites) for name in SITE_TERMS
@@ -185,8 +172,8 @@ def _add_objective(
         for job in jobs:
             total.add_sum(job.costs[name])
         terms[name] = total.expression()
-    terms |= {"commitment_earned_eur": events.earned_eur, "commitment_paid_eur": events.fees_eur}
-    terms["violations_eur"] += events.missed_eur
+    terms |= {name: commitments.terms[name] for name in COMMITMENT_TERMS}
+    terms["violations_eur"] += commitments.terms["violations_eur"]
     model.ceilings = pyo.Block()
     over = add_ceilings(
         model.ceilings,

@@ -81,7 +81,8 @@ class SiteFlows:
 
     ``it_load_kw`` is what jobs, data transfers and idle GPUs draw, before PUE.
     ``shortfall_kw`` is load that no source covers: a violation. ``declined`` names the events the
-    site takes no part in; of an event that asks several sites, all or none of them.
+    site takes no part in; of an event that asks several sites, all or none of them. ``reserves``
+    are those its sources hold.
     """
 
     site: str
@@ -95,6 +96,20 @@ class SiteFlows:
     soc_kwh: tuple[Series, ...]
     generator_kw: tuple[Series, ...]
     declined: tuple[str, ...] = ()
+    reserves: tuple[ReserveShare, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveShare:
+    """What one source of a site holds for a reserve, up and down [slot] in kW.
+
+    ``source`` is the name of a battery, or empty for load that is shed.
+    """
+
+    product: str
+    source: str
+    up_kw: Series
+    down_kw: Series
 
 
 MONEY_TERMS: dict[str, float] = {
@@ -131,7 +146,7 @@ class ObjectiveTerms:
     churned_jobs: int
     violations_eur: float
     carbon_kg: float
-    commitment_earned_eur: float = 0.0  # by events, counted against cost
+    commitment_earned_eur: float = 0.0  # by events and reserves, counted against cost
     commitment_paid_eur: float = 0.0  # fees of events declined
 
     @property
@@ -144,8 +159,8 @@ class ObjectiveTerms:
 class Violation:
     """An obligation the plan does not meet: what, where, when, by how much, at what price."""
 
-    kind: str  # shortfall | capacity_limit | demand_response | rebound | soc_floor | soc_final
-    # | carbon_budget | cost_ceiling
+    kind: str  # shortfall | capacity_limit | demand_response | rebound | reserve_up | reserve_down
+    # | soc_floor | soc_final | carbon_budget | cost_ceiling
     owner: str  # e.g. "site DE", "capacity limit dr-7", "storage DE/battery"
     slot: int | None
     amount: float

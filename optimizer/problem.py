@@ -13,6 +13,7 @@ from optimizer.errors import InvalidProblem
 from optimizer.events import DemandEvent
 from optimizer.horizon import Horizon
 from optimizer.jobs import Job
+from optimizer.reserves import ReserveProduct
 from optimizer.sites import Site
 
 
@@ -129,6 +130,7 @@ class Problem:
     penalties: Penalties = field(default_factory=Penalties)
     carbon_intensity_name: str = "location-based average"
     events: tuple[DemandEvent, ...] = ()
+    reserves: tuple[ReserveProduct, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.sites:
@@ -137,6 +139,7 @@ class Problem:
         require_unique("problem", "job", (job.name for job in self.jobs))
         require_unique("problem", "capacity limit", (limit.name for limit in self.capacity_limits))
         require_unique("problem", "event", (event.name for event in self.events))
+        require_unique("problem", "reserve", (product.name for product in self.reserves))
         require_unique("problem", "link", (f"{k.from_site} -> {k.to_site}" for k in self.links))
         self._require_series_lengths()
         self._require_known_names()
@@ -153,15 +156,23 @@ class Problem:
 
     def _require_known_names(self) -> None:
         sites = {site.name for site in self.sites}
+        self._require_known_sites(sites)
+        self._require_known_of_jobs(sites)
+
+    def _require_known_sites(self, sites: set[str]) -> None:
         for limit in self.capacity_limits:
             _require_known(f"capacity limit {limit.name}", "site", limit.site, sites)
-        for event in self.events:
-            for site in event.sites:
-                _require_known(f"event {event.name}", "sites", site, sites)
+        asked = [(f"event {event.name}", event.sites) for event in self.events]
+        asked += [(f"reserve {product.name}", product.sites) for product in self.reserves]
+        for owner, names in asked:
+            for name in names:
+                _require_known(owner, "sites", name, sites)
         for link in self.links:
             owner = f"link {link.from_site} -> {link.to_site}"
             _require_known(owner, "from_site", link.from_site, sites)
             _require_known(owner, "to_site", link.to_site, sites)
+
+    def _require_known_of_jobs(self, sites: set[str]) -> None:
         pools = {f"{site.name}/{pool.name}" for site in self.sites for pool in site.pools}
         jobs = {job.name for job in self.jobs}
         for job in self.jobs:

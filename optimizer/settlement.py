@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from optimizer.jobs import Job
 from optimizer.pieces import Links, links_of, pieces_of, restarts_of, transfer_to
 from optimizer.plan import ObjectiveTerms, Placement, SiteFlows, Violation
+from optimizer.pledges import lots_held
 from optimizer.problem import Problem, Weights
 from optimizer.sites import Generator, PeakDemand, Site
 from optimizer.violations import ceiling_violations, declined_events, flow_violations
@@ -218,9 +219,13 @@ def _job_terms(problem: Problem, served: dict[str, Placement]) -> dict[str, floa
 
 
 def _commitment_terms(problem: Problem, flows: Sequence[SiteFlows]) -> dict[str, float]:
-    """Payments of the events taken part in, and fees of those declined."""
+    """Payments of the events taken part in and the lots held, and fees of events declined."""
     declined = declined_events(flows)
     earned = sum(event.pay_eur for event in problem.events if event.name not in declined)
+    for product in problem.reserves:
+        for lots, block in zip(lots_held(product, flows), product.blocks, strict=True):
+            if block.start_slot < problem.horizon.n_slots:
+                earned += block.eur_per_kw * product.lot_kw * lots
     fees = sum(event.decline_eur or 0.0 for event in problem.events if event.name in declined)
     return {"commitment_earned_eur": earned, "commitment_paid_eur": fees}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from optimizer.energy.power_balance import BalanceVars, add_power_balance
 from optimizer.energy.renewables import RenewableVars, add_renewables
 from optimizer.energy.storage import StorageVars, add_storage
 from optimizer.exclusivity import exclusivity
-from optimizer.plan import SiteFlows
+from optimizer.plan import ReserveShare, SiteFlows
 from optimizer.problem import Problem
 from optimizer.sites import Site
 
@@ -38,7 +38,8 @@ SITE_TERMS = (
 class SiteModel:
     """The blocks of one site, and its terms by field of ``ObjectiveTerms``, before weights.
 
-    ``is_declined`` are the binaries of the events that ask the site and may be declined, by name.
+    ``is_declined`` are the binaries of the events that ask the site and may be declined, by name;
+    ``reserve_kw`` the reserves held up and down [slot], by product and source.
     """
 
     site: Site
@@ -50,6 +51,9 @@ class SiteModel:
     balance: BalanceVars
     terms: Mapping[str, Any]
     is_declined: Mapping[str, Any] = field(default_factory=dict)
+    reserve_kw: Mapping[tuple[str, str], tuple[Mapping[int, Any], ...]] = field(
+        default_factory=dict
+    )
 
     def read_flows(self) -> SiteFlows:
         """Read the flows from the values of the variables."""
@@ -68,7 +72,17 @@ class SiteModel:
             declined=tuple(
                 name for name, declined in self.is_declined.items() if (declined.value or 0.0) > 0.5
             ),
+            reserves=tuple(self._shares()),
         )
+
+    def _shares(self) -> Iterator[ReserveShare]:
+        for (product, source), shares in self.reserve_kw.items():
+            up, down = (
+                tuple(_clean(held[t]) if t in held else 0.0 for t in range(self.n_slots))
+                for held in shares
+            )
+            if any(up) or any(down):
+                yield ReserveShare(product, source, up, down)
 
     def set_start(self, flows: SiteFlows) -> None:
         """Give the binaries the values that ``flows`` imply."""

@@ -242,6 +242,18 @@ class Generator:
 
 
 @dataclass(frozen=True, slots=True)
+class Sheddable:
+    """Part of a site's base load that can be shed: ``kw`` [slot], in so many seconds."""
+
+    kw: Series
+    within_s: float
+
+    def __post_init__(self) -> None:
+        require_series("sheddable load", "kw", self.kw, 0.0)
+        require_at_least("sheddable load", "within_s", self.within_s, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One grid connection and what is behind it.
 
@@ -251,6 +263,8 @@ class Site:
         Facility power per unit of IT power [slot], >= 1.
     base_load_kw
         Inelastic facility load [slot], not multiplied by PUE.
+    sheddable
+        What of it can be shed for a reserve; jobs' load is apart.
     """
 
     name: str
@@ -263,6 +277,7 @@ class Site:
     generators: tuple[Generator, ...] = ()
     peaks: tuple[PeakDemand, ...] = ()
     coincident_peaks: tuple[CoincidentPeak, ...] = ()
+    sheddable: tuple[Sheddable, ...] = ()
 
     def __post_init__(self) -> None:
         owner = f"site {self.name}"
@@ -283,6 +298,10 @@ class Site:
             for slot, probability in enumerate(peak.probability):
                 eur[slot] += peak.charge_eur_per_kw * probability
         return tuple(eur)
+
+    def shed_kw(self, in_time_s: float, slot: int) -> float:
+        """Return what of the base load is shed within ``in_time_s`` [kW]."""
+        return sum(part.kw[slot] for part in self.sheddable if part.within_s <= in_time_s)
 
     def pool(self, name: str) -> Pool:
         """Return the pool called ``name``."""
@@ -310,4 +329,5 @@ class Site:
             f"coincident peak {peak.name}.probability": peak.probability
             for peak in self.coincident_peaks
         }
+        named |= {f"sheddable {k}.kw": part.kw for k, part in enumerate(self.sheddable)}
         return named

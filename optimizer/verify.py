@@ -13,6 +13,7 @@ from optimizer.plan import Plan
 from optimizer.problem import Problem
 from optimizer.verify_energy import energy_breaches
 from optimizer.verify_jobs import job_breaches
+from optimizer.verify_reserves import reserve_breaches
 from optimizer.verify_shape import shape_breaches
 from optimizer.verify_terms import term_breaches
 
@@ -32,6 +33,7 @@ def verify(problem: Problem, plan: Plan, tolerance: float = 1e-5) -> tuple[Breac
         return malformed
     broken = job_breaches(problem, plan)
     broken += energy_breaches(problem, plan, tolerance)
+    broken += reserve_breaches(problem, plan, tolerance)
     return broken + term_breaches(problem, plan, tolerance)
 
 

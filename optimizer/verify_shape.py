@@ -23,6 +23,7 @@ def shape_breaches(problem: Problem, plan: Plan) -> tuple[Breach, ...]:
         *_placements(problem, plan),
         *_flows(problem, plan),
         *_answers(problem, plan),
+        *_reserves(problem, plan),
         *_numbers(plan),
         *_prices(problem, plan),
     )
@@ -119,6 +120,26 @@ def _answers(problem: Problem, plan: Plan) -> Iterator[Breach]:
         elif sorted(sites) != sorted(optional[name].sites):
             asked = ", ".join(optional[name].sites)
             yield _wrong(f"event {name}", "one_answer", f"not all of {asked} decline it, once each")
+
+
+def _reserves(problem: Problem, plan: Plan) -> Iterator[Breach]:
+    """Each share is of a known product and source of its site, once, and as long as the horizon."""
+    sites = {site.name: site for site in problem.sites}
+    products = {product.name: product for product in problem.reserves}
+    for flow in plan.flows:
+        units = {unit.name for unit in sites[flow.site].storage} if flow.site in sites else set()
+        times = Counter((share.product, share.source) for share in flow.reserves)
+        for share in flow.reserves:
+            owner = f"reserve {share.product} at {flow.site}"
+            product = products.get(share.product)
+            if product is None or flow.site not in product.sites:
+                yield _wrong(owner, "known_reserve", "no such reserve is held there")
+            if share.source and share.source not in units:
+                yield _wrong(owner, "known_source", f"the site has no battery {share.source}")
+            if times[share.product, share.source] > 1:
+                yield _wrong(owner, "held_once", "a source is named twice")
+            for name in ("up_kw", "down_kw"):
+                yield from _series(owner, name, getattr(share, name), problem.horizon.n_slots)
 
 
 def _units(site: Site) -> dict[str, int]:

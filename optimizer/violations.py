@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from optimizer.events import DemandEvent
 from optimizer.plan import ObjectiveTerms, SiteFlows, Violation
+from optimizer.pledges import held_kw, kept_kwh
 from optimizer.problem import Problem
+from optimizer.reserves import ReserveProduct
 from optimizer.sites import Site
 
 VIOLATED_ABOVE = 1e-6
@@ -63,6 +65,25 @@ def flow_violations(problem: Problem, flows: Sequence[SiteFlows]) -> list[Violat
     for event in problem.events:
         if event.name not in declined:
             found += event_violations(problem, event, imports)
+    for product in problem.reserves:
+        found += _reserve_violations(problem, product, flows)
+    return found
+
+
+def _reserve_violations(
+    problem: Problem, product: ReserveProduct, flows: Sequence[SiteFlows]
+) -> list[Violation]:
+    """Return what is not held of lots that are sold already."""
+    price = product.missed_eur_per_kwh * problem.horizon.slot_hours
+    found: list[Violation] = []
+    for direction in product.directions:
+        held = held_kw(product, flows, direction)
+        for slot, number in product.slots(problem.horizon.n_slots).items():
+            sold_kw = product.lot_kw * product.blocks[number].sold_lots
+            obligation = _Obligation(
+                f"reserve_{direction}", f"reserve {product.name}", sold_kw, "kW", price
+            )
+            found += obligation.missed([sold_kw - float(held[slot])], slot)
     return found
 
 
@@ -91,7 +112,9 @@ def _storage_violations(problem: Problem, site: Site, flow: SiteFlows) -> list[V
     for unit, soc in zip(site.storage, flow.soc_kwh, strict=True):
         owner = f"storage {site.name}/{unit.name}"
         floor = _Obligation("soc_floor", owner, unit.soc_floor_kwh, "kWh", price)
-        found += floor.missed((unit.soc_floor_kwh - np.asarray(soc)).tolist())
+        if unit.soc_floor_kwh > 0:  # without a backup, what reserves need is a hard limit
+            needed = unit.soc_floor_kwh + kept_kwh(problem, unit, flow)
+            found += floor.missed((needed - np.asarray(soc)).tolist())
         final = _Obligation("soc_final", owner, unit.soc_final_min_kwh, "kWh", price)
         found += final.missed([unit.soc_final_min_kwh - soc[-1]], problem.horizon.n_slots - 1)
     return found

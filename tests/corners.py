@@ -8,6 +8,7 @@ from __future__ import annotations
 from optimizer.events import DemandEvent
 from optimizer.jobs import Announced, InputData, Pausing, Pin
 from optimizer.problem import CapacityLimit, Ceilings, Link, Problem, Weights
+from optimizer.reserves import ReserveBlock, ReserveProduct
 from tests.optimizer.build import (
     battery,
     coincident,
@@ -41,6 +42,10 @@ DEAR = Pausing(restart_slots=1, restart_kwh=0.5, restart_eur=0.02)
 
 def _at(price: tuple[float, ...] | float, *jobs: object, **changes: object) -> Problem:
     return problem(*jobs, sites=(site(price=price, **changes),))  # type: ignore[arg-type]
+
+
+def _block(start_slot: int, end_slot: int, sold_lots: int = 0) -> ReserveBlock:
+    return ReserveBlock(start_slot, end_slot, 0.04, sold_lots)
 
 
 TWO_SITES = (site("A", price=RISING), site("B", price=FALLING))
@@ -271,6 +276,68 @@ ENERGY: dict[str, Problem] = {
         events=(
             DemandEvent("dr", ("A", "B"), 0, (2.0, 2.0), 0.05, 0.01, 0.5, (2.5, 2.5), 0.003),
             DemandEvent("must", ("A",), 5, (1.5, 1.5, 1.5), 0.02),
+        ),
+    ),
+    "reserves up and down of a small battery": problem(
+        sites=(
+            site(
+                base_kw=1.0,
+                grid=grid(ALTERNATING, sell=5.0, import_kw=7.0, export_kw=9.0),
+                storage=(battery(soc_initial_kwh=3.0, capacity_kwh=8.0, discharge_efficiency=0.8),),
+            ),
+        ),
+        reserves=(
+            ReserveProduct(
+                "FCR", ("A",), (_block(0, 3), _block(3, 8, 2)), 1.0, 9, 0.5, is_down=True
+            ),
+            ReserveProduct("mFRR", ("A",), (_block(2, 6),), 0.5, 30, 1.0, missed_eur_per_kwh=0.1),
+        ),
+    ),
+    "reserve of power, and a connection too weak for it": problem(
+        sites=(
+            site(
+                base_kw=1.0,
+                grid=grid(20.0, sell=5.0, import_kw=6.0, export_kw=3.0),
+                storage=(battery(charge_max_kw=4.0, wear_eur_per_kwh=0.02),),
+            ),
+        ),
+        reserves=(
+            ReserveProduct("up", ("A",), (_block(0, 4),), 0.5, 99, 0.0),
+            ReserveProduct(
+                "down", ("A",), (_block(4, 8),), 0.5, 99, 0.0, is_up=False, is_down=True
+            ),
+        ),
+    ),
+    "reserve of power, and more connection than it": problem(
+        sites=(
+            site(
+                grid=grid(20.0, sell=5.0, import_kw=60.0, export_kw=60.0),
+                storage=(battery(charge_max_kw=4.0, wear_eur_per_kwh=0.02),),
+            ),
+        ),
+        reserves=(
+            ReserveProduct("up", ("A",), (_block(0, 4),), 0.5, 99, 0.1),
+            ReserveProduct(
+                "down", ("A",), (_block(4, 8),), 0.5, 99, 0.1, is_up=False, is_down=True
+            ),
+        ),
+    ),
+    "jobs whose load is sold as a reserve": problem(
+        job(
+            "a",
+            work=3,
+            points=(
+                point("A/full", power_kw=3.0, work_per_hour=2.0, shed_kw=2.0, shed_within_s=20.0),
+                point("A/capped", shed_kw=0.5, shed_within_s=5.0),
+            ),
+            is_elastic=True,
+            pausing=FREE,
+        ),
+        job("b", work=2, points=(point(shed_kw=1.0, shed_within_s=200.0),)),
+        sites=(site(price=RISING, base_kw=1.0, pue=1.2),),
+        reserves=(
+            ReserveProduct("slow", ("A",), (_block(3, 8),), 0.5, 9, 1.0, activation_s=300.0),
+            ReserveProduct("fast", ("A",), (_block(0, 6),), 0.5, 9, 0.0, activation_s=10.0),
         ),
     ),
     "sun at noon, idle GPUs, and heat": _at(

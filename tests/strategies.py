@@ -16,6 +16,7 @@ from optimizer.events import DemandEvent
 from optimizer.horizon import Horizon
 from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin
 from optimizer.problem import CapacityLimit, Ceilings, Link, Problem, Weights
+from optimizer.reserves import ReserveBlock, ReserveProduct
 from optimizer.sites import (
     CoincidentPeak,
     Generator,
@@ -161,13 +162,17 @@ def pausings(draw: st.DrawFn) -> Pausing:
 def points(draw: st.DrawFn, name: str, fleet: Sequence[Site]) -> OperatingPoint:
     """Operating points: speeds are multiples of 0.5, so that sums of work never nearly tie."""
     site = draw(st.sampled_from(fleet))
+    power_kw, gpus = draw(st.sampled_from((1.0, 2.0, 5.0))), draw(st.sampled_from((1, 2, 0)))
+    shed = draw(st.sampled_from((0.0, 0.0, 0.4, 1.0))) if gpus else 0.0
     return OperatingPoint(
         name=name,
         site=site.name,
         pool=draw(st.sampled_from(site.pools)).name,
-        gpus=draw(st.sampled_from((1, 2, 0))),
-        power_kw=draw(st.sampled_from((1.0, 2.0, 5.0))),
+        gpus=gpus,
+        power_kw=power_kw,
         work_per_hour=draw(st.sampled_from((1.0, 0.5, 1.5, 2.0))),
+        shed_kw=shed * power_kw,
+        shed_within_s=draw(st.sampled_from((10.0, 200.0))),
     )
 
 
@@ -272,6 +277,34 @@ def demand_events(draw: st.DrawFn, name: str, names: Sequence[str], n_slots: int
 
 
 @st.composite
+def reserves(draw: st.DrawFn, name: str, names: Sequence[str], n_slots: int) -> ReserveProduct:
+    """Products of one direction or both, for seconds or hours, some of them sold already."""
+    most, start = draw(st.integers(1, 3)), draw(st.integers(0, n_slots - 1))
+    first = start + draw(st.integers(1, 3))
+    ends = [(start, first), (first, first + 2)][: draw(st.integers(1, 2))]
+    is_up, is_down = draw(st.sampled_from(((True, False), (True, True), (False, True))))
+    return ReserveProduct(
+        name,
+        sites=tuple(draw(st.sampled_from((names, names[:1])))),
+        blocks=tuple(
+            ReserveBlock(
+                *span,
+                eur_per_kw=draw(st.sampled_from((0.003, 0.02, 0.3))),
+                sold_lots=draw(st.sampled_from((0, 0, 1))),
+            )
+            for span in ends
+        ),
+        lot_kw=draw(st.sampled_from((0.5, 1.0, 2.0))),
+        most_lots=most,
+        hours=draw(st.sampled_from((0.0, 0.25, 1.0, 4.0))),
+        activation_s=draw(st.sampled_from((30.0, 300.0))),
+        missed_eur_per_kwh=draw(st.sampled_from((0.05, 3.0))),
+        is_up=is_up,
+        is_down=is_down,
+    )
+
+
+@st.composite
 def problems(
     draw: st.DrawFn, *, n_jobs: tuple[int, int], max_slots: int, has_plant: bool
 ) -> Problem:
@@ -296,6 +329,7 @@ def problems(
         for ends in (("A", "B"), ("B", "A"))[: draw(st.integers(0, 2)) if len(names) == 2 else 0]
     )
     limits = draw(st.integers(0, 2 if has_plant else 0))
+    products = draw(st.sampled_from((0, 0, 1, 2))) if has_plant else 0
     calls = draw(st.integers(0, 2 if has_plant else 0))
     return Problem(
         horizon,
@@ -308,6 +342,7 @@ def problems(
             carbon_budget_kg=draw(st.sampled_from((None, None, None, None, 0.0, 2.0))),
             cost_ceiling_eur=draw(st.sampled_from((None, None, None, None, 0.0, 1.0))),
         ),
+        reserves=tuple(draw(reserves(f"reserve-{k}", names, n_slots)) for k in range(products)),
         events=tuple(draw(demand_events(f"call-{k}", names, n_slots)) for k in range(calls)),
     )
 

@@ -27,7 +27,7 @@ from optimizer.sites import StorageUnit
 class StorageVars:
     """What others may use. Powers and energy are indexed [unit, slot], expressions are totals.
 
-    ``is_charging`` is indexed by the slots that need it.
+    ``is_charging`` is indexed by the slots that need it, ``floor_short_kwh`` by units with a floor.
     """
 
     charge_kw: pyo.Var
@@ -37,6 +37,7 @@ class StorageVars:
     wear_eur: Any
     value_eur: Any
     short_kwh: Any
+    floor_short_kwh: pyo.Var
 
 
 def add_storage(
@@ -77,7 +78,14 @@ def add_storage(
     )
     short_kwh = _add_reserves(block, units, n_slots)
     return StorageVars(
-        charge, discharge, soc, is_charging, block.wear_eur, block.value_eur, short_kwh
+        charge,
+        discharge,
+        soc,
+        is_charging,
+        block.wear_eur,
+        block.value_eur,
+        short_kwh,
+        block.floor_short_kwh,
     )
 
 

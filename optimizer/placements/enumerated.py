@@ -19,7 +19,7 @@ import pyomo.environ as pyo
 
 from optimizer.jobs import Job, OperatingPoint, slots_to_do
 from optimizer.pieces import begins_with_restart, lost_per_restart, min_run_slots
-from optimizer.placements.interface import JobTerms, LinearSum, PoolSlot, SitePower
+from optimizer.placements.interface import JobTerms, LinearSum, PoolSlot, ShedSlot, SitePower
 from optimizer.placements.job_costs import cost_if_left_out, fixed_costs
 from optimizer.placements.ways import Surroundings, Way, free_slots
 from optimizer.plan import Placement, Run
@@ -82,9 +82,11 @@ def add_enumerated(
 
     power: dict[SitePower, LinearSum] = {}
     gpus: dict[PoolSlot, LinearSum] = {}
+    shed: dict[ShedSlot, LinearSum] = {}
     costs = cost_if_left_out(job)
     for column, (way, placement) in placements.items():
         _add_column(starts[column], job, way, placement, power, gpus)
+        _add_shed(starts[column], job, placement, shed)
         for term, cost in _column_costs(job, way, placement).items():
             costs[term].add(cost, starts[column])
     started_by, finished_by = _progress(block, job, placements, around)
@@ -102,6 +104,7 @@ def add_enumerated(
         job=job.name,
         it_power_kw=power,
         gpus=gpus,
+        shed_kw=shed,
         costs=costs,
         start_slots=range(min(first_starts), max(first_starts) + 1),
         started_by=started_by,
@@ -126,6 +129,15 @@ def _add_column(
         gpus.setdefault((way.site, point.pool, t), LinearSum()).add(point.gpus, x)
     for t in range(placement.start_slot - way.transfer.n_slots, placement.start_slot):
         power.setdefault((way.site, t), LinearSum()).add(way.transfer.it_kw, x)
+
+
+def _add_shed(x: Any, job: Job, placement: Placement, shed: dict[ShedSlot, LinearSum]) -> None:
+    """Add what of one placement can be shed."""
+    point = job.point(placement.runs[0].point)
+    if point.shed_kw > 0:
+        for t in range(placement.start_slot, placement.end_slot):
+            key = point.site, point.shed_within_s, t
+            shed.setdefault(key, LinearSum()).add(point.shed_kw, x)
 
 
 def _column_costs(job: Job, way: Way, placement: Placement) -> dict[str, float]:

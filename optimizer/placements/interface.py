@@ -19,6 +19,8 @@ SitePower = tuple[str, int]
 """(site, slot)."""
 PoolSlot = tuple[str, str, int]
 """(site, pool, slot)."""
+ShedSlot = tuple[str, float, int]
+"""(site, seconds that shedding takes, slot)."""
 
 
 @dataclass(slots=True)
@@ -71,6 +73,8 @@ class JobTerms:
         IT power of runs, restarts and data transfer [kW], by (site, slot).
     gpus
         GPUs held, by (site, pool, slot).
+    shed_kw
+        IT power that can be shed [kW], by (site, seconds it takes, slot).
     costs
         By field of ``ObjectiveTerms``, before weights; jobs' own terms only.
     start_slots
@@ -86,6 +90,7 @@ class JobTerms:
     job: str
     it_power_kw: Mapping[SitePower, LinearSum]
     gpus: Mapping[PoolSlot, LinearSum]
+    shed_kw: Mapping[ShedSlot, LinearSum]
     costs: Mapping[str, LinearSum]
     start_slots: range
     started_by: Callable[[int], LinearSum]

@@ -51,6 +51,7 @@ def left_out(job: Job) -> JobTerms:
         job=job.name,
         it_power_kw={},
         gpus={},
+        shed_kw={},
         costs=cost_if_left_out(job),
         start_slots=range(0),
         started_by=nothing,

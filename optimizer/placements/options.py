@@ -27,6 +27,8 @@ Bools = NDArray[np.bool_]
 Arrays = NDArray[Any]
 MOST_RATES = 4
 """Rates of one pool; more ratios than these are sorted into as many bands."""
+SHED_STEP_KW = 1e-3
+"""To which load that can be shed is rounded down, per GPU."""
 UNKNOWN, GONE = -1, -2
 """Stand for the site of a job to which none was announced, and for one that is no more."""
 
@@ -36,12 +38,15 @@ class Rates:
     """Ratios of power to GPUs: what a GPU at work draws more than an idle one; arrays [rate].
 
     GPUs at one rate are one resource with one price, energy included. A pool has a few rates at
-    most; what an option draws beyond that of its rate is its ``rest_kw``.
+    most; what an option draws beyond that of its rate is its ``rest_kw``. What of it can be shed
+    for a reserve is rounded down; it is 0 where the problem has none.
     """
 
     site: Integers
     pool: Integers
     kw_per_gpu: Floats
+    shed_kw_per_gpu: Floats
+    shed_within_s: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,7 @@ class Options:
         places = Places.of(problem)
         parts = [part for shape in shapes_of(problem, jobs) for part in parts_of(places, *shape)]
         drafts = _drafts(problem, parts)
-        rates, rate = _rates(places, drafts["pool"], drafts["gpus"], drafts["net_kw"])
+        rates, rate = _rates(places, drafts)
         net_kw = drafts.pop("net_kw")
         rest_kw = net_kw - drafts["gpus"] * rates.kw_per_gpu[rate]
         rest_kw[np.abs(rest_kw) < 1e-12 * np.maximum(1.0, np.abs(net_kw))] = 0.0
@@ -176,6 +181,10 @@ def _drafts(problem: Problem, parts: Sequence[Part]) -> dict[str, Arrays]:
     last = np.where(pin == NEVER, n_horizon - 1, pin)
     begins_at_release = common((_begins_at_release(problem, one) for one in parts), np.bool_)
     stands_alone = common((one.rhythm is not None for one in parts), np.bool_)
+    shown = [problem.jobs[int(one.jobs[0])].points[one.point] for one in parts]
+    has_reserves = bool(problem.reserves)
+    shed_kw = [point.shed_kw * has_reserves for point in shown]
+    shed_within_s = [point.shed_within_s for point in shown]
     is_announced = (o.announced_site[job] != UNKNOWN) & ~is_running
     is_kept = is_announced & (o.announced_site[job] == site)
     may_be_late = (o.late_eur[job] > 0.0) & o.has_due[job]
@@ -188,6 +197,8 @@ def _drafts(problem: Problem, parts: Sequence[Part]) -> dict[str, Arrays]:
         "pool": common((one.pool for one in parts), np.int64),
         "gpus": common((one.gpus for one in parts), np.float64),
         "net_kw": common((one.net_kw for one in parts), np.float64),
+        "shed_kw": common(shed_kw, np.float64),
+        "shed_within_s": common(shed_within_s, np.float64),
         "n_slots": np.maximum(1, np.minimum(n_slots, o.end[job] - first)),
         "lo_slot": np.where(begins_at_release, o.release[job], first),
         "hi_slot": o.end[job],
@@ -290,23 +301,33 @@ def _switching(
     return tuple(switching)
 
 
-def _rates(places: Places, pool: Integers, gpus: Floats, net_kw: Floats) -> tuple[Rates, Integers]:
-    """Find the rates of every pool, and the one each option is closest to."""
-    ratio = np.round(net_kw / np.where(gpus > 0, gpus, 1.0), 12)
+def _rates(places: Places, drafts: dict[str, Arrays]) -> tuple[Rates, Integers]:
+    """Find the rates of every pool, and the one each option is closest to.
+
+    Options of which a GPU sheds as much in the same time are rated among themselves.
+    """
+    pool, gpus = drafts["pool"], drafts["gpus"]
+    holds = np.where(gpus > 0, gpus, 1.0)
+    ratio = np.round(drafts["net_kw"] / holds, 12)
+    shed = np.where(gpus > 0, drafts.pop("shed_kw") / holds, 0.0)
+    shed = np.floor(shed / SHED_STEP_KW + 1e-9) * SHED_STEP_KW
+    within = np.where(shed > 0, drafts.pop("shed_within_s"), 0.0)
+    classes = np.stack([shed, within], axis=1)
     sites = {number: places.site_row[key[0]] for key, number in places.pool_row.items()}
-    rows: list[tuple[int, int, float]] = []
+    rows: list[tuple[float, ...]] = []
     rate = np.zeros(len(pool), dtype=np.int64)
     for number, site in sites.items():
-        here = np.flatnonzero(pool == number)
-        if not len(here):
-            continue
-        seen = np.unique(ratio[here[gpus[here] > 0]])
-        if len(seen) > MOST_RATES:
-            shares = (np.arange(MOST_RATES) + 0.5) / MOST_RATES
-            seen = np.unique(np.quantile(ratio[here[gpus[here] > 0]], shares))
-        seen = seen if len(seen) else np.zeros(1)
-        closest = np.abs(ratio[here, None] - seen[None, :]).argmin(axis=1)
-        rate[here] = len(rows) + closest
-        rows += [(site, number, float(kw)) for kw in seen]
-    table = np.array(rows, dtype=np.float64).reshape(-1, 3)
-    return Rates(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]), rate
+        in_pool = pool == number
+        for kind in np.unique(classes[in_pool], axis=0):
+            here = np.flatnonzero(in_pool & (classes == kind).all(axis=1))
+            seen = np.unique(ratio[here[gpus[here] > 0]])
+            if len(seen) > MOST_RATES:
+                shares = (np.arange(MOST_RATES) + 0.5) / MOST_RATES
+                seen = np.unique(np.quantile(ratio[here[gpus[here] > 0]], shares))
+            seen = seen if len(seen) else np.zeros(1)
+            closest = np.abs(ratio[here, None] - seen[None, :]).argmin(axis=1)
+            rate[here] = len(rows) + closest
+            rows += [(site, number, float(kw), *kind.tolist()) for kw in seen]
+    table = np.array(rows, dtype=np.float64).reshape(-1, 5)
+    site_row, pool_row = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
+    return Rates(site_row, pool_row, table[:, 2], table[:, 3], table[:, 4]), rate

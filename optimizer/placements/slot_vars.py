@@ -9,7 +9,7 @@ import pyomo.environ as pyo
 
 from optimizer.jobs import Job
 from optimizer.pieces import Configuration
-from optimizer.placements.interface import LinearSum, PoolSlot, SitePower
+from optimizer.placements.interface import LinearSum, PoolSlot, ShedSlot, SitePower
 from optimizer.placements.slot_needs import Needs, is_late_possible, promised_here
 from optimizer.placements.ways import Surroundings, Way, free_slots, shortest_run
 from optimizer.plan import Placement
@@ -122,6 +122,14 @@ class WayVars:
         for (p, t), x in self.runs.items():
             point = self.way.points[p]
             gpus.setdefault((point.site, point.pool, t), LinearSum()).add(point.gpus, x)
+
+    def add_shed_to(self, shed: dict[ShedSlot, LinearSum]) -> None:
+        """Add what can be shed [kW]."""
+        for (p, t), x in self.runs.items():
+            point = self.way.points[p]
+            if point.shed_kw > 0:
+                key = point.site, point.shed_within_s, t
+                shed.setdefault(key, LinearSum()).add(point.shed_kw, x)
 
     def add_costs_to(self, costs: dict[str, LinearSum]) -> None:
         """Add restarts, lateness and churn avoided."""

@@ -51,10 +51,12 @@ def add_slotwise(block: pyo.Block, job: Job, ways: Sequence[Way], around: Surrou
 
     power: dict[tuple[str, int], LinearSum] = {}
     gpus: dict[tuple[str, str, int], LinearSum] = {}
+    shed: dict[tuple[str, float, int], LinearSum] = {}
     costs = cost_if_left_out(job)
     for way in built:
         way.add_power_to(power)
         way.add_gpus_to(gpus)
+        way.add_shed_to(shed)
         for term, cost in fixed_costs(job, way.way).items():
             costs[term].add(cost, way.served)
         way.add_costs_to(costs)
@@ -79,6 +81,7 @@ def add_slotwise(block: pyo.Block, job: Job, ways: Sequence[Way], around: Surrou
         job=job.name,
         it_power_kw=power,
         gpus=gpus,
+        shed_kw=shed,
         costs=costs,
         start_slots=range(min(w.first_slot for w in ways), max(w.end_slot for w in ways)),
         started_by=started_by,

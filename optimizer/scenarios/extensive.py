@@ -26,6 +26,7 @@ from optimizer.errors import SolverFailed
 from optimizer.master import Master, build_master
 from optimizer.pieces import links_of
 from optimizer.plan import Placement, SiteFlows
+from optimizer.pledges import shed_by_jobs, with_shed_load
 from optimizer.problem import Problem
 from optimizer.progress import SolveLimits
 from optimizer.scenarios.futures import UncertainProblem
@@ -159,7 +160,9 @@ def _around(problem: Problem, placements: Sequence[Placement]) -> tuple[Master, 
         problem = replace(
             problem, ceilings=replace(problem.ceilings, cost_ceiling_eur=ceiling - money_eur)
         )
-    load_kw = it_load_kw(problem, placements)
+    load_kw, shed = it_load_kw(problem, placements), shed_by_jobs(problem, placements)
+    sites = tuple(with_shed_load(site, shed[site.name]) for site in problem.sites)
+    problem = replace(problem, sites=sites)
     master = build_master(problem, ())
     master.model.job_power.deactivate()
     for row, site in enumerate(master.sites):

@@ -15,6 +15,7 @@ import numpy as np
 from optimizer.jobs import Job
 from optimizer.pieces import Links, links_of, transfer_to
 from optimizer.plan import Placement
+from optimizer.pledges import shed_by_jobs, with_shed_load
 from optimizer.problem import Problem
 from optimizer.settlement import Floats, add_it_load, gpus_used, own_costs
 from optimizer.sites import Site
@@ -52,11 +53,14 @@ def what_is_left(problem: Problem, first: Sequence[Placement], first_slots: int)
         add_it_load(load[placed.site], jobs[placed.job], placed, links, hours)
         own = own_costs(jobs[placed.job], placed, links, hours)
         money += own.restarts_eur + own.data_transfer_eur
-    used = gpus_used(problem, first)
+    used, shed = gpus_used(problem, first), shed_by_jobs(problem, first)
     ceiling = problem.ceilings.cost_ceiling_eur
     return replace(
         problem,
-        sites=tuple(_left_at(site, load[site.name], used) for site in problem.sites),
+        sites=tuple(
+            with_shed_load(_left_at(site, load[site.name], used), shed[site.name])
+            for site in problem.sites
+        ),
         jobs=tuple(_later(job, ends, first_slots) for job in problem.jobs if job.name not in ends),
         ceilings=replace(
             problem.ceilings, cost_ceiling_eur=None if ceiling is None else ceiling - money

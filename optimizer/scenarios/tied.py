@@ -9,11 +9,12 @@ With x_c placements, or x_pt runs, of a job and B_j "job j begins in the first s
         |x^s_{jpt} - x^1_{jpt}| \le 1 - B_j \quad t \ge T                          \tag{X3} \\
     p^{c,s}_{ut} = p^{c,1}_{ut}, \quad p^{d,s}_{ut} = p^{d,1}_{ut}
         \quad t < T_b                                                              \tag{X4} \\
-    o^s_k = o^1_k                                                                  \tag{X7}
+    o^s_k = o^1_k, \quad n^s_{kb} = n^1_{kb}                                       \tag{X7}
 
 (X1) is for jobs whose placements are listed, (X2) and (X3) for those with slot variables: what
 begins in the first stage is the same in all scenarios to its end. T is the end of the first stage,
-later for a way that moves data first: the transfer begins then, too. An event k has one answer.
+later for a way that moves data first: the transfer begins then, too. An event has one
+answer, and a block of a reserve one number of lots.
 """
 
 from __future__ import annotations
@@ -71,9 +72,15 @@ def tie_batteries(model: pyo.Block, uncertain: UncertainProblem, masters: Sequen
 
 
 def tie_answers(model: pyo.Block, masters: Sequence[Master]) -> None:
-    """Add (X7): an event is declined in all scenarios or in none."""
-    answers = [master.model.commitments.is_declined for master in masters]
-    equal = [other[name] - answers[0][name] for other in answers[1:] for name in answers[0]]
+    """Add (X7): events are declined, and lots sold, in all scenarios or in none."""
+    answers = [master.model.commitments.events.is_declined for master in masters]
+    lots = [master.model.commitments.reserves.lots for master in masters]
+    equal = [
+        other[key] - first[key]
+        for first, *others in (answers, lots)
+        for other in others
+        for key in first
+    ]
     model.same_answer = pyo.Constraint(range(len(equal)), rule=lambda _, k: equal[k] == 0)
 
 

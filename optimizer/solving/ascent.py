@@ -25,6 +25,7 @@ from optimizer.errors import SolverFailed
 from optimizer.placements.columns import Columns
 from optimizer.placements.options import Floats, Integers
 from optimizer.placements.prices import Noise, Prices, between
+from optimizer.problem import Problem
 from optimizer.solving.column_master import ColumnMaster
 from optimizer.solving.highs import Solution
 from optimizer.solving.substitution import Metric
@@ -207,7 +208,8 @@ def typical(prices: Prices) -> float:
 def first_gpu_eur(core: ColumnMaster, prices: Prices) -> Floats:
     """Return what the energy of a GPU at work costs where no other works [rate, slot].
 
-    Imported at most: a peak charge is in the slot of the peak, which moves as GPUs work.
+    Imported at most: a peak charge is in the slot of the peak, which moves as GPUs work. Less what
+    a reserve may pay for load that can be shed.
     """
     rates = core.pricing.options.rates
     nobody = np.full_like(prices.gpu_eur, -most_gpu_eur(core, prices))
@@ -215,7 +217,21 @@ def first_gpu_eur(core: ColumnMaster, prices: Prices) -> Floats:
     imported_eur = import_prices(core).power_eur_per_kw
     power_eur = np.minimum(idle.row_duals[core.power_row], imported_eur)
     first: Floats = rates.kw_per_gpu[:, None] * power_eur[rates.site]
-    return first
+    shed_kw = (
+        rates.shed_kw_per_gpu[:, None]
+        * np.array([site.pue for site in core.problem.sites])[rates.site]
+    )
+    return first - shed_kw * _most_reserve_eur_per_kw(core.problem)
+
+
+def _most_reserve_eur_per_kw(problem: Problem) -> float:
+    """Return the most that a kW shed in one slot can earn, or save in penalties [EUR]."""
+    hours = problem.horizon.slot_hours
+    return sum(
+        max((block.eur_per_kw for block in product.blocks), default=0.0)
+        + hours * product.missed_eur_per_kwh * any(block.sold_lots for block in product.blocks)
+        for product in problem.reserves
+    )
 
 
 def most_gpu_eur(core: ColumnMaster, prices: Prices) -> float:

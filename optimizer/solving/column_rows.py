@@ -29,7 +29,7 @@ def power_rows(master: Master, form: StandardForm) -> Integers:
 def with_gpus(
     master: Master, form: StandardForm, options: Options, power_row: Integers
 ) -> tuple[StandardForm, Integers, Integers]:
-    """Add (K1) and G, which draws power by its rate and holds GPUs of its pool."""
+    """Add (K1) and G, which draws power by its rate, holds GPUs of its pool and may be shed."""
     problem, rates = master.problem, options.rates
     n_slots, n_rates = problem.horizon.n_slots, len(rates.pool)
     gpus = np.array([pool.gpus for site in problem.sites for pool in site.pools])
@@ -40,13 +40,37 @@ def with_gpus(
     form = with_rows(form, np.zeros(most.size), np.zeros(most.size))
     kw = np.broadcast_to(rates.kw_per_gpu[:, None], most.shape)
     number = np.arange(most.size)
-    rows = np.concatenate([gpu_row.ravel(), power_row[rates.site].ravel()])
-    rows = np.concatenate([rows, pool_row[rates.pool].ravel()])
-    values = np.concatenate([-np.ones(most.size), -kw.ravel(), np.ones(most.size)])
-    shape = (form.matrix.shape[0], most.size)
-    matrix = sp.csc_matrix((values, (rows, np.tile(number, 3))), shape=shape)
+    shed_row, shed_column, shed_kw = _shed_entries(master, form, options)
+    rows = [gpu_row.ravel(), power_row[rates.site].ravel(), pool_row[rates.pool].ravel(), shed_row]
+    values = [-np.ones(most.size), -kw.ravel(), np.ones(most.size), -shed_kw]
+    columns = [*[number] * 3, shed_column]
+    entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
+    matrix = sp.csc_matrix(entries, shape=(form.matrix.shape[0], most.size))
     gpu_column = n_columns + number.reshape(most.shape)
     return with_columns(form, matrix, upper=most.ravel()), gpu_row, gpu_column
+
+
+def _shed_entries(
+    master: Master, form: StandardForm, options: Options
+) -> tuple[Integers, Integers, Floats]:
+    """Return rows (V8), columns of G and load shed there, for rates of which some can be [kW]."""
+    problem, rates = master.problem, options.rates
+    load_rows = master.model.commitments.reserves.reserve_load
+    in_time_s = {product.name: product.activation_s for product in problem.reserves}
+    row_of = {site.name: row for row, site in enumerate(problem.sites)}
+    n_slots = problem.horizon.n_slots
+    found: list[tuple[int, int, float]] = []
+    for (product, name, t), constraint in load_rows.items():
+        row, site = form.row(constraint), row_of[name]
+        if row is None:
+            raise AssertionError("a row with a variable of its own is never left out")
+        is_shed = (rates.site == site) & (rates.shed_kw_per_gpu > 0.0)
+        is_shed &= rates.shed_within_s <= in_time_s[product]
+        for rate in np.flatnonzero(is_shed).tolist():
+            shed = problem.sites[site].pue[t] * float(rates.shed_kw_per_gpu[rate])
+            found.append((row, rate * n_slots + t, shed))
+    table = np.array(found, dtype=np.float64).reshape(-1, 3)
+    return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]
 
 
 def _with_pool_rows(master: Master, form: StandardForm) -> tuple[StandardForm, Integers]:

@@ -122,8 +122,7 @@ def set_start(master: Master, plan: Plan) -> None:
     placed = {placement.job: placement for placement in plan.placements}
     for job in master.jobs:
         job.set_start(placed.get(job.job))
-    for site, flows in zip(master.sites, plan.flows, strict=True):
-        site.set_start(flows)
+    master.set_flows(plan.flows)
 
 
 def _slot_prices(master: Master, form: StandardForm, relaxation: Solution) -> SlotPrices:

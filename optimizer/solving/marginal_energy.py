@@ -28,6 +28,7 @@ from optimizer.errors import SolverFailed
 from optimizer.master import Master, build_master
 from optimizer.pieces import links_of
 from optimizer.plan import MarginalEnergy, Plan
+from optimizer.pledges import shed_by_jobs, with_shed_load
 from optimizer.problem import Problem
 from optimizer.settlement import it_load_kw, own_costs
 from optimizer.sites import Site
@@ -64,8 +65,7 @@ def marginal_energy(problem: Problem, plan: Plan) -> MarginalEnergy:
     with PauseGC():
         master = build_master(around)
         form = compile_model(master.model)
-    for site, flows in zip(master.sites, plan.flows, strict=True):
-        site.set_start(flows)
+    master.set_flows(plan.flows)
     values = np.zeros(len(form.cost))
     starts = form.start_values()
     if starts is None:
@@ -98,7 +98,11 @@ def _without_jobs(problem: Problem, plan: Plan) -> Problem:
     ceilings = replace(
         problem.ceilings, cost_ceiling_eur=None if ceiling is None else ceiling - money
     )
-    sites = tuple(_laden(site, load[row]) for row, site in enumerate(problem.sites))
+    shed = shed_by_jobs(problem, plan.placements)
+    sites = tuple(
+        with_shed_load(_laden(site, load[row]), shed[site.name])
+        for row, site in enumerate(problem.sites)
+    )
     return replace(problem, sites=sites, jobs=(), ceilings=ceilings)
 
 

@@ -56,4 +56,5 @@ def _zone_of(doc: PlanDocument, violation: Violation) -> str:
     name = violation.owner.split(" ", 1)[-1].split("/")[0]
     sites = {site.name: site.time_zone for site in doc.fleet.sites}
     events = {f"capacity limit {limit.name}": limit.site for limit in doc.problem.capacity_limits}
+    events |= {f"event {event.name}": event.sites[0] for event in doc.problem.events}
     return sites.get(events.get(violation.owner, name), "UTC")

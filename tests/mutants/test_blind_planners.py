@@ -60,6 +60,16 @@ def _events_with(**changes: object) -> Blinded:
     return blinded
 
 
+def _reserves_with(**changes: object) -> Blinded:
+    """Take every reserve for one with these ``changes``."""
+
+    def blinded(problem: Problem) -> Problem:
+        products = tuple(replace(product, **changes) for product in problem.reserves)
+        return replace(problem, reserves=products)
+
+    return blinded
+
+
 MUTANTS: dict[str, tuple[Blinded, str]] = {
     "GPUs without end": (each_site(_more_gpus), "two jobs want the one cheap hour"),
     "precedence dropped": (each_job(after=()), "second of a chain would rather go first"),
@@ -151,6 +161,12 @@ MUTANTS: dict[str, tuple[Blinded, str]] = {
     "rebound forgotten": (
         _events_with(rebound_kw=()),
         "event of two sites, and what follows it",
+    ),
+    "reserves dropped": (each_problem(reserves=()), "reserves up and down of a small battery"),
+    "reserve for no time": (_reserves_with(hours=0.0), "reserves up and down of a small battery"),
+    "reserve in any time": (
+        _reserves_with(activation_s=999.0),
+        "jobs whose load is sold as a reserve",
     ),
     "carbon ignored": (each_grid(carbon_g_per_kwh=0.0), "carbon budget that does not suffice"),
     "weights ignored": (each_problem(weights=Weights()), "cost ceiling that does not suffice"),

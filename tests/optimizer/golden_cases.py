@@ -18,8 +18,10 @@ from optimizer.horizon import Horizon
 from optimizer.jobs import InputData, Pausing, Pin
 from optimizer.master import build_master
 from optimizer.problem import CapacityLimit, Ceilings, Link, Problem, Weights
+from optimizer.reserves import ReserveBlock, ReserveProduct
 from optimizer.scenarios.extensive import extensive_model
 from optimizer.scenarios.futures import Risk, Scenario, SiteFuture, UncertainProblem
+from optimizer.sites import Sheddable
 from tests.mutants import planner
 from tests.optimizer.build import (
     battery,
@@ -74,6 +76,7 @@ def plant() -> Problem:
             peak(4.0, so_far_kw=2.0, floor_kw=6.0, n_slots=2, name="ratchet"),
         ),
         coincident_peaks=(coincident([0.25, 0.5], 8.0, n_slots=2),),
+        sheddable=(Sheddable((1.0, 2.0), 60.0),),
     )
     return problem(
         sites=(everything,),
@@ -84,6 +87,10 @@ def plant() -> Problem:
         events=(
             DemandEvent("call", ("A",), 0, (5.0,), 2.0, 3.0, 1.0, rebound_kw=(6.0, 6.0)),
             DemandEvent("must", ("A",), 1, (7.0,), 0.4, 2.5),
+        ),
+        reserves=(
+            ReserveProduct("FCR", ("A",), (ReserveBlock(0, 2, 1.5, 1),), 2.0, 4, 0.5, is_down=True),
+            ReserveProduct("mFRR", ("A",), (ReserveBlock(1, 5, 0.5),), 1.0, 9, 1.0, 300.0),
         ),
     )
 

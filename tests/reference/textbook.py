@@ -19,6 +19,7 @@ from optimizer.problem import Problem
 from optimizer.sites import Site
 from tests.reference.event_rows import EventRows, add_events
 from tests.reference.job_rows import JobRows, add_job
+from tests.reference.reserve_rows import add_reserves, read_shares
 from tests.reference.site_rows import SiteRows, add_site
 
 OPTIONS = {
@@ -52,6 +53,9 @@ def textbook_optimum(problem: Problem) -> Textbook:
     }
     _add_precedence(problem, jobs, model)
     events = add_events(problem, model)
+    earned_eur, missed_eur = add_reserves(problem, jobs, model)
+    events.earned_eur += earned_eur
+    events.missed_eur += missed_eur
     model.objective = pyo.Objective(expr=_objective(problem, jobs, sites, events, model))
     try:
         Highs().solve(model, solver_options=OPTIONS)
@@ -188,4 +192,5 @@ def _flows(
             for event in problem.events
             if site.name in event.sites and pyo.value(events.takes_part[event.name]) < 0.5
         ),
+        reserves=read_shares(problem, site, block.model()),
     )
