@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizer.answers import answered
+from optimizer.holding import holding
 from optimizer.plan import Placement, Plan, Rung, SiteFlows, Unserved
 from optimizer.problem import Problem
 from optimizer.settlement import it_load_kw, settle
@@ -73,14 +74,15 @@ def dispatch(
 ) -> tuple[SiteFlows, ...]:
     """Flows that carry ``placements`` with the batteries of each site as in ``storage``.
 
-    A site that is not in ``storage`` leaves its batteries idle. Events are answered afterwards.
+    A site that is not in ``storage`` leaves its batteries idle. Events are answered
+    afterwards, and reserves that are sold held where there is room.
     """
     load_kw = it_load_kw(problem, placements)
     flows = [
         _site_flows(site, load_kw[row], storage.get(site.name) or idle(site))
         for row, site in enumerate(problem.sites)
     ]
-    return answered(problem, flows)
+    return holding(problem, placements, answered(problem, flows))
 
 
 def _site_flows(site: Site, it_kw: Floats, storage: StorageFlows) -> SiteFlows:

@@ -336,8 +336,12 @@ ENERGY: dict[str, Problem] = {
         job("b", work=2, points=(point(shed_kw=1.0, shed_within_s=200.0),)),
         sites=(site(price=RISING, base_kw=1.0, pue=1.2),),
         reserves=(
-            ReserveProduct("slow", ("A",), (_block(3, 8),), 0.5, 9, 1.0, activation_s=300.0),
-            ReserveProduct("fast", ("A",), (_block(0, 6),), 0.5, 9, 0.0, activation_s=10.0),
+            ReserveProduct(
+                "slow", ("A",), (_block(3, 5), _block(5, 8)), 0.5, 9, 1.0, activation_s=300.0
+            ),
+            ReserveProduct(
+                "fast", ("A",), (_block(0, 1), _block(1, 3)), 0.5, 9, 0.0, activation_s=10.0
+            ),
         ),
     ),
     "sun at noon, idle GPUs, and heat": _at(

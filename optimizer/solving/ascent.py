@@ -221,7 +221,8 @@ def first_gpu_eur(core: ColumnMaster, prices: Prices) -> Floats:
         rates.shed_kw_per_gpu[:, None]
         * np.array([site.pue for site in core.problem.sites])[rates.site]
     )
-    return first - shed_kw * _most_reserve_eur_per_kw(core.problem)
+    first -= shed_kw * _most_reserve_eur_per_kw(core.problem)
+    return first
 
 
 def _most_reserve_eur_per_kw(problem: Problem) -> float:

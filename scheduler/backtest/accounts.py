@@ -150,7 +150,9 @@ def _site_account(
         for job in problem.jobs
         if job.name in names
     )
-    alone = replace(problem, sites=(site,), jobs=jobs, links=(), capacity_limits=(), events=())
+    alone = replace(
+        problem, sites=(site,), jobs=jobs, links=(), capacity_limits=(), events=(), reserves=()
+    )
     loads = list(_loads(alone, here))
     own_kw = np.asarray(site.base_load_kw) + np.asarray(site.pue) * _idle_kw(alone, here)
     terms = settle(alone, here, (flows,)).terms

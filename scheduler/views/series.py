@@ -141,7 +141,9 @@ def _totals(series: SiteSeries, flows: SiteFlows, problem: Problem) -> SiteTotal
         return float(power_kw.sum() * series.slot_hours)
 
     # Settled alone and without jobs, a site owes what its flows cost and nothing else.
-    alone = replace(problem, sites=(series.site,), jobs=(), links=(), capacity_limits=(), events=())
+    alone = replace(
+        problem, sites=(series.site,), jobs=(), links=(), capacity_limits=(), events=(), reserves=()
+    )
     terms = settle(alone, (), (flows,)).terms
     return SiteTotals(
         site=series.site.name,

@@ -118,7 +118,7 @@ _TERMS = (
     ("lateness_eur", "Lateness", "lateness", 1),
     ("unserved_eur", "Work not served", "unserved", 1),
     ("deferred_eur", "Work deferred past the window", None, 1),
-    ("commitment_earned_eur", "Earned by events (revenue)", None, -1),
+    ("commitment_earned_eur", "Earned by events and reserves (revenue)", None, -1),
     ("commitment_paid_eur", "Fees of events declined", None, 1),
     ("violations_eur", "Penalties for missed obligations", None, 1),
 )

@@ -9,6 +9,10 @@ from zoneinfo import ZoneInfo
 KIND_WORDS = {
     "shortfall": "load without a source",
     "capacity_limit": "import above the agreed limit",
+    "demand_response": "import above what an event asks",
+    "rebound": "import too high after an event",
+    "reserve_up": "reserve sold and not held",
+    "reserve_down": "reserve sold and not held",
     "soc_floor": "battery below its reserve",
     "soc_final": "battery below its level at the end",
     "carbon_budget": "carbon above the budget",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from optimizer import Horizon, InvalidProblem, Plan, Problem, verify
+from optimizer import Horizon, InvalidProblem, Plan, Problem, Sheddable, greedy, verify
 from optimizer.exclusivity import exclusivity
 from optimizer.plan import ReserveShare
 from optimizer.reserves import ReserveBlock, ReserveProduct
@@ -242,3 +242,20 @@ def test_a_product_that_contradicts_itself_is_refused(changes: dict[str, Any], w
     """The refusal names the reserve and what is wrong with it."""
     with pytest.raises(InvalidProblem, match=f"reserve mFRR.*{words}"):
         problem(reserves=(replace(MFRR, **changes),))
+
+
+def test_plans_without_a_solver_hold_what_is_sold_and_sell_no_more() -> None:
+    """Sold: 6 kW for 1.5 hours and 5 for half of one: 9 + 1 of 10 kWh, and load sheds the rest."""
+    sold = replace(MFRR, blocks=(ReserveBlock(0, 1, 1.0, sold_lots=6),), hours=1.5)
+    more = replace(sold, name="more", blocks=(ReserveBlock(0, 1, 1.0, 5),), hours=0.5)
+    here = one_site(
+        1, OPEN, base_kw=4, storage=(battery(),), sheddable=(Sheddable((4.0,), within_s=0.0),)
+    )
+    case = problem(sites=(here,), slots=Horizon(1, 1.0), reserves=(sold, more, FCR))
+    plan = greedy(case)
+    assert verify(case, plan) == ()
+    assert plan.violations == ()
+    shares = {(share.product, share.source): share.up_kw[0] for share in plan.flows[0].reserves}
+    assert shares == pytest.approx(
+        {("mFRR", "battery"): 6.0, ("more", "battery"): 2.0, ("more", ""): 3.0}
+    )
