@@ -20,7 +20,8 @@ MINIMUM_COVERAGE := 90
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-peers check lint types imports bench bench-72h bench-rolling bench-forecasts \
-    bench-clusters bench-streams bench-field-event peer-slurm peer-kubernetes peer-kueue peer-gridstatus lock clean
+    bench-clusters bench-streams bench-co-optimisation bench-field-event \
+    peer-slurm peer-kubernetes peer-kueue peer-gridstatus lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -66,6 +67,9 @@ bench-clusters: $(VENV)/.dev $(VENV)/.project  ## Real clusters: a day, a day of
 
 bench-streams: $(VENV)/.dev $(VENV)/.project  ## Streams: rate, delay, twenty kills of each way in (10 minutes)
 	$(BIN)/python -m benchmarks.ingestion
+
+bench-co-optimisation: $(VENV)/.dev $(VENV)/.project  ## Jobs and batteries planned alone, apart and as one (20 minutes; needs GRIDTIDE_DATA)
+	$(BIN)/python -m benchmarks.co_optimisation --write
 
 bench-field-event: $(VENV)/.dev $(VENV)/.project  ## The field event of Phoenix planned (20 minutes; needs GRIDTIDE_DATA)
 	$(BIN)/python -m benchmarks.field_event --time-limit 300 --write
