@@ -1,4 +1,4 @@
-"""The loops of the watches: power, energy, signals once a minute, causes to replan twice a second.
+"""The loops of the watches: most look once a minute, for causes to replan twice a second.
 
 Feeds are looked after every five: most looks find none due.
 """
@@ -12,6 +12,7 @@ from scheduler.services.energy_watch import EnergyWatch
 from scheduler.services.feeds import FeedWatch
 from scheduler.services.power_watch import PowerWatch
 from scheduler.services.replan_watch import ReplanWatch
+from scheduler.services.settlement_watch import SettlementWatch
 from scheduler.services.signal_watch import SignalWatch
 
 REPLAN_LOOK_EVERY_S = 0.5
@@ -42,3 +43,8 @@ def run_replan_watch(watch: ReplanWatch, stop: threading.Event) -> None:
 def run_feed_watch(watch: FeedWatch, stop: threading.Event) -> None:
     """Look every five seconds until ``stop`` is set; what is fetched then is left to end."""
     again_and_again(watch.look, "a look at the feeds", stop, lambda: FEED_LOOK_EVERY_S)
+
+
+def run_settlement_watch(watch: SettlementWatch, stop: threading.Event) -> None:
+    """Look at the beginning of every minute until ``stop`` is set; most looks find none due."""
+    again_and_again(watch.look, "a look at events to settle", stop, watch.seconds_to_next)

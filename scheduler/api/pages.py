@@ -82,9 +82,8 @@ def log_out() -> Response:
 def show_plans(session: SessionDep, _person: PersonDep) -> str:
     """List the newest plans."""
     newest = plans.list_plans(session, None, PageRequest(_PLANS_SHOWN))
-    return index_page(
-        [_row(plan) for plan in newest.items], {"Signals": "/signals", "API docs": "/docs"}
-    )
+    links = {"Grid events": "/grid-events", "Signals": "/signals", "API docs": "/docs"}
+    return index_page([_row(plan) for plan in newest.items], links)
 
 
 @router.get("/plans/{plan_id}")

@@ -30,6 +30,7 @@ COMMANDS = {
     "streams": "scheduler.cli.streams",
     "jobs": "scheduler.cli.jobs",
     "plans": "scheduler.cli.plans",
+    "events": "scheduler.cli.events",
     "keys": "scheduler.cli.keys",
     "clusters": "scheduler.cli.clusters",
     "db": "scheduler.cli.database",

@@ -35,6 +35,7 @@ from scheduler.services.feeds import FeedWatch
 from scheduler.services.grid_side import GridSide
 from scheduler.services.power_watch import PowerWatch
 from scheduler.services.replan_watch import ReplanWatch
+from scheduler.services.settlement_watch import SettlementWatch
 from scheduler.services.signal_watch import SignalWatch
 from scheduler.settings import Settings
 from scheduler.side_by_side import SearchPlace
@@ -46,6 +47,7 @@ from scheduler.watches import (
     run_feed_watch,
     run_power_watch,
     run_replan_watch,
+    run_settlement_watch,
     run_signal_watch,
 )
 from scheduler.worker import Worker, WorkerTiming
@@ -130,7 +132,8 @@ def worker(parent: ParentOption = None) -> None:
 def clock(parent: ParentOption = None) -> None:
     """Queue planning runs when their time has come or something has happened.
 
-    It listens to the grid side if there is one, and fetches the signals that sites have feeds of.
+    It listens to the grid side if there is one and settles its events, and fetches the signals
+    that sites have feeds of.
 
     Any number of clocks may run.
     """
@@ -154,6 +157,8 @@ def clock(parent: ParentOption = None) -> None:
         threading.Thread(target=run_feed_watch, args=(feeds, stop), daemon=True).start()
         signals = SignalWatch(sessions, system_now, detail_of(settings), stop)
         threading.Thread(target=run_signal_watch, args=(signals, stop), daemon=True).start()
+        settling = (SettlementWatch(sessions, system_now), stop)
+        threading.Thread(target=run_settlement_watch, args=settling, daemon=True).start()
         run_clock(sessions, system_now, stop)
 
     _run(work, parent)

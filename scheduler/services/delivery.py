@@ -14,10 +14,10 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from connectors.types import DeliveryReport, Window
-from scheduler.db.models import GridEvent, PlanStatus, StoredPlan
+from scheduler.db.models import GridEvent
 from scheduler.services import fleet as fleets
+from scheduler.services.held_plans import HeldPlans
 from scheduler.services.plan_document import PlanDocument
-from scheduler.services.plans import read_document
 from scheduler.services.window import EPOCH
 
 
@@ -43,11 +43,11 @@ def due_reports(session: Session, received_from: str, now: datetime) -> list[Due
     if not events:
         return []
     slot = timedelta(minutes=fleets.required_spec(session).planning.slot_minutes)
-    plans = _Plans(session)
+    plans = HeldPlans(session)
     return [due for event in events for due in _due(event, plans, slot, now)]
 
 
-def _due(event: GridEvent, plans: _Plans, slot: timedelta, now: datetime) -> Iterator[DueReport]:
+def _due(event: GridEvent, plans: HeldPlans, slot: timedelta, now: datetime) -> Iterator[DueReport]:
     """Cut what is over of ``event`` and not reported yet at the ends of slots."""
     start = max(event.start_at, event.reported_until or event.start_at)
     while start < event.end_at:
@@ -68,29 +68,3 @@ def _report(event: GridEvent, document: PlanDocument, window: Window) -> Deliver
             kw = flows.import_kw[slot]
             return DeliveryReport(event.external_id, event.site, window, kw, is_measured=False)
     return None
-
-
-class _Plans:
-    """Plans by when they held; each is read once."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._read: dict[UUID, PlanDocument] = {}
-
-    def holding_at(self, at: datetime) -> PlanDocument | None:
-        """Return the plan put in force last by ``at`` of those whose window had begun."""
-        stored = self._session.scalar(
-            select(StoredPlan)
-            .where(
-                StoredPlan.status.in_((PlanStatus.IN_FORCE, PlanStatus.SUPERSEDED)),
-                StoredPlan.window_start <= at,
-                StoredPlan.decided_at <= at,
-            )
-            .order_by(StoredPlan.decided_at.desc())
-            .limit(1)
-        )
-        if stored is None or stored.window_end <= at:
-            return None
-        if stored.id not in self._read:
-            self._read[stored.id] = read_document(self._session, stored.id)
-        return self._read[stored.id]

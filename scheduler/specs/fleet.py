@@ -32,6 +32,7 @@ from scheduler.specs.plants import (
 )
 from scheduler.specs.replan import ReplanSpec
 from scheduler.specs.run_times import RunTimesSpec
+from scheduler.specs.settlement import SettlementSpec
 from scheduler.specs.tariff import PriceSignal, TariffSpec
 from scheduler.specs.uncertainty import UncertaintySpec
 
@@ -171,6 +172,7 @@ class SiteSpec(Spec):
     batteries: Annotated[tuple[BatterySpec, ...], Field(max_length=100)] = ()
     generators: Annotated[tuple[GeneratorSpec, ...], Field(max_length=100)] = ()
     feeds: Annotated[tuple[FeedSpec, ...], Field(max_length=50)] = ()
+    settlement: SettlementSpec = SettlementSpec()
 
     @property
     def needs_price_signal(self) -> bool:

@@ -4,18 +4,21 @@ from scheduler.views.chart import chart
 from scheduler.views.compare import Comparison, compare
 from scheduler.views.explanation import explain_job, explanation_text
 from scheduler.views.page import IndexRow, PageActions, index_page, login_page, plan_page
+from scheduler.views.settlement_page import EventRow, events_page, settlement_page
 from scheduler.views.signal_page import FlagActions, signals_page
 from scheduler.views.summary import summary_text
 from scheduler.views.tables import energy_table, job_table, price_table
 
 __all__ = [
     "Comparison",
+    "EventRow",
     "FlagActions",
     "IndexRow",
     "PageActions",
     "chart",
     "compare",
     "energy_table",
+    "events_page",
     "explain_job",
     "explanation_text",
     "index_page",
@@ -23,6 +26,7 @@ __all__ = [
     "login_page",
     "plan_page",
     "price_table",
+    "settlement_page",
     "signals_page",
     "summary_text",
 ]

@@ -59,7 +59,7 @@ class Panel:
 
 
 @dataclass(slots=True)
-class _Scale:
+class Scale:
     """Turns values into heights: 0 is the top of the drawing, 100 its bottom."""
 
     low: float
@@ -71,9 +71,11 @@ class _Scale:
         self.low, self.high = self.ticks[0], self.ticks[-1]
 
     def y(self, value: float) -> float:
+        """Return how far below the top of the drawing ``value`` lies."""
         return 100 * (self.high - value) / (self.high - self.low)
 
     def levels(self) -> tuple[Level, ...]:
+        """Return the labelled heights beside the drawing."""
         step = self.ticks[1] - self.ticks[0]
         digits = 0 if step >= 1 and step % 1 == 0 else 1 if step >= 0.1 else 2
         return tuple(Level(100 - self.y(tick), number(tick, digits)) for tick in self.ticks)
@@ -103,7 +105,7 @@ def _power_panel(series: SiteSeries) -> Panel:
     above = np.sum([values for *_, values in sources], axis=0)
     below = np.sum([values for *_, values in uses], axis=0)
     limits = [limit.limit_kw for limit in series.limits]
-    scale = _Scale(
+    scale = Scale(
         -float(below.max()), max(float(above.max()), float(series.load_kw.max()), *limits)
     )
     shapes = [
@@ -143,7 +145,7 @@ def _carbon_panel(series: SiteSeries) -> Panel:
 
 
 def _line_panel(title: str, unit: str, values: Array, css: str) -> Panel:
-    scale = _Scale(min(0.0, float(values.min())), float(values.max()))
+    scale = Scale(min(0.0, float(values.min())), float(values.max()))
     return Panel(
         title=title,
         unit=unit,
@@ -161,7 +163,7 @@ def _line_panel(title: str, unit: str, values: Array, css: str) -> Panel:
 def _charge_panel(series: SiteSeries) -> Panel:
     before = sum(unit.soc_initial_kwh for unit in series.site.storage)
     soc = np.concatenate(([before], series.soc_kwh))
-    scale = _Scale(0.0, series.soc_max_kwh)
+    scale = Scale(0.0, series.soc_max_kwh)
     points = " L".join(f"{slot} {scale.y(value):.2f}" for slot, value in enumerate(soc))
     n_slots = len(series.soc_kwh)
     shapes = [
@@ -187,7 +189,7 @@ def _charge_panel(series: SiteSeries) -> Panel:
 
 
 def _pool_panel(pool: PoolUse) -> Panel:
-    scale = _Scale(0.0, float(max(pool.available.max(), 1.0)))
+    scale = Scale(0.0, float(max(pool.available.max(), 1.0)))
     return Panel(
         title=f"GPUs in use, {pool.pool}",
         unit="GPUs",
@@ -218,7 +220,7 @@ def heat_strip(values: Sequence[float], css: str) -> tuple[Shape, ...]:
     )
 
 
-def _stack(layers: Sequence[tuple[str, Array]], scale: _Scale, *, sign: int) -> list[Shape]:
+def _stack(layers: Sequence[tuple[str, Array]], scale: Scale, *, sign: int) -> list[Shape]:
     shapes, base = [], np.zeros_like(layers[0][1])
     for css, values in layers:
         if values.any():
@@ -228,24 +230,24 @@ def _stack(layers: Sequence[tuple[str, Array]], scale: _Scale, *, sign: int) -> 
     return shapes
 
 
-def _steps(values: Array, scale: _Scale) -> str:
+def _steps(values: Array, scale: Scale) -> str:
     """Outline of values that hold through their slot."""
     return f"M0 {scale.y(values[0]):.2f} " + _along(values, scale)
 
 
-def _along(values: Array, scale: _Scale) -> str:
+def _along(values: Array, scale: Scale) -> str:
     return " ".join(f"V{scale.y(value):.2f} H{slot + 1}" for slot, value in enumerate(values))
 
 
-def _area(base: Array, top: Array, scale: _Scale) -> str:
+def _area(base: Array, top: Array, scale: Scale) -> str:
     n_slots = len(top)
     back = " ".join(f"V{scale.y(base[slot]):.2f} H{slot}" for slot in range(n_slots - 1, -1, -1))
     return f"{_steps(top, scale)} {back} Z"
 
 
-def _level_line(value: float, n_slots: int, scale: _Scale) -> str:
+def _level_line(value: float, n_slots: int, scale: Scale) -> str:
     return f"M0 {scale.y(value):.2f} H{n_slots}"
 
 
-def _limit_line(limit: CapacityLimit, scale: _Scale) -> str:
+def _limit_line(limit: CapacityLimit, scale: Scale) -> str:
     return f"M{limit.start_slot} {scale.y(limit.limit_kw):.2f} H{limit.end_slot}"

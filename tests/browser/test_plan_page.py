@@ -11,8 +11,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from scheduler.views import PageActions, index_page, login_page, plan_page
+from scheduler.views import (
+    PageActions,
+    index_page,
+    login_page,
+    plan_page,
+    settlement_page,
+)
 from tests.views.sample import HOSTILE_NAME, INDEX_ROW, sample_document
+from tests.views.settlements import START, sample_report
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 ARGUMENTS = (
@@ -188,6 +195,28 @@ def test_the_list_and_the_sign_in_fit_a_phone(browser: Browser, tmp_path: Path) 
         for watched in _open(browser, path, PHONE):
             assert _overflow(watched.page) <= 0
             assert watched.complaints == []
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
+def test_a_settlement_shows_its_curve_and_fits_the_screen(
+    browser: Browser, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    """Called, planned, drawn and baseline are lines that can be seen; the clock can be changed."""
+    path = tmp_path / "settlement.html"
+    path.write_text(settlement_page(sample_report(), [(0, START)], 0, {}))
+    for watched in _open(browser, path, size):
+        page = watched.page
+        for css in ("limit", "capacity", "load", "floor"):
+            box = page.locator(f"path.line.{css}").bounding_box()
+            assert box is not None
+            assert box["width"] > 50
+        assert page.locator(".legend > span").count() == 4
+        assert page.get_by_text("16:00", exact=True).first.is_visible()
+        page.locator("#utc").check()
+        assert page.get_by_text("14:00", exact=True).first.is_visible()
+        assert _overflow(page) <= 0
+        assert watched.complaints == []
+        assert watched.requests == [path.as_uri()]
 
 
 CONTRASTS = """() => {

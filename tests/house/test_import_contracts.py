@@ -56,6 +56,10 @@ OFFENCES = {
         ("scheduler.quality.examine", "scheduler.services.signals"),
         ("scheduler.quality.days", "sqlalchemy"),
     ],
+    "Settling events is pure: no database, no services, no clock": [
+        ("scheduler.settlement.baseline", "scheduler.services.power"),
+        ("scheduler.settlement.delivered", "sqlalchemy"),
+    ],
     "Tariffs are pure: specs and instants in, frozen values out": [
         ("scheduler.tariffs.demand", "scheduler.services.window"),
         ("scheduler.tariffs.local_time", "time"),

@@ -6,6 +6,7 @@ from scheduler.db.models.cluster_identity import ClusterIdentity
 from scheduler.db.models.cluster_power import ClusterPower
 from scheduler.db.models.data_transfer import DataTransfer
 from scheduler.db.models.dispatch_command import CommandKind, CommandOutcome, DispatchCommand
+from scheduler.db.models.event_settlement import EventSettlement
 from scheduler.db.models.feed_state import FeedState
 from scheduler.db.models.fleet import FleetVersion
 from scheduler.db.models.forecast_decay import ForecastDecay
@@ -37,6 +38,7 @@ __all__ = [
     "DataTransfer",
     "DeadLetter",
     "DispatchCommand",
+    "EventSettlement",
     "FeedState",
     "FleetVersion",
     "ForecastDecay",
