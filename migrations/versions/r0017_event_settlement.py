@@ -29,7 +29,9 @@ def upgrade() -> None:
             ["event_id"], ["grid_event.id"], name=op.f("fk_event_settlement_event_id_grid_event")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event_settlement")),
-        sa.UniqueConstraint("event_id", "revision", name=op.f("uq_event_settlement_event_id_revision")),
+        sa.UniqueConstraint(
+            "event_id", "revision", name=op.f("uq_event_settlement_event_id_revision")
+        ),
     )
 
 

@@ -116,9 +116,9 @@ def test_days_of_other_events_make_no_baseline(scene: Scene) -> None:
 def test_what_was_planned_before_the_call_and_during_it_is_told(scene: Scene) -> None:
     """The plan that did not know of it runs a job of 1 kW then; the one that did runs none."""
     scene.submit("train")
-    put_in_force(scene, Placement("train", "DE", (Run("a100", 6, 8),)))
+    put_in_force(scene, Placement("train", "DE", (Run("DE/a100x1", 6, 8),)))
     scene.wait(minutes=30)
-    put_in_force(scene, Placement("train", "DE", (Run("a100", 8, 10),)), key="anew")
+    put_in_force(scene, Placement("train", "DE", (Run("DE/a100x1", 8, 10),)), key="anew")
     scene.at = CALLED.end + 2 * HOUR
     settle(scene)
     found = report(scene)
@@ -132,7 +132,7 @@ def test_without_a_meter_the_cluster_tells_how_far_from_the_plan_it_was(scene: S
     """Planned are 1 kW, its GPUs drew 3 kW more than that, at a PUE of 1.2: 1.2 + 3.6."""
     scene.set_up(fleet_spec(site_spec(pue=1.2, settlement={"baseline": "plan"})))
     scene.submit("train")
-    put_in_force(scene, Placement("train", "DE", (Run("a100", 6, 8),)))
+    put_in_force(scene, Placement("train", "DE", (Run("DE/a100x1", 6, 8),)))
     scene.at = CALLED.end + 2 * HOUR
     fields: dict[str, Any] = {
         "site": "DE",
