@@ -35,7 +35,10 @@ def openadr_ven(
             raise Invalid(Refusal("settings", "openadr_webhook_token", None, limit))
         webhook = Webhook(spec.webhook_url, webhook_token.get_secret_value())
     sites = tuple(
-        SiteTerms(site.site, site.resource, site.contract_kw, site.export_kw) for site in spec.sites
+        SiteTerms(
+            site.site, site.resource, site.contract_kw, site.export_kw, frozenset(site.targets)
+        )
+        for site in spec.sites
     )
     terms = VenTerms(
         spec.ven_name,

@@ -1,8 +1,9 @@
 """The grid side: events a virtual power plant calls are taken in, and delivery is reported to it.
 
 Level-triggered, like dispatch: every poll compares what the other side lists now with what is on
-record. Each change queues a replan, so that no obligation waits for the next daily run. Taking an
-event in twice, and reporting an interval twice, does no harm.
+record. Changes queue a replan, so that no obligation waits for the next daily run: one for all that
+a poll takes in before it is begun. Taking an event in twice, and reporting an interval twice, does
+no harm.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from scheduler.services import fleet as fleets
 from scheduler.services.delivery import DueReport, due_reports
 from scheduler.services.errors import ServiceError
 from scheduler.services.events import notice_of, take_notice
-from scheduler.services.runs import queue_run
+from scheduler.services.runs import is_like_one_waiting, queue_run
 from scheduler.services.triggers import fleet_request
 from scheduler.timekeeping import Now
 
@@ -62,6 +63,7 @@ class GridSide:
         self._vpp = vpp
         self._name = name
         self._now = now
+        self._has_queued = False  # a replan, in this poll
         # Said once, not at every poll.
         self._refused: dict[str, str] = {}
 
@@ -74,6 +76,7 @@ class GridSide:
             The other side does not answer as agreed; what was done until then stands.
         """
         notices = _answer(self._vpp.events())
+        self._has_queued = False
         changed = (*self._take_in(notices), *self._take_in(self._no_longer_listed(notices)))
         return Poll(changed, self._report())
 
@@ -114,10 +117,16 @@ class GridSide:
                 key = f"event/{notice.event_id}/{what}"
                 fleet = fleets.required_spec(session)
                 reason = f"grid event {notice.event_id} is new or changed"
-                queue_run(session, fleet_request(fleet, key, self._name, reason), now)
+                request = fleet_request(fleet, key, self._name, reason)
+                # One plan knows of all that was taken in before it was begun: a flood makes one.
+                if not self._has_queued or not is_like_one_waiting(
+                    session, request, and_will_wait=True
+                ):
+                    queue_run(session, request, now)
         except ServiceError as error:
             self._refuse(notice, str(error))
             return False
+        self._has_queued = True
         self._refused.pop(notice.event_id, None)
         log.info("grid event %s of %s: taken in, replanning", notice.event_id, self._name)
         return True

@@ -58,15 +58,22 @@ def queue_run(session: Session, request: RunRequest, now: datetime) -> tuple[Pla
     return session.scalars(_of_key(request.trigger_key)).one(), created
 
 
-def is_like_one_waiting(session: Session, request: RunRequest) -> bool:
-    """Whether a run that nobody has begun yet will plan what ``request`` asks for."""
+def is_like_one_waiting(
+    session: Session, request: RunRequest, *, and_will_wait: bool = False
+) -> bool:
+    """Whether a run that nobody has begun yet will plan what ``request`` asks for.
+
+    With ``and_will_wait`` nobody begins it before ``session`` is committed: it sees what that does.
+    """
     like = select(PlanningRun.id).where(
         PlanningRun.status == RunStatus.QUEUED,
         PlanningRun.hours == request.hours,
         PlanningRun.time_limit_s == request.time_limit_s,
         PlanningRun.window_start.is_not_distinct_from(request.window_start),
     )
-    return session.scalar(like.limit(1)) is not None
+    # SQLite has one writer, and this is it where it has written.
+    held = like.with_for_update() if and_will_wait else like
+    return session.scalar(held.limit(1)) is not None
 
 
 def request_run(

@@ -31,6 +31,7 @@ class OpenAdrSiteSpec(Spec):
     resource: Word
     contract_kw: NonNegative
     export_kw: NonNegative = 0.0
+    targets: Annotated[tuple[Word, ...], Field(max_length=100)] = ()  # by which events name it
 
 
 class OpenAdrSpec(Spec):

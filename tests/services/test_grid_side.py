@@ -66,6 +66,17 @@ def runs(scene: Scene) -> list[str]:
         return list(session.scalars(queued.order_by(PlanningRun.queued_at)))
 
 
+def test_a_flood_is_planned_for_once(
+    scene: Scene, grid_side: GridSide, vpp: SimulatedVirtualPowerPlant
+) -> None:
+    """Whatever one poll takes in before the replan is begun, the replan knows."""
+    for number in range(30):
+        vpp.call(replace(EVENT, event_id=f"flood-{number}"), scene.at)
+    assert len(grid_side.poll().changed) == 31
+    assert len(on_record(scene)) == 31
+    assert len(runs(scene)) == 1
+
+
 def test_what_was_agreed_is_on_record_and_only_what_plans_go_by_is_planned_anew(
     scene: Scene, grid_side: GridSide, vpp: SimulatedVirtualPowerPlant
 ) -> None:

@@ -27,18 +27,23 @@ from connectors.vpp.openadr3.wire import Unreadable, WireEvent, read_events
 log = logging.getLogger(__name__)
 
 LOOKS_AHEAD_DAYS = 8
+MOST_CALLS = 50_000
 MOST_NOTICES = 1000
 _MOST_TOLD = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class SiteTerms:
-    """One of our sites: what it is called there, and what its contract lets it draw [kW]."""
+    """One of our sites: what it is called there, and what its contract lets it draw [kW].
+
+    ``targets`` are words besides its name by which events name it, such as its group or feeder.
+    """
 
     site: str
     resource: str
     contract_kw: float
     export_kw: float = 0.0
+    targets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +157,19 @@ class OpenAdrVen:
         horizon = Horizon(now, day + timedelta(days=LOOKS_AHEAD_DAYS))
         found: dict[str, list[Call]] = {site.site: [] for site in self._terms.sites}
         refused: list[Unreadable] = []
-        for event in events:
+        n_calls = 0
+        # By priority: a flood of what matters less shuts out nothing that matters more.
+        for event in sorted(events, key=_importance):
             try:
                 asked = [
                     (site.site, self._calls_of(event, site, horizon)) for site in self._sites(event)
                 ]
             except (ValueError, OverflowError) as error:
                 refused.append(Unreadable(event.id, str(error)))
+                continue
+            n_calls += sum(len(of_site) for _, of_site in asked)
+            if n_calls > MOST_CALLS:
+                refused.append(Unreadable(event.id, f"more than {MOST_CALLS} calls before it"))
                 continue
             for name, of_site in asked:
                 found[name] += of_site
@@ -183,9 +194,19 @@ class OpenAdrVen:
         return event.issued_at or self._heard_at.setdefault(event.id, self._now())
 
     def _sites(self, event: WireEvent) -> list[SiteTerms]:
-        """Return whom an event is for: those it names, else all, as we are shown but ours."""
-        named = [site for site in self._terms.sites if site.resource in event.targets]
-        return named or list(self._terms.sites)
+        """Return whom an event is for: sites it names, else all of them, or none.
+
+        A VTN of 3.1.0 shows us ours only. One of 3.0.1 shows all: what names other VENs or
+        resources than ours is not for us.
+        """
+        words = {target.word for target in event.targets}
+        named = [site for site in self._terms.sites if words & {site.resource, *site.targets}]
+        if named or not words:
+            return named or list(self._terms.sites)
+        vens = {target.word for target in event.targets if target.kind == "VEN_NAME"}
+        is_of_others = any(target.kind == "RESOURCE_NAME" for target in event.targets)
+        is_ours = self._terms.name in vens if vens else not is_of_others
+        return list(self._terms.sites) if is_ours else []
 
     def _notices(
         self, called: dict[str, list[Call]]
@@ -234,6 +255,10 @@ class OpenAdrVen:
         if sentence not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(sentence)
             log.warning("VTN: %s", sentence)
+
+
+def _importance(event: WireEvent) -> tuple[bool, int]:
+    return event.priority is None, event.priority or 0
 
 
 def draw_of(ven_name: str, event: WireEvent) -> float:

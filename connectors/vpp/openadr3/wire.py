@@ -38,23 +38,35 @@ def _none_is_empty(value: object) -> object:
     return () if value is None else value
 
 
-def _words(value: object) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom an object is for; ``kind`` is empty in 3.1.0, such as ``VEN_NAME`` in 3.0.1."""
+
+    kind: str
+    word: str
+
+
+def _targets(value: object) -> tuple[Target, ...]:
     """Read targets: words in 3.1.0, in 3.0.1 lists of words under a type."""
     if value is None:
         return ()
     if not isinstance(value, list) or len(value) > _MOST_LISTED:
         raise ValueError(f"targets must be a list of at most {_MOST_LISTED}")
-    words: list[object] = []
+    found: list[Target] = []
     for each in value:
-        words += each.get("values") or [] if isinstance(each, dict) else [each]
-    return tuple(_text(word) for word in words[:_MOST_LISTED])
+        kind = _text(each.get("type")) if isinstance(each, dict) else ""
+        words = each.get("values") if isinstance(each, dict) else [each]
+        if not isinstance(words, list) or len(found) + len(words) > _MOST_LISTED:
+            raise ValueError(f"targets must name at most {_MOST_LISTED} words in lists")
+        found += [Target(kind, _text(word)) for word in words]
+    return tuple(found)
 
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Id = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
 Instant = Annotated[datetime | None, BeforeValidator(_instant)]
 Length = Annotated[Duration | None, BeforeValidator(_length)]
-Targets = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Targets = Annotated[tuple[Target, ...], BeforeValidator(_targets)]
 
 
 class _Wire(BaseModel):

@@ -81,6 +81,45 @@ async def test_limits_come_as_notices_for_the_sites_they_name(
     assert found[0].event_id == "all.north.20260615T130000"
 
 
+async def test_what_is_for_others_is_not_taken_for_ours(vtn: TestVtn) -> None:
+    """3.0.1 shows everybody's events; groups and feeders may be said of a site."""
+    if vtn.version == "3.1.0":
+        pytest.skip("3.1.0 shows us ours only")
+    sites = (TERMS.sites[0], replace(TERMS.sites[1], targets=frozenset({"feeder-7"})))
+    whom = {
+        "other-ven": ("VEN_NAME", "else"),
+        "our-ven": ("VEN_NAME", "gridtide"),
+        "other-resource": ("RESOURCE_NAME", "X9"),
+        "our-resource": ("RESOURCE_NAME", "N1"),
+        "feeder": ("POWER_SERVICE_LOCATION", "feeder-7"),
+        "group": ("GROUP", "everybody"),
+    }
+    vtn.events = [
+        event(name, limit(5), **later(at), targets=[{"type": kind, "values": [word]}])
+        for at, (name, (kind, word)) in enumerate(whom.items(), 1)
+    ]
+    found = await ven_at(vtn, terms=replace(TERMS, sites=sites)).events()
+    told = {(each.event_id.split(".")[0], each.site) for each in found}
+    both = {(name, site) for name in ("our-ven", "group") for site in ("north", "south")}
+    assert told == both | {("our-resource", "north"), ("feeder", "south")}
+
+
+async def test_the_draw_of_a_random_start_outlives_us_and_not_the_event(vtn: TestVtn) -> None:
+    """Another process draws the same, until the event is changed; it is within the range."""
+    period = TWO_HOURS["intervalPeriod"] | {"randomizeStart": "PT30M"}
+    vtn.events = [event(f"e{number}", limit(5), intervalPeriod=period) for number in range(8)]
+    before, after = await ven_at(vtn).events(), await ven_at(vtn).events()
+    assert before == after
+    lone = [event("lone", limit(5), intervalPeriod=period)]
+    starts = []
+    for day in range(1, 9):
+        vtn.events = [lone[0] | {"modificationDateTime": f"2026-06-{day:02}T10:00:00Z"}]
+        starts.append((await ven_at(vtn).events())[0].window.start)
+    moved = [start - NOON - HOUR for start in starts]
+    assert len(set(moved)) > 4
+    assert all(abs(each) <= HOUR / 2 for each in moved)
+
+
 async def test_a_notice_says_what_kind_of_call_it_is_and_when_it_was_said(vtn: TestVtn) -> None:
     """With the terms that were agreed, for which OpenADR has no words."""
     terms = replace(TERMS, payment_eur_per_kwh=0.3, ramp_minutes=10.0, breach_eur_per_kwh=4.0)
