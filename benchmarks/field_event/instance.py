@@ -137,7 +137,7 @@ def problem_of(published: Published, call: Call, battery: BatterySpec | None) ->
         event_id="field-event",
         site=SITE,
         window=Window(EVENT_BEGIN, call.end_at),
-        limit_kw=call.share * published.before_kw,
+        limit_kw=limit_kw_of(published, call),
         breach_eur_per_kwh=BREACH_EUR_PER_KWH,
     )
     jobs = [_job(workload, published, call) for workload in published.workloads]
@@ -158,14 +158,19 @@ def _fleet(battery: BatterySpec | None) -> FleetSpec:
     return FleetSpec(name="field-event", planning=planning, sites=(site,))
 
 
-def _job(workload: Workload, published: Published, call: Call) -> JobToPlan:
-    """Return a workload that runs: it has the hours to the end of the call at full speed."""
+def limit_kw_of(published: Published, call: Call) -> float:
+    """Return the ceiling [kW]."""
+    return call.share * published.before_kw
+
+
+def operating_points_of(workload: Workload, published: Published) -> tuple[OperatingPointSpec, ...]:
+    """Return a workload's caps, with power and speed as swept."""
     swept = published.sweep[published.sweep["Workload"] == workload.swept_as]
     measured_w, gpu_w, speed = (
         swept[column].to_numpy(float)
         for column in ("GPU power cap", "power per GPU", "normalized throughput")
     )
-    points = tuple(
+    return tuple(
         OperatingPointSpec(
             pool=POOL,
             gpus=workload.gpus,
@@ -175,6 +180,11 @@ def _job(workload: Workload, published: Published, call: Call) -> JobToPlan:
         )
         for cap_w in CAPS_W
     )
+
+
+def _job(workload: Workload, published: Published, call: Call) -> JobToPlan:
+    """Return a workload that runs: it has the hours to the end of the call at full speed."""
+    points = operating_points_of(workload, published)
     full = max(points, key=lambda point: point.speed)
     latest = call.end_at + (1 - workload.floor) * timedelta(hours=call.hours)
     spec = JobSpec(

@@ -17,6 +17,7 @@ from benchmarks.field_event.instance import (
     Published,
     problem_of,
 )
+from benchmarks.field_event.possible import most_possible
 from optimizer import Breach, Plan, Problem, SolveLimits, solve, verify
 from scheduler.specs.fleet import BatterySpec
 
@@ -31,8 +32,8 @@ class Outcome:
     ----------
     performance
         Work done in the event by workload, as a share of that at full speed.
-    weighted
-        Its mean, weighted by GPUs.
+    weighted, possible
+        Its mean, weighted by GPUs; and what no plan can exceed.
     import_kw, load_kw
         Of the site in each slot; the difference is the battery's.
     slots
@@ -43,6 +44,7 @@ class Outcome:
     limit_kw: float
     performance: Mapping[str, float]
     weighted: float
+    possible: float
     import_kw: npt.NDArray[np.float64]
     load_kw: npt.NDArray[np.float64]
     slots: slice
@@ -77,6 +79,7 @@ def planned(
         limit_kw=limit.limit_kw,
         performance=performance,
         weighted=float(np.average([*performance.values()], weights=[gpus[n] for n in performance])),
+        possible=most_possible(published, call, battery),
         import_kw=import_kw,
         load_kw=import_kw + from_battery,
         slots=slots,
