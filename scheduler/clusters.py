@@ -1,7 +1,7 @@
 """From what the fleet says of a site's cluster to the connection that runs its jobs.
 
-With ``scheduler.main``, ``streams`` and ``signal_sources`` the only module that names concrete
-connectors.
+With ``scheduler.main``, ``streams``, ``signal_sources`` and ``site_devices`` the only module that
+names concrete connectors.
 """
 
 from __future__ import annotations

@@ -7,12 +7,12 @@ names concrete connectors.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from fastapi import FastAPI
 
-from connectors.protocols import Battery, VirtualPowerPlant
+from connectors.protocols import VirtualPowerPlant
 from connectors.signals.files import read_signals
-from connectors.storage.simulated import BatteryRating, SimulatedBattery
 from connectors.vpp.simulated import SimulatedVirtualPowerPlant
 from scheduler.api.app import create_app
 from scheduler.api.context import ApiContext
@@ -25,16 +25,19 @@ from scheduler.openadr import openadr_notifier, openadr_ven
 from scheduler.services.errors import Invalid, Refusal
 from scheduler.services.outside import Outside, OutsideOf
 from scheduler.services.signal_compaction import Detail
+from scheduler.services.site_devices import Devices
 from scheduler.settings import Settings
 from scheduler.signal_sources import refuse_feeds
+from scheduler.site_devices import connect_battery, connect_devices, refuse_devices
 from scheduler.specs import FleetSpec
-from scheduler.specs.fleet import BatterySpec, SiteSpec
+from scheduler.specs.fleet import SiteSpec
 from scheduler.streams import intake_of
 from scheduler.timekeeping import Now
 
 __all__ = [
     "connect",
     "detail_of",
+    "devices_of",
     "durable_sessions",
     "make_app",
     "notifier_of",
@@ -73,13 +76,16 @@ def connect(settings: Settings, fleet: FleetSpec, now: Now) -> Outside:
         A cluster cannot be spoken to from here.
     """
     clusters = {site.name: connect_cluster(settings, site) for site in fleet.sites}
+    # Where a control loop looks after batteries it is the only one to tell them anything.
     batteries = {
-        (site.name, unit.name): _battery(settings, site, unit, now)
+        (site.name, unit.name): connect_battery(settings, site, unit, now)
         for site in fleet.sites
+        if site.control is None
         for unit in site.batteries
     }
     refusals = (
         *filter(None, map(refuse_power, fleet.sites)),
+        *(refusal for site in fleet.sites for refusal in refuse_devices(site)),
         *refuse_feeds(settings, fleet, now),
     )
     accounts = {site.name: connect_accounts(site) for site in fleet.sites}
@@ -102,6 +108,11 @@ def outside_of(settings: Settings, now: Now) -> OutsideOf:
             return known[0][1]
 
     return connected
+
+
+def devices_of(settings: Settings, now: Now) -> Callable[[SiteSpec], Devices]:
+    """Return a function that connects to the meter and batteries of a site."""
+    return lambda site: connect_devices(settings, site, now)
 
 
 def virtual_power_plant_of(settings: Settings, now: Now) -> VirtualPowerPlant | None:
@@ -145,19 +156,3 @@ def make_app(settings: Settings, sessions: SessionFactory, now: Now) -> FastAPI:
             webhook_token=settings.openadr_webhook_token,
         )
     )
-
-
-def _battery(settings: Settings, site: SiteSpec, spec: BatterySpec, now: Now) -> Battery:
-    rating = BatteryRating(
-        capacity_kwh=spec.capacity_kwh,
-        charge_max_kw=spec.power_kw,
-        discharge_max_kw=spec.power_kw,
-        charge_efficiency=spec.charge_efficiency,
-        discharge_efficiency=spec.discharge_efficiency,
-        soc_floor_kwh=spec.soc_floor_kwh,
-    )
-    # A folder per site: joined names of two sites' batteries could be the same.
-    folder = settings.state_dir / "batteries" / site.name
-    folder.mkdir(parents=True, exist_ok=True)
-    state_file = folder / f"{spec.name}.json"
-    return SimulatedBattery(spec.name, rating, spec.soc_initial_kwh, now, state_file)

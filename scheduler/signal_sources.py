@@ -1,7 +1,7 @@
 """From the name of a source of signals to the connection to it.
 
-With ``scheduler.main``, ``clusters`` and ``streams`` the only module that names concrete
-connectors.
+With ``scheduler.main``, ``clusters``, ``streams`` and ``site_devices`` the only module that names
+concrete connectors.
 """
 
 from __future__ import annotations

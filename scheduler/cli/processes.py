@@ -1,15 +1,17 @@
-"""``gridtide api``, ``worker``, ``clock``, ``dispatcher``, ``ingest``; ``serve`` runs them all."""
+"""``gridtide api``, ``worker``, ``clock``, ``dispatcher``, ``control``, ``ingest``; ``serve``."""
 
 from __future__ import annotations
 
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 import uvicorn
@@ -24,6 +26,7 @@ from scheduler.grid_side import Alarm, run_grid_side
 from scheduler.ingest import run_ingest
 from scheduler.main import (
     detail_of,
+    devices_of,
     durable_sessions,
     make_app,
     notifier_of,
@@ -40,6 +43,7 @@ from scheduler.services.signal_watch import SignalWatch
 from scheduler.settings import Settings
 from scheduler.side_by_side import SearchPlace
 from scheduler.signal_sources import sources_of
+from scheduler.site_control import run_control
 from scheduler.streams import intake_of, message_sources_of
 from scheduler.timekeeping import system_now
 from scheduler.watches import (
@@ -52,7 +56,7 @@ from scheduler.watches import (
 )
 from scheduler.worker import Worker, WorkerTiming
 
-PROCESSES = ("api", "worker", "clock", "dispatcher", "ingest")
+PROCESSES = ("api", "worker", "clock", "dispatcher", "control", "ingest")
 PARENT_POLL_S = 1.0
 # Requests that still run then are broken off: a log may be followed for hours.
 REQUESTS_END_WITHIN_S = 5
@@ -74,11 +78,14 @@ def register(app: typer.Typer) -> None:
     app.command("worker")(worker)
     app.command("clock")(clock)
     app.command("dispatcher")(dispatcher)
+    app.command("control")(control)
     app.command("ingest")(ingest)
 
 
 def serve(host: HostOption = None, port: PortOption = None) -> None:
-    """Run API, worker, clock and dispatcher together until Ctrl-C; ingest, where there are brokers.
+    """Run API, worker, clock, dispatcher and control together; ingest, where there are brokers.
+
+    Until Ctrl-C.
 
     Brings the database up to date first, and prints the first API key where there is none.
     """
@@ -182,6 +189,19 @@ def dispatcher(parent: ParentOption = None) -> None:
     _run(work, parent)
 
 
+def control(parent: ParentOption = None) -> None:
+    """Look after the batteries of sites that have a control loop, every few seconds.
+
+    Any number may run: of each site one looks after it, and another where that one is gone.
+    """
+    settings = Settings()
+    sessions = ready_sessions(settings)
+    devices = devices_of(settings, system_now)
+    holder = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
+    kept = timedelta(days=settings.telemetry_history_days)
+    _run(lambda stop: run_control(devices, sessions, system_now, stop, holder, kept), parent)
+
+
 def ingest(parent: ParentOption = None) -> None:
     """Carry messages from MQTT and Kafka into the database, and acknowledge what is stored.
 
@@ -219,7 +239,7 @@ def _log_to_stderr() -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    for chatty in ("alembic", "apscheduler", "httpx", "httpx2"):
+    for chatty in ("alembic", "apscheduler", "httpx", "httpx2", "pymodbus"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

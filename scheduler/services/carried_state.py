@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 from scheduler.db.models import CommandKind, DataTransfer, DispatchCommand, JobStatus
 from scheduler.services.assemble_jobs import AnnouncedStart
 from scheduler.services.plan_document import PlanDocument
+from scheduler.services.telemetry import last_readings
 from scheduler.services.transfers import open_transfers
 from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec
+from scheduler.specs.message import TelemetrySeries
 
 _TELEMETRY_DAYS = 2  # older readings say nothing any more
 # A transfer begins a tick after the start of its slot, and its end is seen a tick later: without
@@ -42,19 +44,26 @@ def soc_at(
 ) -> dict[Battery, float]:
     """Return the expected state of charge of every battery that was read lately [kWh].
 
-    See ``soc_expected``.
+    From the newest reading, whoever took it: the dispatcher, a control loop, or a device by a
+    stream. See ``soc_expected``.
     """
+    since = instant - timedelta(days=_TELEMETRY_DAYS)
     rows = session.scalars(
         select(DispatchCommand)
         .where(
             DispatchCommand.kind == CommandKind.BATTERY_POWER,
-            DispatchCommand.decided_at > instant - timedelta(days=_TELEMETRY_DAYS),
+            DispatchCommand.decided_at > since,
         )
         .order_by(DispatchCommand.decided_at)
     )
     read = {
         (row.site, row.detail["battery"]): (row.decided_at, row.detail["soc_kwh"]) for row in rows
     }
+    for one in last_readings(session, since):
+        battery = one.site, one.device
+        is_newer = battery not in read or one.at > read[battery][0]
+        if one.series is TelemetrySeries.BATTERY_SOC and is_newer:
+            read[battery] = one.at, one.value
     return soc_expected(read, in_force, instant)
 
 

@@ -33,6 +33,7 @@ from scheduler.specs.plants import (
 from scheduler.specs.replan import ReplanSpec
 from scheduler.specs.run_times import RunTimesSpec
 from scheduler.specs.settlement import SettlementSpec
+from scheduler.specs.site_control import BatteryConnectionSpec, ControlSpec, require_control
 from scheduler.specs.tariff import PriceSignal, TariffSpec
 from scheduler.specs.uncertainty import UncertaintySpec
 
@@ -96,7 +97,7 @@ class PeakSpec(Spec):
 
 
 class BatterySpec(Spec):
-    """A battery behind the meter; money in site currency."""
+    """A battery behind the meter; money in site currency. Without a connection it is simulated."""
 
     name: Name = "battery"
     power_kw: NonNegative
@@ -108,6 +109,8 @@ class BatterySpec(Spec):
     soc_final_min_kwh: NonNegative = 0.0
     terminal_value_per_kwh: NonNegative = 0.0
     wear_per_kwh: NonNegative = 0.0
+    ramp_kw_per_s: Positive | None = None  # None: its power changes at once
+    connection: BatteryConnectionSpec | None = None
 
     @model_validator(mode="after")
     def _within_capacity(self) -> Self:
@@ -173,6 +176,7 @@ class SiteSpec(Spec):
     generators: Annotated[tuple[GeneratorSpec, ...], Field(max_length=100)] = ()
     feeds: Annotated[tuple[FeedSpec, ...], Field(max_length=50)] = ()
     settlement: SettlementSpec = SettlementSpec()
+    control: ControlSpec | None = None  # None: the dispatcher tells batteries, once a slot
 
     @property
     def needs_price_signal(self) -> bool:
@@ -199,6 +203,12 @@ class SiteSpec(Spec):
         has_plants = bool(self.pv or self.wind)
         place = (self.latitude_deg, self.longitude_deg)
         require_a_place(f"site {self.name}", *place, has_plants=has_plants)
+        return self
+
+    @model_validator(mode="after")
+    def _connected_batteries_are_looked_after(self) -> Self:
+        connected = [unit.name for unit in self.batteries if unit.connection is not None]
+        require_control(f"site {self.name}", self.control, connected)
         return self
 
     @model_validator(mode="after")

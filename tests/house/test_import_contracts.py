@@ -72,10 +72,11 @@ OFFENCES = {
         ("scheduler.services.assemble", "optimizer.jobs"),
         ("scheduler.worker", "optimizer.solving.highs"),
     ],
-    "Concrete connectors are named in main, clusters, streams and signal_sources alone": [
+    "Concrete connectors are named in main and in what it is made of alone": [
         ("scheduler.services.dispatch", "connectors.clusters.local"),
         ("scheduler.worker", "connectors.signals"),
         ("scheduler.ingest", "connectors.streams"),
+        ("scheduler.site_control", "connectors.storage"),
     ],
     "Control decides purely: no clock, no device, no database": [
         ("scheduler.control.decide", "connectors.types"),

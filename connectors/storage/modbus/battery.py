@@ -57,6 +57,13 @@ class ModbusBattery:
 
     async def telemetry(self) -> StorageTelemetry:
         """State as its models tell it."""
+        try:
+            return await self._telemetry()
+        except ContractBroken:
+            self._device.forget()  # other models may have come into the place of those it had
+            raise
+
+    async def _telemetry(self) -> StorageTelemetry:
         blocks = await self._read((*_STORAGE, *_INVERTERS, 704))
         problem = _problem(blocks)
         most = _most_kw(blocks)

@@ -46,7 +46,7 @@ class SunSpecDevice:
         layout = layout_of(model)
         words = await self._connection.read(start, min(layout.size, HEADER + length))
         if words[:HEADER] != (model, length):
-            self._chain = None
+            self.forget()
             raise ContractBroken(
                 f"{self.called}: model {model} with {length} registers stood at {start},"
                 f" now {words[0]} with {words[1]}"
@@ -58,6 +58,10 @@ class SunSpecDevice:
         start, _ = (await self._found())[model]
         offset, words = words_of(layout_of(model), values)
         await self._connection.write(start + offset, words)
+
+    def forget(self) -> None:
+        """Look for its models anew: what was found makes no sense."""
+        self._chain = None
 
     async def close(self) -> None:
         """Hang up."""

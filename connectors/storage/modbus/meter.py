@@ -35,6 +35,7 @@ class ModbusMeter:
         there = await self._device.models()
         model = next((one for one in _METERS if one in there), None)
         if model is None:
+            self._device.forget()
             raise ContractBroken(
                 f"meter {self.name}: has models {sorted(there)}, needs one of {sorted(_METERS)}"
             )

@@ -24,6 +24,7 @@ from scheduler.db.models.signal import (
     Verdict,
 )
 from scheduler.db.models.signal_forecast import SignalForecast
+from scheduler.db.models.site_control import SiteControl
 from scheduler.db.models.stream import DeadLetter, SeenMessage, StreamState, TelemetryValue
 from scheduler.db.models.wake_up import WakeUp
 
@@ -57,6 +58,7 @@ __all__ = [
     "SignalSeries",
     "SignalValue",
     "SignalVerdict",
+    "SiteControl",
     "StoredPlan",
     "StreamState",
     "TelemetryValue",
