@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain, repeat
 
 from scheduler.db.outage import DATABASE_AWAY, DATABASE_BUSY, DatabaseBroken
 from scheduler.db.session import SessionFactory, transaction
@@ -147,8 +148,8 @@ class ControlRoom:
 
     async def write(self) -> None:
         """Record from time to time how sites stand."""
-        while True:
-            await asyncio.sleep(RECORD_EVERY_S)
+        for pause_s in chain((LOOK_EVERY_S,), repeat(RECORD_EVERY_S)):
+            await asyncio.sleep(pause_s)
             await self._record()
 
     async def close(self) -> None:

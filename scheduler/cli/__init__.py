@@ -24,6 +24,7 @@ COMMANDS = {
     "worker": "scheduler.cli.processes",
     "clock": "scheduler.cli.processes",
     "dispatcher": "scheduler.cli.processes",
+    "control": "scheduler.cli.processes",
     "ingest": "scheduler.cli.processes",
     "fleet": "scheduler.cli.fleet",
     "signals": "scheduler.cli.signals",

@@ -84,7 +84,9 @@ class Line(Generic[T]):
         error = task.exception()
         if error is None:
             return Answer(task.result())
-        said = str(error) if isinstance(error, ConnectorError) else f"{self._called} failed: {error!r}"
+        said = (
+            str(error) if isinstance(error, ConnectorError) else f"{self._called} failed: {error!r}"
+        )
         return Answer(None, said)
 
 

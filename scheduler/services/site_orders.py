@@ -75,14 +75,17 @@ class Orders:
 
 
 class OrderBook:
-    """Reads orders; a plan's document is read once."""
+    """Reads orders; the spec of a fleet and the document of a plan are read once."""
 
     def __init__(self) -> None:
+        self._fleet: tuple[int, FleetSpec] | None = None
         self._plan: tuple[UUID, PlanDocument] | None = None
 
     def read(self, session: Session, now: datetime, read_s: float) -> Orders:
-        """Return what holds now."""
-        version = fleets.find_current(session)
+        """Return what holds now; where no site has a control loop, of the fleet alone."""
+        fleet = self._fleet_now(session)
+        if fleet is None or all(site.control is None for site in fleet.sites):
+            return Orders(fleet, None, None, (), read_s)
         plan_id = governing_plan(session, now)
         if plan_id is not None and (self._plan is None or self._plan[0] != plan_id):
             self._plan = plan_id, read_document(session, plan_id)
@@ -95,7 +98,7 @@ class OrderBook:
             )
         )
         return Orders(
-            fleet=None if version is None else fleets.spec_of(version),
+            fleet=fleet,
             plan_id=plan_id,
             plan=plan,
             calls=tuple(
@@ -103,3 +106,11 @@ class OrderBook:
             ),
             read_s=read_s,
         )
+
+    def _fleet_now(self, session: Session) -> FleetSpec | None:
+        version = fleets.find_current(session)
+        if version is None:
+            return None
+        if self._fleet is None or self._fleet[0] != version.id:
+            self._fleet = version.id, fleets.spec_of(version)
+        return self._fleet[1]

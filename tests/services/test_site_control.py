@@ -9,7 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -73,7 +73,7 @@ class Desk:
         wanted = self.wanted_kw
 
         class Wanting(Orders):
-            def wanted_kw(self, site: str, now: datetime) -> dict[str, float]:
+            def wanted_kw(self, _site: str, _now: datetime) -> dict[str, float]:
                 return {"bess": wanted}
 
         return Wanting(None, None, None, self.calls, self._read_s)
@@ -130,11 +130,9 @@ async def until(is_so: Callable[[], bool], within_s: float = 15.0) -> float:
     """Wait until something is so; return how long it took [s]."""
     began_s = time.monotonic()
     while time.monotonic() - began_s < within_s:
-        try:
+        with suppress(IndexError):  # no tick is over yet
             if is_so():
                 return time.monotonic() - began_s
-        except IndexError:
-            pass
         await asyncio.sleep(0.02)
     raise AssertionError(f"not within {within_s:g} s")
 
