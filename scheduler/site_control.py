@@ -79,11 +79,10 @@ class Pace:
         self.due_s += (1 + late) * self.every_s
         return max(0.0, self.due_s - now_s)
 
-    def taken(self) -> tuple[int, int]:
-        """Return the counts, and begin anew."""
-        counts = self.ticks, self.missed
-        self.ticks = self.missed = 0
-        return counts
+    def settle(self, ticks: int, missed: int) -> None:
+        """Take off what was recorded."""
+        self.ticks -= ticks
+        self.missed -= missed
 
 
 class Loop:
@@ -208,12 +207,15 @@ class ControlRoom:
 
     async def _record(self) -> None:
         tallies = {
-            name: Tally(loop.last, *loop.pace.taken())
+            name: Tally(loop.last, loop.pace.ticks, loop.pace.missed)
             for name, loop in self._loops.items()
             if loop.last is not None and name in self._held
         }
         try:
             await asyncio.to_thread(self._write, tallies, self._now())
+            for name, tally in tallies.items():
+                if name in self._loops:
+                    self._loops[name].pace.settle(tally.ticks, tally.missed)
         except _PASSING as error:
             log.warning("how sites stand is not recorded: %s", _said(error))
         except Exception:

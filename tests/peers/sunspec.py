@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,11 +30,7 @@ class SunSpecPlant:
 
     def start(self) -> None:
         """Start it, half full and at rest."""
-        command = [sys.executable, "-m", "tests.peers.sunspec_plant", str(self.port), self.kind]
-        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        environment = {**os.environ, "PYTHONPATH": paths}
-        self._process = subprocess.Popen(command, cwd=ROOT, env=environment)
-        wait_until(lambda: listens(self.port), f"a {self.kind} plant listens")
+        self._process = start_plants(self.kind, [self.port])
 
     def stop(self) -> None:
         """Kill it."""
@@ -55,15 +51,29 @@ class SunSpecPlant:
 
     def turn(self, knob: Knob, value: int) -> None:
         """Turn a knob; those of two registers are signed."""
-        is_long = knob in {Knob.TURN_S, Knob.LOAD_W}
-        data = value.to_bytes(4 if is_long else 2, "big", signed=is_long)
-        words = [int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2)]
-        client = ModbusTcpClient("127.0.0.1", port=self.port)
-        assert client.connect()
-        try:
-            assert not client.write_registers(int(knob), words, device_id=_KNOBS).isError()
-        finally:
-            client.close()
+        turn(self.port, knob, value)
+
+
+def start_plants(kind: str, ports: Sequence[int]) -> subprocess.Popen[bytes]:
+    """Start a process with a plant at each port."""
+    command = [sys.executable, "-m", "tests.peers.sunspec_plant", kind, *map(str, ports)]
+    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": paths})
+    wait_until(lambda: all(map(listens, ports)), f"{len(ports)} {kind} plants listen")
+    return process
+
+
+def turn(port: int, knob: Knob, value: int) -> None:
+    """Turn a knob of the plant at a port."""
+    is_long = knob in {Knob.TURN_S, Knob.LOAD_W}
+    data = value.to_bytes(4 if is_long else 2, "big", signed=is_long)
+    words = [int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2)]
+    client = ModbusTcpClient("127.0.0.1", port=port)
+    assert client.connect()
+    try:
+        assert not client.write_registers(int(knob), words, device_id=_KNOBS).isError()
+    finally:
+        client.close()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
-"""A SunSpec battery and meter behind a real Modbus TCP server: ``python -m ... PORT KIND``.
+"""SunSpec batteries and meters behind a real Modbus TCP server: ``python -m ... KIND PORT ...``.
 
+One plant at each port.
 Registers are written by pysunspec2, not by us. Unit 1 is a battery of 100 kWh and 50 kW, half full,
 with the models of ``KIND``; unit 2 is the meter of its site; unit 99 is for tests: see ``Knob``.
 """
@@ -42,6 +43,7 @@ class Knob(IntEnum):
     SOC_NOT_TOLD = 9
     IN_REAL_TIME = 10
     NEW = 11  # half full and at rest again
+    METER_GONE = 12
 
 
 @dataclass
@@ -266,6 +268,8 @@ def meter_unit(plant: Plant) -> SimDevice:
     ) -> ExcCodes | None:
         plant.live()
         registers[at] = round((plant.load_w - plant.power_w) / 10) & 0xFFFF
+        if plant.knobs[Knob.METER_GONE]:
+            return ExcCodes.GATEWAY_NO_RESPONSE
         return trouble(plant, registers, 2)
 
     return _unit(2, BASE, words, act)
@@ -294,12 +298,15 @@ def _unit(number: int, at: int, words: list[int], action: Any) -> SimDevice:
     return SimDevice(id=number, simdata=[data], action=action)
 
 
-async def main(port: int, kind: str) -> None:
+async def main(kind: str, ports: list[int]) -> None:
     """Serve until ended."""
-    plant = Plant(kind)
-    units = [battery_unit(plant), meter_unit(plant), knobs_unit(plant)]
-    await ModbusTcpServer(units, address=("127.0.0.1", port)).serve_forever()
+    servers = []
+    for port in ports:
+        plant = Plant(kind)
+        units = [battery_unit(plant), meter_unit(plant), knobs_unit(plant)]
+        servers.append(ModbusTcpServer(units, address=("127.0.0.1", port)))
+    await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2]))
+    asyncio.run(main(sys.argv[1], [int(port) for port in sys.argv[2:]]))

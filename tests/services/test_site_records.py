@@ -179,10 +179,11 @@ def test_deadlines_are_kept_by_the_clock_and_what_is_late_is_counted() -> None:
     """Due at 0, 2, 4 ...: one over at 1.5 is in time, one over at 7 missed those at 4 and 6."""
     pace = Pace(every_s=2.0, due_s=0.0)
     assert pace.over(1.5) == pytest.approx(0.5)
-    assert pace.taken() == (1, 0)
+    assert (pace.ticks, pace.missed) == (1, 0)
     assert pace.over(7.0) == pytest.approx(1.0)
-    assert pace.taken() == (3, 2)
-    assert pace.due_s == 8.0
+    assert (pace.ticks, pace.missed, pace.due_s) == (4, 2, 8.0)
+    pace.settle(1, 0)
+    assert (pace.ticks, pace.missed) == (3, 2)
 
 
 def test_the_table_is_empty_before_anybody_controls(sessions: SessionFactory) -> None:
