@@ -140,9 +140,9 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
 
 
 def test_serve_carries_messages_where_there_is_a_broker() -> None:
-    """Beside the four that are always there."""
+    """Beside the five that are always there."""
     without = wanted_processes(Settings())
-    assert without == ("api", "worker", "clock", "dispatcher")
+    assert without == ("api", "worker", "clock", "dispatcher", "control")
     assert wanted_processes(Settings(kafka_servers="a:1")) == (*without, "ingest")
     assert wanted_processes(Settings(mqtt_url="mqtt://a")) == (*without, "ingest")
 

@@ -1,6 +1,6 @@
 """The loop of one site against a real plant: what it does, and what it does when others are silent.
 
-Times are short, so that silence is soon too long: a tick every 0.2 s, limits of one second.
+Times are short, so that silence is soon too long: limits of two seconds, ticks without a rest.
 """
 
 from __future__ import annotations
@@ -31,15 +31,14 @@ from tests.services.builders import site_spec
 from tests.services.fakes import FakeBattery, FakeCluster
 from tests.services.test_carried_state import charging
 
-EVERY_S = 0.2
-SILENT_S = 1.0
+SILENT_S, HOLD_S = 2.0, 4.0
 CONTROL = {
-    "every_s": EVERY_S,
-    "answer_s": 0.1,
+    "every_s": 1.0,
+    "answer_s": 0.5,
     "plan_silent_s": SILENT_S,
     "meter_silent_s": SILENT_S,
     "battery_silent_s": SILENT_S,
-    "hold_s": 2.0,
+    "hold_s": HOLD_S,
 }
 BATTERY = {
     "name": "bess",
@@ -95,7 +94,7 @@ def plant(running: sunspec.SunSpecPlant) -> sunspec.SunSpecPlant:
     return running
 
 
-def devices_at(port: int, answer_s: float = 0.1) -> Devices:
+def devices_at(port: int, answer_s: float = 0.5) -> Devices:
     """Clients of a plant."""
     battery = ModbusBattery(
         "bess",
@@ -115,7 +114,7 @@ async def looped(controller: SiteController) -> AsyncIterator[Callable[[], Ticke
     async def run() -> None:
         while True:
             seen.append(await controller.tick())
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(0.05)
 
     task = asyncio.create_task(run())
     try:
@@ -126,11 +125,11 @@ async def looped(controller: SiteController) -> AsyncIterator[Callable[[], Ticke
         await controller.close()
 
 
-async def until(is_so: Callable[[], bool], within_s: float = 15.0) -> float:
+async def until(is_so: Callable[[], bool], within_s: float = 40.0) -> float:
     """Wait until something is so; return how long it took [s]."""
     began_s = time.monotonic()
     while time.monotonic() - began_s < within_s:
-        with suppress(IndexError):  # no tick is over yet
+        with suppress(IndexError, KeyError):  # no tick is over yet, or nothing was heard
             if is_so():
                 return time.monotonic() - began_s
         await asyncio.sleep(0.02)
@@ -213,7 +212,7 @@ async def test_a_plant_that_freezes_rests_by_itself_and_is_taken_up_again(
             said = " ".join(last().problems)
             assert "the meter is silent" in said
             assert "battery bess is silent" in said
-            await asyncio.sleep(2.5)  # longer than it holds
+            await asyncio.sleep(HOLD_S)  # and it was frozen before
         finally:
             plant.thaw()
         reader = devices_at(plant.port, 2.0).batteries["bess"]
@@ -227,7 +226,7 @@ async def test_without_a_meter_batteries_rest(plant: sunspec.SunSpecPlant) -> No
     desk = Desk(wanted_kw=20.0)
     controller = controller_of(plant, desk)
     meter = controller._devices.meter
-    gone = ModbusMeter("DE", ModbusAddress("127.0.0.1", 1, 2, 0.1), system_now)
+    gone = ModbusMeter("DE", ModbusAddress("127.0.0.1", 1, 2, 0.5), system_now)
     async with looped(controller) as last:
         await until(lambda: last().import_kw == pytest.approx(60.0, abs=0.1))
         controller._devices = replace(controller._devices, meter=gone)
@@ -311,7 +310,7 @@ async def test_who_hangs_is_left_alone_and_holds_up_nobody() -> None:
     for _ in range(3):
         began_s = time.monotonic()
         ticked = await controller.tick()
-        assert time.monotonic() - began_s < 1.0
+        assert time.monotonic() - began_s < 3.0
     assert helping.told[-1][1] == pytest.approx(-20.0)
     assert any("battery twin is still at the last call" in one for one in ticked.problems)
     hanging_task = controller._lines["twin"]._call
