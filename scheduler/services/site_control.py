@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 class Ticked:
     """What one tick saw and did. Power is positive for import and for charging [kW].
 
-    ``problems`` says of whom something is wrong, and what; ``told_kw`` are setpoints that are in
-    force, ``binds`` what they are as they are for.
+    ``told_kw`` are the setpoints decided on, ``binds`` what they are as they are for; ``problems``
+    says of whom something is wrong, and what: also to whom a setpoint did not come through.
     """
 
     at: datetime

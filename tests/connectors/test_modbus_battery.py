@@ -93,6 +93,32 @@ async def test_a_late_answer_is_nobody_elses(battery: ModbusBattery) -> None:
         assert (await battery.telemetry()).soc_kwh == pytest.approx(50.0)
 
 
+async def test_a_walk_that_is_given_up_goes_on_where_it_was(plant: sunspec.SunSpecPlant) -> None:
+    """A slow device is asked again and again for a moment: its models are found all the same."""
+    device = SunSpecDevice(ModbusAddress("127.0.0.1", plant.port, answer_s=5.0), "battery x")
+    read = device._connection.read
+    answered: set[int] = set()
+
+    async def once(start: int, count: int) -> tuple[int, ...]:
+        assert start not in answered, f"{start} is asked for a second time"
+        words = await read(start, count)
+        answered.add(start)
+        return words
+
+    device._connection.read = once  # type: ignore[method-assign]
+    while True:
+        before = len(answered)
+        walking = asyncio.create_task(device.models())
+        while len(answered) == before and not walking.done():
+            await asyncio.sleep(0)
+        if walking.done():
+            break
+        walking.cancel()
+        await asyncio.gather(walking, return_exceptions=True)
+    assert walking.result() == {1, 103, 124, 802}
+    await device.close()
+
+
 async def test_a_restart_is_survived() -> None:
     """The same client goes on; the first word after the loss may be lost."""
     with sunspec.running("classic") as plant:

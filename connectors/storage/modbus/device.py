@@ -7,6 +7,7 @@ length, the last with ID 0xFFFF (SunSpec Device Information Model Specification,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from connectors.errors import ContractBroken, Rejected
 from connectors.storage.modbus.layout import HEADER, Block, layout_of, words_of
@@ -22,6 +23,16 @@ Chain = dict[int, tuple[int, int]]
 """Address of a model's ID, and its length without ID and length; of a model's first occurrence."""
 
 
+@dataclass
+class _Walk:
+    """How far the walk along the models has come: ``at`` is where the next one begins."""
+
+    at: int
+    chain: Chain = field(default_factory=dict)
+    n_models: int = 0
+    is_over: bool = False
+
+
 class SunSpecDevice:
     """Reads and writes models. What models it has is found once, and again after a contradiction.
 
@@ -31,7 +42,7 @@ class SunSpecDevice:
     def __init__(self, address: ModbusAddress, called: str) -> None:
         self.called = called
         self._connection = ModbusConnection(address, called)
-        self._chain: Chain | None = None
+        self._walk: _Walk | None = None
 
     async def models(self) -> frozenset[int]:
         """Return the models it has."""
@@ -61,16 +72,37 @@ class SunSpecDevice:
 
     def forget(self) -> None:
         """Look for its models anew: what was found makes no sense."""
-        self._chain = None
+        self._walk = None
 
     async def close(self) -> None:
         """Hang up."""
         await self._connection.close()
 
     async def _found(self) -> Chain:
-        if self._chain is None:
-            self._chain = await self._walk(await self._base() + len(_MARK))
-        return self._chain
+        """Walk the chain, or go on where a walk was broken off: a slow device is given up often."""
+        walk = self._walk
+        if walk is None:
+            walk = self._walk = _Walk(await self._base() + len(_MARK))
+        while not walk.is_over:
+            model, length = await self._header(walk.at)
+            walk.is_over = model == _END
+            if not walk.is_over:
+                self._pass_by(walk, model, length)
+        return walk.chain
+
+    def _pass_by(self, walk: _Walk, model: int, length: int) -> None:
+        room = _LAST_REGISTER - HEADER - walk.at
+        problem = ""
+        if not 0 < length <= room:
+            problem = f"model {model} at {walk.at} has {length} registers, not within [1, {room}]"
+        elif walk.n_models == _MOST_MODELS:
+            problem = f"more than {_MOST_MODELS} models, or no end of them"
+        if problem:
+            self.forget()
+            raise ContractBroken(f"{self.called}: {problem}")
+        walk.chain.setdefault(model, (walk.at, length))
+        walk.n_models += 1
+        walk.at += HEADER + length
 
     async def _base(self) -> int:
         for base in _BASES:
@@ -81,25 +113,11 @@ class SunSpecDevice:
                 continue
         raise ContractBroken(f"{self.called}: no SunSpec device: no mark at {_BASES}")
 
-    async def _walk(self, start: int) -> Chain:
-        chain: Chain = {}
-        for _ in range(_MOST_MODELS):
-            model, length = await self._header(start)
-            if model == _END:
-                return chain
-            if not 0 < length <= _LAST_REGISTER - HEADER - start:
-                raise ContractBroken(
-                    f"{self.called}: model {model} at {start} has {length} registers, must be"
-                    f" within [1, {_LAST_REGISTER - HEADER - start}]"
-                )
-            chain.setdefault(model, (start, length))
-            start += HEADER + length
-        raise ContractBroken(f"{self.called}: more than {_MOST_MODELS} models, or no end of them")
-
     async def _header(self, start: int) -> tuple[int, ...]:
         try:
             return await self._connection.read(start, HEADER)
         except Rejected as error:
+            self.forget()
             raise ContractBroken(
                 f"{self.called}: the chain of its models leads to {start}, where there is none"
             ) from error
