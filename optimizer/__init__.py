@@ -24,6 +24,7 @@ from optimizer.plan import (
     Unserved,
     Violation,
 )
+from optimizer.positions import Position
 from optimizer.problem import CapacityLimit, Ceilings, Link, Penalties, Problem, Weights
 from optimizer.progress import Clock, OnProgress, Progress, SolveLimits
 from optimizer.quotes import Quote, Quoter
@@ -96,6 +97,7 @@ __all__ = [
     "Plan",
     "PlanRefused",
     "Pool",
+    "Position",
     "Problem",
     "Progress",
     "Quote",

@@ -1,4 +1,4 @@
-"""Events and reserves: what sites promise the grid side together, beside the blocks of each."""
+"""Events, reserves and positions: what sites promise together, beside the blocks of each."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from optimizer.energy.demand_events import EventVars, add_demand_events
+from optimizer.energy.positions import add_positions
 from optimizer.energy.reserves import Headroom, ReserveVars, add_reserves
 from optimizer.exclusivity import import_most_kw
 from optimizer.placements.interface import JobTerms, LinearSum
@@ -54,14 +55,17 @@ def add_commitments(
     sites: Sequence[SiteModel],
     jobs: Sequence[JobTerms],
 ) -> CommitmentsModel:
-    """Add the events and reserves of ``problem``; ``jobs`` are those that have variables."""
+    """Add what ``problem`` has promised; ``jobs`` are those that have variables."""
     n_slots, hours = problem.horizon.n_slots, problem.horizon.slot_hours
-    block.events, block.reserves = pyo.Block(), pyo.Block()
+    block.events, block.reserves, block.positions = pyo.Block(), pyo.Block(), pyo.Block()
+    import_kw = {built.site.name: built.grid.import_kw for built in sites}
+    export_kw = {built.site.name: built.grid.export_kw for built in sites}
+    deviation_eur = add_positions(block.positions, problem.positions, import_kw, export_kw, hours)
     asked = {name for event in problem.events for name in event.sites}
     events = add_demand_events(
         block.events,
         problem.events,
-        {built.site.name: built.grid.import_kw for built in sites},
+        import_kw,
         {site.name: import_most_kw(problem, site) for site in problem.sites if site.name in asked},
         n_slots,
         hours,
@@ -73,7 +77,7 @@ def add_commitments(
     reserves = add_reserves(block.reserves, problem.reserves, rooms, n_slots, hours)
     terms = {
         "commitment_earned_eur": events.earned_eur + reserves.earned_eur,
-        "commitment_paid_eur": events.fees_eur,
+        "commitment_paid_eur": events.fees_eur + deviation_eur,
         "violations_eur": events.missed_eur + reserves.missed_eur,
     }
     return CommitmentsModel(problem, events, reserves, terms)

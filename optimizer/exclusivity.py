@@ -57,7 +57,7 @@ def exclusivity(problem: Problem, site: Site) -> Exclusivity:
     margin in plain money if there is a cost ceiling, the cheapest flows never have both. Where
     either cannot flow at all there is nothing to decide.
 
-    Reserves and events see import less export, which stays.
+    Reserves, events and positions see import less export, which stays, or import, which falls.
 
     *Charge and discharge* of a unit in slot t. Lower charge by a and discharge by a times the
     round-trip efficiency: the energy in the unit is unchanged, wear falls, and power is left over.
@@ -69,7 +69,8 @@ def exclusivity(problem: Problem, site: Site) -> Exclusivity:
     argument again. Each step lowers wear and leads to a later slot or another unit, so it ends.
     Hence, with wear that costs something, no generator held at its minimum load and no price below
     zero in this slot or a later one, the cheapest flows never have both. Otherwise the binary
-    stays. It does where the site holds reserves: lowering both takes headroom to discharge.
+    stays. It does where the site holds reserves, as lowering both takes headroom to discharge,
+    and where it has a position, as importing less may cost more.
     """
     slots = range(problem.horizon.n_slots)
     own_kw = [_own_supply_kw(site, t) for t in slots]
@@ -153,8 +154,9 @@ def _slots_that_may_burn(problem: Problem, site: Site) -> tuple[int, ...]:
     slots = tuple(range(problem.horizon.n_slots))
     wear = [problem.weights.storage_wear * unit.wear_eur_per_kwh * 1000.0 for unit in site.storage]
     is_held_on = any(has_commitment(generator) for generator in site.generators)
-    has_reserves = any(site.name in product.sites for product in problem.reserves)
-    if min(wear) < MARGIN_EUR_PER_MWH or is_held_on or has_reserves:
+    promised = {name for product in problem.reserves for name in product.sites}
+    promised |= {name for position in problem.positions for name in position.sites}
+    if min(wear) < MARGIN_EUR_PER_MWH or is_held_on or site.name in promised:
         return slots
     paid = _slots_where(_paid_to_import(problem, site))
     return slots[: paid[-1] + 1] if paid else ()

@@ -147,7 +147,7 @@ class ObjectiveTerms:
     violations_eur: float
     carbon_kg: float
     commitment_earned_eur: float = 0.0  # by events and reserves, counted against cost
-    commitment_paid_eur: float = 0.0  # fees of events declined
+    commitment_paid_eur: float = 0.0  # fees of events declined, and deviations
 
     @property
     def money_eur(self) -> float:

@@ -37,7 +37,7 @@ def lots_held(product: ReserveProduct, flows: Sequence[SiteFlows]) -> tuple[int,
     for block in product.blocks:
         here = least[block.start_slot : block.end_slot]
         whole = here.min() / product.lot_kw + ROUNDING if len(here) else 0.0
-        lots.append(max(block.sold_lots, min(math.floor(whole), product.most_lots)))
+        lots.append(max(block.sold_lots, min(math.floor(whole), product.most_lots_in(block))))
     return tuple(lots)
 
 

@@ -13,6 +13,7 @@ from optimizer.errors import InvalidProblem
 from optimizer.events import DemandEvent
 from optimizer.horizon import Horizon
 from optimizer.jobs import Job
+from optimizer.positions import Position
 from optimizer.reserves import ReserveProduct
 from optimizer.sites import Site
 
@@ -131,6 +132,7 @@ class Problem:
     carbon_intensity_name: str = "location-based average"
     events: tuple[DemandEvent, ...] = ()
     reserves: tuple[ReserveProduct, ...] = ()
+    positions: tuple[Position, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.sites:
@@ -140,6 +142,7 @@ class Problem:
         require_unique("problem", "capacity limit", (limit.name for limit in self.capacity_limits))
         require_unique("problem", "event", (event.name for event in self.events))
         require_unique("problem", "reserve", (product.name for product in self.reserves))
+        require_unique("problem", "position", (position.name for position in self.positions))
         require_unique("problem", "link", (f"{k.from_site} -> {k.to_site}" for k in self.links))
         self._require_series_lengths()
         self._require_known_names()
@@ -154,6 +157,11 @@ class Problem:
                         f"site {site.name}", f"len({name})", len(values), f"{n_slots}"
                     )
 
+        for position in self.positions:
+            if len(position.net_kw) != n_slots:
+                owner = f"position {position.name}"
+                raise InvalidProblem(owner, "len(net_kw)", len(position.net_kw), f"{n_slots}")
+
     def _require_known_names(self) -> None:
         sites = {site.name for site in self.sites}
         self._require_known_sites(sites)
@@ -164,6 +172,7 @@ class Problem:
             _require_known(f"capacity limit {limit.name}", "site", limit.site, sites)
         asked = [(f"event {event.name}", event.sites) for event in self.events]
         asked += [(f"reserve {product.name}", product.sites) for product in self.reserves]
+        asked += [(f"position {position.name}", position.sites) for position in self.positions]
         for owner, names in asked:
             for name in names:
                 _require_known(owner, "sites", name, sites)

@@ -21,12 +21,15 @@ class ReserveBlock:
         Paid for each kW held throughout.
     sold_lots
         Sold already: these are to be held, and what of them is not is a priced violation.
+    is_closed
+        Nothing more can be sold: its gate is closed.
     """
 
     start_slot: int
     end_slot: int
     eur_per_kw: float
     sold_lots: int = 0
+    is_closed: bool = False
 
     def __post_init__(self) -> None:
         require_at_least("reserve block", "start_slot", self.start_slot, 0)
@@ -87,6 +90,10 @@ class ReserveProduct:
     def directions(self) -> tuple[str, ...]:
         """``up`` and ``down``, as far as it asks for them."""
         return ("up",) * self.is_up + ("down",) * self.is_down
+
+    def most_lots_in(self, block: ReserveBlock) -> int:
+        """Return how many lots can be sold in ``block``."""
+        return block.sold_lots if block.is_closed else self.most_lots
 
     def slots(self, n_slots: int) -> dict[int, int]:
         """Return the block of each slot of the horizon that is in one."""

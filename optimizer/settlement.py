@@ -23,6 +23,7 @@ from optimizer.jobs import Job
 from optimizer.pieces import Links, links_of, pieces_of, restarts_of, transfer_to
 from optimizer.plan import ObjectiveTerms, Placement, SiteFlows, Violation
 from optimizer.pledges import lots_held
+from optimizer.positions import Position
 from optimizer.problem import Problem, Weights
 from optimizer.sites import Generator, PeakDemand, Site
 from optimizer.violations import ceiling_violations, declined_events, flow_violations
@@ -227,7 +228,21 @@ def _commitment_terms(problem: Problem, flows: Sequence[SiteFlows]) -> dict[str,
             if block.start_slot < problem.horizon.n_slots:
                 earned += block.eur_per_kw * product.lot_kw * lots
     fees = sum(event.decline_eur or 0.0 for event in problem.events if event.name in declined)
-    return {"commitment_earned_eur": earned, "commitment_paid_eur": fees}
+    deviations = sum(_deviation_eur(problem, position, flows) for position in problem.positions)
+    return {"commitment_earned_eur": earned, "commitment_paid_eur": fees + deviations}
+
+
+def _deviation_eur(problem: Problem, position: Position, flows: Sequence[SiteFlows]) -> float:
+    """Return what drawing more and less than agreed costs."""
+    net = np.sum(
+        [np.subtract(f.import_kw, f.export_kw) for f in flows if f.site in position.sites], axis=0
+    )
+    total = 0.0
+    for slot, agreed_kw in position.agreed.items():
+        over = float(net[slot]) - agreed_kw
+        total += position.over_eur_per_kwh[slot] * max(0.0, over)
+        total += position.under_eur_per_kwh[slot] * max(0.0, -over)
+    return total * problem.horizon.slot_hours
 
 
 class OwnCosts(NamedTuple):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from optimizer.events import DemandEvent
 from optimizer.jobs import Announced, InputData, Pausing, Pin
+from optimizer.positions import Position
 from optimizer.problem import CapacityLimit, Ceilings, Link, Problem, Weights
 from optimizer.reserves import ReserveBlock, ReserveProduct
 from tests.optimizer.build import (
@@ -342,6 +343,13 @@ ENERGY: dict[str, Problem] = {
             ReserveProduct(
                 "fast", ("A",), (_block(0, 1), _block(1, 3)), 0.5, 9, 0.0, activation_s=10.0
             ),
+        ),
+    ),
+    "energy bought ahead in the dear hours": problem(
+        job(work=3, points=CAPS, is_elastic=True),
+        sites=(site(price=RISING, base_kw=1.0, storage=(battery(wear_eur_per_kwh=0.01),)),),
+        positions=(
+            Position("day ahead", ("A",), (None, 1, 1, 2, 2, 3, 3, None), (0.02,) * 8, (0.05,) * 8),
         ),
     ),
     "sun at noon, idle GPUs, and heat": _at(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from optimizer.events import DemandEvent
 from optimizer.horizon import Horizon
 from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin
+from optimizer.positions import Position
 from optimizer.problem import CapacityLimit, Ceilings, Link, Problem, Weights
 from optimizer.reserves import ReserveBlock, ReserveProduct
 from optimizer.sites import (
@@ -291,6 +292,7 @@ def reserves(draw: st.DrawFn, name: str, names: Sequence[str], n_slots: int) -> 
                 *span,
                 eur_per_kw=draw(st.sampled_from((0.003, 0.02, 0.3))),
                 sold_lots=draw(st.sampled_from((0, 0, 1))),
+                is_closed=draw(st.sampled_from((False, False, True))),
             )
             for span in ends
         ),
@@ -301,6 +303,19 @@ def reserves(draw: st.DrawFn, name: str, names: Sequence[str], n_slots: int) -> 
         missed_eur_per_kwh=draw(st.sampled_from((0.05, 3.0))),
         is_up=is_up,
         is_down=is_down,
+    )
+
+
+@st.composite
+def positions(draw: st.DrawFn, names: Sequence[str], n_slots: int) -> Position:
+    """Energy bought or sold ahead in some slots, dear or cheap to deviate from."""
+    agreed = st.sampled_from((None, 3.0, 6.0, -2.0))
+    return Position(
+        "day ahead",
+        sites=tuple(draw(st.sampled_from((names, names[:1])))),
+        net_kw=draw(st.tuples(*[agreed] * n_slots)),
+        over_eur_per_kwh=draw(_series((0.0, 0.01, 0.4), n_slots)),
+        under_eur_per_kwh=draw(_series((0.0, 0.015, 0.2), n_slots)),
     )
 
 
@@ -330,6 +345,7 @@ def problems(
     )
     limits = draw(st.integers(0, 2 if has_plant else 0))
     products = draw(st.sampled_from((0, 0, 1, 2))) if has_plant else 0
+    has_ahead = has_plant and draw(st.sampled_from((False, False, True)))
     calls = draw(st.integers(0, 2 if has_plant else 0))
     return Problem(
         horizon,
@@ -343,6 +359,7 @@ def problems(
             cost_ceiling_eur=draw(st.sampled_from((None, None, None, None, 0.0, 1.0))),
         ),
         reserves=tuple(draw(reserves(f"reserve-{k}", names, n_slots)) for k in range(products)),
+        positions=(draw(positions(names, n_slots)),) if has_ahead else (),
         events=tuple(draw(demand_events(f"call-{k}", names, n_slots)) for k in range(calls)),
     )
 

@@ -116,7 +116,7 @@ def _add_lots(
     lots = block.lots = pyo.Var(
         list(blocks),
         within=pyo.NonNegativeIntegers,
-        bounds=lambda _, b, k: (blocks[b, k].sold_lots, by_name[k].most_lots),
+        bounds=lambda _, b, k: (blocks[b, k].sold_lots, by_name[k].most_lots_in(blocks[b, k])),
     )
     rows = {
         (product.name, direction, t): b

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pandas as pd
 
 from connectors.types import GridEventNotice
-from optimizer import CapacityLimit, Ceilings, Horizon, Link, Problem, Scenario, Site, Weights
+from optimizer import Ceilings, Horizon, Link, Problem, Scenario, Site, Weights
+from scheduler.services.assemble_commitments import (
+    assemble_calls,
+    assemble_positions,
+    assemble_reserves,
+)
 from scheduler.services.assemble_deadlines import Outlook, mean_eur_per_it_kwh
 from scheduler.services.assemble_jobs import (
     AnnouncedStart,
@@ -109,20 +114,23 @@ def assemble(
     outlook = _outlook(sites, links, weights, window)
     fitted = _jobs(jobs, Surroundings(fleet, window, now, outlook), state)
     sites, room_marks = with_room_for_pinned(sites, fitted.jobs)
-    limits, limit_marks = _capacity_limits(fleet, events, window)
+    calls = assemble_calls(fleet, events, window, state.declined)
     problem = Problem(
         horizon=Horizon(window.n_slots, window.slot_hours),
         sites=sites,
         jobs=fitted.jobs,
         links=links,
-        capacity_limits=limits,
+        capacity_limits=calls.limits,
         weights=weights,
         ceilings=Ceilings(planning.carbon_budget_kg, planning.cost_ceiling_eur),
         carbon_intensity_name=planning.carbon_intensity_name,
+        events=calls.events,
+        reserves=assemble_reserves(fleet, window, now),
+        positions=assemble_positions(fleet, window),
     )
     energy, inputs = _energy_before(fleet, window, state), table.inputs
     futures = assemble_scenarios(fleet, sites, table, history, window, now)
-    marks += [*room_marks, *limit_marks, *fitted.marks, *futures.marks]
+    marks += [*room_marks, *calls.marks, *fitted.marks, *futures.marks]
     return Assembled(
         problem, window, tuple(marks), fitted.cut_jobs, inputs, now, energy, futures.scenarios
     )
@@ -169,36 +177,3 @@ def _outlook(
         links={(link.from_site, link.to_site): link for link in links},
         weights=weights,
     )
-
-
-def _capacity_limits(
-    fleet: FleetSpec, events: Sequence[GridEventNotice], window: PlanWindow
-) -> tuple[tuple[CapacityLimit, ...], list[str]]:
-    """Limit every slot that any part of an event lies in, once its ramp is over.
-
-    What is above the limit is not paid either: both are what keeping to it is worth.
-    """
-    names = {site.name for site in fleet.sites}
-    limits, marks = [], []
-    for event in events:
-        held_from = min(
-            event.window.start + timedelta(minutes=event.ramp_minutes), event.window.end
-        )
-        start = max(0, window.slot_of(held_from))
-        end = min(window.n_slots, window.slot_not_before(event.window.end))
-        if event.is_cancelled or end <= start:
-            continue
-        if event.site not in names:
-            marks.append(f"grid event {event.event_id}: not used, {event.site} is no site")
-            continue
-        limits.append(
-            CapacityLimit(
-                name=event.event_id,
-                site=event.site,
-                start_slot=start,
-                end_slot=end,
-                limit_kw=event.limit_kw,
-                breach_eur_per_kwh=event.breach_eur_per_kwh + event.payment_eur_per_kwh,
-            )
-        )
-    return tuple(limits), marks

@@ -22,7 +22,7 @@ from optimizer import (
     transfer_to,
 )
 from scheduler.services.assemble_deadlines import Outlook, fit_deadline
-from scheduler.services.assemble_points import open_points
+from scheduler.services.assemble_points import open_points, shed_kw
 from scheduler.services.assemble_precedence import Sorting, apply_precedence
 from scheduler.services.assemble_sites import FleetState
 from scheduler.services.window import PlanWindow
@@ -83,6 +83,11 @@ class JobToPlan:
     announced: AnnouncedStart | None = None
     expected_left_hours: float | None = None
     data_left_gb: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def may_pause(self) -> bool:
+        """Whether it may be paused, and its checkpoints have not failed too often."""
+        return self.spec.pausing is not None and not self.has_given_up_pausing
 
     @property
     def has_given_up_pausing(self) -> bool:
@@ -251,6 +256,8 @@ def _points(fleet: FleetSpec, job: JobToPlan) -> tuple[OperatingPoint, ...]:
             gpus=point.gpus,
             power_kw=point.kw,
             work_per_hour=point.speed,
+            shed_kw=shed_kw(job.spec, point, site, may_pause=job.may_pause),
+            shed_within_s=spec.sheds_within_s or 0.0,
         )
         for site in sites
         for point in open_points(spec, begun_at, is_fixed=job.has_given_up_pausing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connectors.types import SuspendBy
 from scheduler.specs import JobSpec
+from scheduler.specs.fleet import SiteSpec
 from scheduler.specs.job import OperatingPointSpec
 
 
@@ -32,3 +33,17 @@ def open_points(
     for one in (*filter(None, (present,)), *points):
         batch_sizes.setdefault((one.pool, one.gpus), one.batch_size)
     return tuple(one for one in points if batch_sizes[one.pool, one.gpus] == one.batch_size)
+
+
+def shed_kw(spec: JobSpec, point: OperatingPointSpec, site: SiteSpec, *, may_pause: bool) -> float:
+    """Return what of ``point`` at ``site`` can be shed when a reserve is called [kW].
+
+    All but what its GPUs draw idle where the job may pause, else down to the lowest cap.
+    """
+    if spec.sheds_within_s is None:
+        return 0.0
+    if may_pause:
+        idle_kw = next(pool.idle_kw_per_gpu for pool in site.pools if pool.name == point.pool)
+        return max(0.0, point.kw - point.gpus * idle_kw)
+    caps = (other.kw for other in spec.operating_points if other.setup == point.setup)
+    return max(0.0, point.kw - min(caps)) if spec.is_elastic else 0.0

@@ -19,6 +19,7 @@ from optimizer import (
     Site,
     StorageUnit,
 )
+from scheduler.services.assemble_commitments import with_backup
 from scheduler.services.assemble_peaks import Peak, assemble_peaks
 from scheduler.services.assemble_pools import PoolsSeen, assemble_pools
 from scheduler.services.assemble_signals import SignalTable, Values
@@ -41,6 +42,8 @@ class FleetState:
         Energy bought in the month that the window begins in, by site on a tariff and period [kWh].
     pools
         What clusters last said of their pools, by site and pool.
+    declined
+        Grid events that the plan in force takes no part in.
     succeeded, failed
         Names of jobs that ended well, and of those that failed, were cancelled or expired.
     """
@@ -49,6 +52,7 @@ class FleetState:
     peak_so_far_kw: Mapping[Peak, float] = field(default_factory=dict)
     energy_so_far_kwh: EnergySoFar = field(default_factory=dict)
     pools: PoolsSeen = field(default_factory=dict)
+    declined: frozenset[str] = frozenset()
     succeeded: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
 
@@ -82,6 +86,7 @@ def assemble_site(
         base_load = base_load + pue * gpus.others_kw
     peaks, more = assemble_peaks(spec, rate, window, state.peak_so_far_kw)
     marks += more
+    units = [_storage(spec.name, unit, rate, state) for unit in spec.batteries]
     site = Site(
         name=spec.name,
         pools=gpus.pools,
@@ -89,7 +94,7 @@ def assemble_site(
         pue=_series(pue),
         base_load_kw=_series(base_load),
         renewables=tuple(renewables),
-        storage=tuple(_storage(spec.name, unit, rate, state) for unit in spec.batteries),
+        storage=with_backup(units, spec.backup),
         generators=tuple(_generator(unit, rate) for unit in spec.generators),
         peaks=peaks,
     )

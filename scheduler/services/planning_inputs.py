@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pandas as pd
@@ -125,7 +125,7 @@ def inputs_for(
         window=window,
         jobs=_jobs_to_plan(session, open_jobs, in_force, fleet, window.start, now),
         signals=_signals(session, fleet, window, now),
-        events=_events(session, window),
+        events=_events(session, fleet, window),
         state=_state(session, fleet, open_jobs, in_force, window),
         in_force=in_force,
     )
@@ -247,17 +247,24 @@ def _last_begins(session: Session, jobs: Sequence[UUID]) -> dict[UUID, datetime]
     return {job: at for job, at in rows if job is not None and at is not None}
 
 
-def _events(session: Session, window: PlanWindow) -> tuple[GridEventNotice, ...]:
+def _events(session: Session, fleet: FleetSpec, window: PlanWindow) -> tuple[GridEventNotice, ...]:
+    """Return calls of the window, and those before it whose rebound may reach into it."""
+    longest = max((calls.rebound_minutes for calls in fleet.commitments.calls), default=0.0)
     rows = session.scalars(
         select(GridEvent)
         .where(
             GridEvent.cancelled_at.is_(None),
-            GridEvent.end_at > window.start,
+            GridEvent.end_at > window.start - timedelta(minutes=longest),
             GridEvent.start_at < window.end,
         )
         .order_by(GridEvent.start_at, GridEvent.external_id)
     )
     return tuple(map(notice_of, rows))
+
+
+def _declined(in_force: PlanDocument | None) -> frozenset[str]:
+    flows = () if in_force is None else in_force.plan.flows
+    return frozenset(name for flow in flows for name in flow.declined)
 
 
 def _state(
@@ -277,6 +284,7 @@ def _state(
         peak_so_far_kw=peak_so_far(fleet, in_force, window),
         energy_so_far_kwh=energy_so_far(fleet, in_force, window),
         pools=pools_seen(session),
+        declined=_declined(in_force),
         succeeded=_named(ended, JobStatus.SUCCEEDED),
         failed=frozenset(ended) - _named(ended, JobStatus.SUCCEEDED),
     )

@@ -110,12 +110,14 @@ class Standing:
 
 
 def grid_event_cause(spec: ReplanSpec, planned: Planned, assembled: Assembled) -> Cause | None:
-    """Tell a capacity limit that is new, changed or gone in what is left of the plan's window."""
+    """Tell a limit or event that is new, changed or gone in what is left of the plan's window."""
     if not spec.grid_events:
         return None
     before = _limits(planned.document.problem, planned.document.window, assembled.window)
     now = _limits(assembled.problem, assembled.window, assembled.window)
-    changed = sorted({limit.name for limit in before ^ now})
+    called = _events(planned.document.problem, planned.document.window, assembled.window)
+    called ^= _events(assembled.problem, assembled.window, assembled.window)
+    changed = sorted({limit.name for limit in before ^ now} | {name for name, *_ in called})
     if not changed:
         return None
     return Cause(CauseKind.GRID_EVENT, f"grid event {_some(changed)} is new or changed", True)
@@ -132,6 +134,20 @@ def _limits(problem: Problem, told_in: PlanWindow, window: PlanWindow) -> set[Ca
         )
         for limit in problem.capacity_limits
         if limit.end_slot > offset and limit.start_slot - offset < window.n_slots
+    }
+
+
+def _events(
+    problem: Problem, told_in: PlanWindow, window: PlanWindow
+) -> set[tuple[str, int, float]]:
+    """Return what events ask for in the slots of ``window``: name, slot and limit [kW]."""
+    offset = (window.start - told_in.start) // window.slot
+    return {
+        (event.name, slot - offset, limit)
+        for event in problem.events
+        for part in event.parts
+        for slot, limit in part.limits(problem.horizon.n_slots).items()
+        if 0 <= slot - offset < min(window.n_slots, problem.horizon.n_slots - offset)
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -42,6 +43,14 @@ def _storable(text: str) -> str:
     return text
 
 
+def _known_time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"time zone {name!r} is not in the IANA database") from error
+    return name
+
+
 Instant = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 """An instant with an offset, kept in UTC; from 1970 to 2199. A naive one is refused."""
 
@@ -55,6 +64,10 @@ NonNegative = Annotated[float, Field(ge=0, le=MOST)]
 Positive = Annotated[float, Field(gt=0, le=MOST)]
 Minutes = Annotated[float, Field(ge=0, le=MONTH_MINUTES)]
 """A duration within a plan [min]: at most 31 days."""
+
+
+TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
+"""An IANA time zone."""
 
 
 def require_unique(owner: str, field: str, names: Iterable[str]) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from scheduler.specs.base import (
     MONTH_MINUTES,
@@ -17,9 +16,11 @@ from scheduler.specs.base import (
     Positive,
     Spec,
     Text,
+    TimeZone,
     require_unique,
 )
 from scheduler.specs.clusters import ClusterSpec, LocalClusterSpec
+from scheduler.specs.commitments import BackupSpec, CommitmentsSpec
 from scheduler.specs.feeds import FeedSpec
 from scheduler.specs.forecast import ForecastMethod, MarginsSpec
 from scheduler.specs.plants import (
@@ -37,16 +38,6 @@ from scheduler.specs.site_control import BatteryConnectionSpec, ControlSpec, req
 from scheduler.specs.tariff import PriceSignal, TariffSpec
 from scheduler.specs.uncertainty import UncertaintySpec
 
-
-def _known_time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"time zone {name!r} is not in the IANA database") from error
-    return name
-
-
-TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Efficiency = Annotated[float, Field(gt=0, le=1)]
 Hour = Annotated[int, Field(ge=0, le=24)]
@@ -177,6 +168,7 @@ class SiteSpec(Spec):
     feeds: Annotated[tuple[FeedSpec, ...], Field(max_length=50)] = ()
     settlement: SettlementSpec = SettlementSpec()
     control: ControlSpec | None = None  # None: the dispatcher tells batteries, once a slot
+    backup: BackupSpec | None = None  # what the batteries must be able to carry alone
 
     @property
     def needs_price_signal(self) -> bool:
@@ -219,6 +211,26 @@ class SiteSpec(Spec):
         require_unique(owner, "generator", (unit.name for unit in self.generators))
         # Two of one kind would take turns in saying what the one signal is.
         require_unique(owner, "feed of", (feed.kind.value for feed in self.feeds))
+        return self
+
+    @model_validator(mode="after")
+    def _backup_is_there(self) -> Self:
+        if self.backup is None:
+            return self
+        given_kwh = sum(
+            unit.discharge_efficiency * (unit.capacity_kwh - unit.soc_floor_kwh)
+            for unit in self.batteries
+        )
+        needed = {
+            "critical_kw": (self.backup.critical_kw, sum(unit.power_kw for unit in self.batteries)),
+            "critical_kw * hours": (self.backup.critical_kw * self.backup.hours, given_kwh),
+        }
+        for name, (value, limit) in needed.items():
+            if value > limit:
+                raise ValueError(
+                    f"site {self.name}: backup.{name} = {value:g},"
+                    f" must be <= {limit:g}, which its full batteries give"
+                )
         return self
 
     @model_validator(mode="after")
@@ -322,6 +334,7 @@ class FleetSpec(Spec):
     triggers: Annotated[tuple[TriggerSpec, ...], Field(max_length=1000)] = ()  # one per group
     sites: Annotated[tuple[SiteSpec, ...], Field(min_length=1, max_length=1000)]
     links: Annotated[tuple[LinkSpec, ...], Field(max_length=100_000)] = ()
+    commitments: CommitmentsSpec = CommitmentsSpec()
 
     def eur_rate(self, currency: str) -> float:
         """EUR per one unit of ``currency``."""
@@ -348,6 +361,8 @@ class FleetSpec(Spec):
             for name in (link.from_site, link.to_site):
                 if name not in names:
                     raise ValueError(f"link {link.from_site} -> {link.to_site}: no site {name!r}")
+        for wrong in self.commitments.unknown_sites(names):
+            raise ValueError(wrong)
         groups = {trigger.group for trigger in self.triggers}
         for site in self.sites:
             if self.triggers and site.group not in groups:

@@ -139,7 +139,11 @@ def _require_startable(
 
 
 class JobSpec(Spec):
-    """One deferrable job."""
+    """One deferrable job.
+
+    ``sheds_within_s``: how soon its load is off when a reserve is called, by a pause where it may
+    be paused, else by the lowest cap of its points; absent: no reserve counts on it.
+    """
 
     name: Name
     tenant: Name = "default"
@@ -154,6 +158,7 @@ class JobSpec(Spec):
     value_eur: NonNegative | None = None  # None: by GPU-hours, see PlanningSpec
     sites: Annotated[tuple[Name, ...], Field(max_length=1000)] | None = None  # None: all that fit
     pausing: PausingSpec | None = None
+    sheds_within_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
     is_elastic: bool = False
     data: DataSpec | None = None
     after: Annotated[tuple[Name, ...], Field(max_length=MOST_PREDECESSORS)] = ()

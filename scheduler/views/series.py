@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,7 @@ class SiteSeries:
     shortfall_kw: Array
     soc_kwh: Array  # at slot end
     pools: tuple[PoolUse, ...]
-    limits: tuple[CapacityLimit, ...]  # obligations to import less, of grid events
+    limits: tuple[CapacityLimit, ...]  # obligations to import less, of grid events it takes part in
 
     @property
     def price_eur_per_mwh(self) -> Array:
@@ -115,7 +116,7 @@ def site_series(problem: Problem, plan: Plan) -> tuple[SiteSeries, ...]:
                 PoolUse(pool.name, in_use[site.name, pool.name], array(pool.gpus))
                 for pool in site.pools
             ),
-            limits=tuple(limit for limit in problem.capacity_limits if limit.site == site.name),
+            limits=_limits(problem, site, flows),
         )
         for site, flows in zip(problem.sites, plan.flows, strict=True)
     )
@@ -161,3 +162,27 @@ def _totals(series: SiteSeries, flows: SiteFlows, problem: Problem) -> SiteTotal
         money_eur=terms.money_eur,
         carbon_kg=terms.carbon_kg,
     )
+
+
+def _limits(problem: Problem, site: Site, flows: SiteFlows) -> tuple[CapacityLimit, ...]:
+    """Return limits of the site alone: imposed, and of the events it takes part in."""
+    found = [limit for limit in problem.capacity_limits if limit.site == site.name]
+    for event in problem.events:
+        if event.sites != (site.name,) or event.name in flows.declined:
+            continue
+        for part in event.parts:
+            for level_kw, same in groupby(
+                part.limits(problem.horizon.n_slots).items(), key=lambda item: item[1]
+            ):
+                slots = [slot for slot, _ in same]
+                found.append(
+                    CapacityLimit(
+                        f"{event.name} ({part.kind})",
+                        site.name,
+                        slots[0],
+                        slots[-1] + 1,
+                        level_kw,
+                        part.eur_per_kwh,
+                    )
+                )
+    return tuple(found)

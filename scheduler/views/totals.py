@@ -119,7 +119,7 @@ _TERMS = (
     ("unserved_eur", "Work not served", "unserved", 1),
     ("deferred_eur", "Work deferred past the window", None, 1),
     ("commitment_earned_eur", "Earned by events and reserves (revenue)", None, -1),
-    ("commitment_paid_eur", "Fees of events declined", None, 1),
+    ("commitment_paid_eur", "Fees of events declined, and deviations", None, 1),
     ("violations_eur", "Penalties for missed obligations", None, 1),
 )
 

@@ -168,6 +168,7 @@ MUTANTS: dict[str, tuple[Blinded, str]] = {
         _reserves_with(activation_s=999.0),
         "jobs whose load is sold as a reserve",
     ),
+    "position forgotten": (each_problem(positions=()), "energy bought ahead in the dear hours"),
     "carbon ignored": (each_grid(carbon_g_per_kwh=0.0), "carbon budget that does not suffice"),
     "weights ignored": (each_problem(weights=Weights()), "cost ceiling that does not suffice"),
 }

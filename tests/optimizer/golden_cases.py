@@ -17,6 +17,7 @@ from optimizer.events import DemandEvent
 from optimizer.horizon import Horizon
 from optimizer.jobs import InputData, Pausing, Pin
 from optimizer.master import build_master
+from optimizer.positions import Position
 from optimizer.problem import CapacityLimit, Ceilings, Link, Problem, Weights
 from optimizer.reserves import ReserveBlock, ReserveProduct
 from optimizer.scenarios.extensive import extensive_model
@@ -88,6 +89,7 @@ def plant() -> Problem:
             DemandEvent("call", ("A",), 0, (5.0,), 2.0, 3.0, 1.0, rebound_kw=(6.0, 6.0)),
             DemandEvent("must", ("A",), 1, (7.0,), 0.4, 2.5),
         ),
+        positions=(Position("ahead", ("A",), (None, 6.0), (0.0, 0.2), (0.0, 0.1)),),
         reserves=(
             ReserveProduct("FCR", ("A",), (ReserveBlock(0, 2, 1.5, 1),), 2.0, 4, 0.5, is_down=True),
             ReserveProduct("mFRR", ("A",), (ReserveBlock(1, 5, 0.5),), 1.0, 9, 1.0, 300.0),

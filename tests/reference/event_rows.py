@@ -49,4 +49,22 @@ def add_events(problem: Problem, model: Any) -> EventRows:
             over = model.over[event.name, t]
             model.rows.add(imported - limit <= over + FAR_KW * (1 - takes_part))
             rows.missed_eur += price * hours * over
+    rows.paid_eur += _deviations(problem, model)
     return rows
+
+
+def _deviations(problem: Problem, model: Any) -> Any:
+    """Price of what is drawn beside each position."""
+    index = [(position.name, t) for position in problem.positions for t in position.agreed]
+    model.more = pyo.Var(index, within=pyo.NonNegativeReals)
+    model.less = pyo.Var(index, within=pyo.NonNegativeReals)
+    cost: Any = 0.0
+    for position in problem.positions:
+        for t, agreed in position.agreed.items():
+            sites = [model.site[name] for name in position.sites]
+            net = sum(block.bought[t] - block.sold[t] for block in sites)
+            more, less = model.more[position.name, t], model.less[position.name, t]
+            model.rows.add(net <= agreed + more)
+            model.rows.add(net >= agreed - less)
+            cost += position.over_eur_per_kwh[t] * more + position.under_eur_per_kwh[t] * less
+    return cost * problem.horizon.slot_hours

@@ -61,7 +61,7 @@ def _product(problem: Problem, product: ReserveProduct, model: Any) -> tuple[Any
     for b, block in enumerate(product.blocks):
         lots = model.lots[name, b]
         rows.add(lots >= block.sold_lots)
-        rows.add(lots <= product.most_lots)
+        rows.add(lots <= (block.sold_lots if block.is_closed else product.most_lots))
         if block.start_slot < problem.horizon.n_slots:
             earned += block.eur_per_kw * product.lot_kw * lots
         for t in range(block.start_slot, min(block.end_slot, problem.horizon.n_slots)):

@@ -1,0 +1,229 @@
+"""Calls of the grid side, reserves, positions and backups, in slots."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from connectors.types import GridEventKind, GridEventNotice
+from optimizer import (
+    CapacityLimit,
+    DemandEvent,
+    Position,
+    ReserveBlock,
+    ReserveProduct,
+    StorageUnit,
+)
+from scheduler.services.window import PlanWindow
+from scheduler.specs import FleetSpec
+from scheduler.specs.commitments import BackupSpec, CallsSpec, PositionSpec, ReserveSpec
+
+BINDING = (GridEventKind.EMERGENCY, GridEventKind.SUBSCRIPTION)
+"""Calls that nobody declines, whatever the terms say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls as limits where there are no terms for them, as events where there are, and marks."""
+
+    limits: tuple[CapacityLimit, ...]
+    events: tuple[DemandEvent, ...]
+    marks: tuple[str, ...]
+
+
+def assemble_calls(
+    fleet: FleetSpec,
+    notices: Sequence[GridEventNotice],
+    window: PlanWindow,
+    declined: Collection[str] = (),
+) -> Calls:
+    """Limit every slot that any part of a call lies in, once its ramp is over.
+
+    What is above the limit is not paid either: both are what keeping to it is worth. A call that
+    has begun is answered already: ``declined`` are those that were, the others are binding now.
+    """
+    names = {site.name for site in fleet.sites}
+    limits: list[CapacityLimit] = []
+    events: list[DemandEvent] = []
+    marks: list[str] = []
+    for notice in notices:
+        held_from = notice.window.start + timedelta(minutes=notice.ramp_minutes)
+        start = max(0, window.slot_of(min(held_from, notice.window.end)))
+        end = min(window.n_slots, window.slot_not_before(notice.window.end))
+        terms = _terms(fleet, notice.site)
+        has_begun = notice.window.start < window.start
+        if notice.is_cancelled or (has_begun and terms is not None and notice.event_id in declined):
+            continue
+        if terms is not None and has_begun and notice.window.end <= window.start:
+            events += _rebound_alone(notice, terms, window)
+        if end <= start:
+            continue
+        if terms is not None:
+            events.append(_event(notice, terms, window, range(start, end)))
+        elif notice.site in names:
+            limits.append(_limit(notice, start, end))
+        else:
+            marks.append(f"grid event {notice.event_id}: not used, {notice.site} is no site")
+    return Calls(tuple(limits), tuple(events), tuple(marks))
+
+
+def _terms(fleet: FleetSpec, called: str) -> CallsSpec | None:
+    for terms in fleet.commitments.calls:
+        if called == terms.name or terms.sites == (called,):
+            return terms
+    return None
+
+
+def _limit(notice: GridEventNotice, start_slot: int, end_slot: int) -> CapacityLimit:
+    return CapacityLimit(
+        name=notice.event_id,
+        site=notice.site,
+        start_slot=start_slot,
+        end_slot=end_slot,
+        limit_kw=notice.limit_kw,
+        breach_eur_per_kwh=notice.breach_eur_per_kwh + notice.payment_eur_per_kwh,
+    )
+
+
+def _event(
+    notice: GridEventNotice, terms: CallsSpec, window: PlanWindow, called: range
+) -> DemandEvent:
+    pay_eur = terms.pay_eur
+    if terms.baseline_kw is not None:
+        less_kw = max(0.0, terms.baseline_kw - notice.limit_kw)
+        pay_eur += notice.payment_eur_per_kwh * less_kw * len(called) * window.slot_hours
+    rebound = max(0, _rebound_end(notice, terms, window) - called.stop)
+    return DemandEvent(
+        name=notice.event_id,
+        sites=terms.sites,
+        start_slot=called.start,
+        level_kw=(notice.limit_kw,) * len(called),
+        missed_eur_per_kwh=notice.breach_eur_per_kwh + notice.payment_eur_per_kwh,
+        pay_eur=pay_eur,
+        decline_eur=_decline_eur(notice, terms, window),
+        rebound_kw=(terms.rebound_kw or 0.0,) * rebound,
+        rebound_eur_per_kwh=terms.rebound_eur_per_kwh,
+    )
+
+
+def _rebound_end(notice: GridEventNotice, terms: CallsSpec, window: PlanWindow) -> int:
+    """Return the slot in which the rebound is over; 0 where none is limited."""
+    if terms.rebound_kw is None:
+        return 0
+    until = notice.window.end + timedelta(minutes=terms.rebound_minutes)
+    return min(window.n_slots, window.slot_not_before(until))
+
+
+def _rebound_alone(
+    notice: GridEventNotice, terms: CallsSpec, window: PlanWindow
+) -> Iterator[DemandEvent]:
+    """Yield what is left of the rebound of a call that is over."""
+    end = _rebound_end(notice, terms, window)
+    if end > 0:
+        level_kw = (terms.rebound_kw or 0.0,) * end
+        yield DemandEvent(notice.event_id, terms.sites, 0, level_kw, terms.rebound_eur_per_kwh)
+
+
+def _decline_eur(notice: GridEventNotice, terms: CallsSpec, window: PlanWindow) -> float | None:
+    """Return what declining costs; of a call that has begun, or binds, there is no declining."""
+    if notice.kind in BINDING or notice.window.start < window.start:
+        return None
+    if notice.issued_at is not None:
+        notice_given = notice.window.start - notice.issued_at
+        if notice_given < timedelta(minutes=terms.notice_minutes):
+            return 0.0
+    return terms.decline_eur
+
+
+def assemble_reserves(
+    fleet: FleetSpec, window: PlanWindow, now: datetime
+) -> tuple[ReserveProduct, ...]:
+    """Return what may be sold, and what is, in the blocks of ``window``."""
+    return tuple(_reserve(spec, window, now) for spec in fleet.commitments.reserves)
+
+
+def _reserve(spec: ReserveSpec, window: PlanWindow, now: datetime) -> ReserveProduct:
+    return ReserveProduct(
+        name=spec.name,
+        sites=spec.sites,
+        blocks=tuple(_blocks(spec, window, now)),
+        lot_kw=spec.lot_kw,
+        most_lots=spec.most_lots,
+        hours=spec.minutes / 60.0,
+        activation_s=spec.activation_s,
+        missed_eur_per_kwh=spec.missed_eur_per_kwh,
+        is_up=spec.direction != "down",
+        is_down=spec.direction != "up",
+    )
+
+
+def _blocks(spec: ReserveSpec, window: PlanWindow, now: datetime) -> Iterator[ReserveBlock]:
+    """Yield the blocks that lie in ``window``, or what of them does.
+
+    A block that has begun before the window, or whose gate is closed, is there for what of it is
+    sold.
+    """
+    zone, gate = ZoneInfo(spec.time_zone), now + timedelta(minutes=spec.gate_minutes)
+
+    def block_of(slot: int) -> tuple[object, int]:
+        local = window.instant(slot).astimezone(zone)
+        return local.date(), local.hour // spec.block_hours
+
+    before = block_of(-1)
+    for number, slots in groupby(range(window.n_slots), key=block_of):
+        held = list(slots)
+        starts_at = window.instant(held[0])
+        is_closed = number == before or starts_at < gate
+        sold = [one.lots for one in spec.sold if one.start_at <= starts_at < one.end_at]
+        if is_closed and not any(sold[-1:]):
+            continue
+        yield ReserveBlock(
+            start_slot=held[0],
+            end_slot=held[-1] + 1,
+            eur_per_kw=spec.eur_per_kw_hour * len(held) * window.slot_hours,
+            sold_lots=sold[-1] if sold else 0,
+            is_closed=is_closed,
+        )
+
+
+def assemble_positions(fleet: FleetSpec, window: PlanWindow) -> tuple[Position, ...]:
+    """Return the positions that say something of a slot of ``window``."""
+    found = (_position(spec, window) for spec in fleet.commitments.positions)
+    return tuple(position for position in found if position.agreed)
+
+
+def _position(spec: PositionSpec, window: PlanWindow) -> Position:
+    net_kw: list[float | None] = [None] * window.n_slots
+    for agreed in spec.agreed:
+        first = max(0, window.slot_not_before(agreed.start_at))
+        last = min(window.n_slots, window.slot_not_before(agreed.end_at))
+        for slot in range(first, last):
+            net_kw[slot] = agreed.net_kw
+    return Position(
+        name=spec.name,
+        sites=spec.sites,
+        net_kw=tuple(net_kw),
+        over_eur_per_kwh=(spec.over_eur_per_kwh,) * window.n_slots,
+        under_eur_per_kwh=(spec.under_eur_per_kwh,) * window.n_slots,
+    )
+
+
+def with_backup(units: Sequence[StorageUnit], backup: BackupSpec | None) -> tuple[StorageUnit, ...]:
+    """Let ``units`` keep what carries the critical load, each by what it can give when full.
+
+    A unit's own floor stays beneath it.
+    """
+    if backup is None:
+        return tuple(units)
+    usable = np.array([unit.capacity_kwh - unit.soc_floor_kwh for unit in units])
+    gives = usable * np.array([unit.discharge_efficiency for unit in units])
+    share = min(1.0, backup.critical_kw * backup.hours / max(float(gives.sum()), 1e-9))
+    return tuple(
+        replace(unit, soc_floor_kwh=unit.soc_floor_kwh + share * float(kwh))
+        for unit, kwh in zip(units, usable, strict=True)
+    )
