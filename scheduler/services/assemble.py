@@ -15,11 +15,7 @@ import pandas as pd
 
 from connectors.types import GridEventNotice
 from optimizer import Ceilings, Horizon, Link, Problem, Scenario, Site, Weights
-from scheduler.services.assemble_commitments import (
-    assemble_calls,
-    assemble_positions,
-    assemble_reserves,
-)
+from scheduler.services.assemble_commitments import assemble_calls, with_commitments
 from scheduler.services.assemble_deadlines import Outlook, mean_eur_per_it_kwh
 from scheduler.services.assemble_jobs import (
     AnnouncedStart,
@@ -120,14 +116,11 @@ def assemble(
         sites=sites,
         jobs=fitted.jobs,
         links=links,
-        capacity_limits=calls.limits,
         weights=weights,
         ceilings=Ceilings(planning.carbon_budget_kg, planning.cost_ceiling_eur),
         carbon_intensity_name=planning.carbon_intensity_name,
-        events=calls.events,
-        reserves=assemble_reserves(fleet, window, now),
-        positions=assemble_positions(fleet, window),
     )
+    problem = with_commitments(problem, calls, fleet, window, now)
     energy, inputs = _energy_before(fleet, window, state), table.inputs
     futures = assemble_scenarios(fleet, sites, table, history, window, now)
     marks += [*room_marks, *calls.marks, *fitted.marks, *futures.marks]

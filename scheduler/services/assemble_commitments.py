@@ -15,6 +15,7 @@ from optimizer import (
     CapacityLimit,
     DemandEvent,
     Position,
+    Problem,
     ReserveBlock,
     ReserveProduct,
     StorageUnit,
@@ -70,6 +71,19 @@ def assemble_calls(
         else:
             marks.append(f"grid event {notice.event_id}: not used, {notice.site} is no site")
     return Calls(tuple(limits), tuple(events), tuple(marks))
+
+
+def with_commitments(
+    problem: Problem, calls: Calls, fleet: FleetSpec, window: PlanWindow, now: datetime
+) -> Problem:
+    """Return ``problem`` with ``calls`` and all that ``fleet`` has agreed."""
+    return replace(
+        problem,
+        capacity_limits=calls.limits,
+        events=calls.events,
+        reserves=assemble_reserves(fleet, window, now),
+        positions=assemble_positions(fleet, window),
+    )
 
 
 def _terms(fleet: FleetSpec, called: str) -> CallsSpec | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -224,3 +226,16 @@ def test_a_job_sheds_by_a_pause_or_down_to_its_lowest_cap() -> None:
     assert shed_kw(spec, first, site, may_pause=False) == pytest.approx(1.5)
     silent = spec.model_copy(update={"sheds_within_s": None})
     assert shed_kw(silent, first, site, may_pause=True) == 0.0
+
+
+def test_the_example_of_the_documentation_is_a_fleet() -> None:
+    """With every kind of commitment in it, and the sold lots where they were sold."""
+    text = (Path(__file__).parents[2] / "docs" / "commitments.md").read_text(encoding="utf-8")
+    written = tomllib.loads(text.split("```toml\n")[1].split("```")[0])
+    fleet = agreed(**written["commitments"])
+    window = PlanWindow(datetime(2026, 5, 31, 22, tzinfo=UTC), 60, 24)
+    (product,) = assemble_reserves(fleet, window, window.start)
+    (position,) = assemble_positions(fleet, window)
+    assert len(fleet.commitments.calls) == 1
+    assert [block.sold_lots for block in product.blocks] == [2] * 6
+    assert position.agreed == dict.fromkeys(range(6), 150.0)
