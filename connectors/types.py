@@ -275,6 +275,9 @@ class DeliveryReport:
     window: Window
     mean_import_kw: float
     is_measured: bool  # False: what the plan in force said
+    limit_kw: float | None = None  # what it was called to
+    stored_kwh: float | None = None  # in all its batteries at the end; None: it has none
+    storage_kwh: float | None = None  # what they hold when they are full
 
 
 @dataclass(frozen=True, slots=True)

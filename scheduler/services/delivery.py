@@ -65,6 +65,15 @@ def _report(event: GridEvent, document: PlanDocument, window: Window) -> Deliver
     slot = document.window.slot_of(window.start)
     for flows in document.plan.flows:
         if flows.site == event.site:
-            kw = flows.import_kw[slot]
-            return DeliveryReport(event.external_id, event.site, window, kw, is_measured=False)
+            units = document.problem.site(event.site).storage
+            return DeliveryReport(
+                event.external_id,
+                event.site,
+                window,
+                flows.import_kw[slot],
+                is_measured=False,
+                limit_kw=event.limit_kw,
+                stored_kwh=sum(soc[slot] for soc in flows.soc_kwh) if units else None,
+                storage_kwh=sum(unit.capacity_kwh for unit in units) if units else None,
+            )
     return None

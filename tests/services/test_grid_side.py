@@ -27,7 +27,7 @@ from scheduler.services.grid_side import GridSide, Poll
 from scheduler.services.runs import get_run
 from scheduler.settings import Settings
 from scheduler.worker import Worker
-from tests.services.builders import START
+from tests.services.builders import START, fleet_spec, site_spec
 from tests.services.scene import Scene, put_in_force
 
 HOUR = timedelta(hours=1)
@@ -188,10 +188,27 @@ def test_two_pollers_take_a_change_in_once(
     assert len(runs(scene)) == 2
 
 
+def test_a_report_says_how_full_the_batteries_were(sessions: SessionFactory) -> None:
+    """All of the site's, as the plan says: these two stand idle."""
+    units = [
+        {"name": name, "power_kw": 1, "capacity_kwh": 5, "soc_initial_kwh": soc}
+        for name, soc in (("a", 1), ("b", 3))
+    ]
+    scene = Scene(sessions).set_up(fleet_spec(site_spec(batteries=units)))
+    vpp = SimulatedVirtualPowerPlant([(scene.at, EVENT)], scene.now)
+    side = GridSide(scene.sessions, vpp, "vpp", scene.now)
+    side.poll()
+    put_in_force(scene)
+    scene.wait(hours=8)
+    assert side.poll().reported == 1
+    (report,) = vpp.reports
+    assert (report.stored_kwh, report.storage_kwh, report.limit_kw) == (4.0, 10.0, 0.0)
+
+
 def reported(start: datetime, hours: float, kw: float) -> DeliveryReport:
     """Report of the event from ``start`` on."""
     window = Window(start, start + timedelta(hours=hours))
-    return DeliveryReport("dr-1", "DE", window, kw, is_measured=False)
+    return DeliveryReport("dr-1", "DE", window, kw, is_measured=False, limit_kw=0.0)
 
 
 def test_every_slot_is_reported_once_as_the_plan_of_its_time_says(

@@ -10,6 +10,7 @@ from connectors.vpp.openadr3.instants import written_duration
 from connectors.vpp.openadr3.wire import WireEvent
 
 _HOUR = timedelta(hours=1)
+_TOLERANCE_KW = 0.01
 
 
 def report_name(report: DeliveryReport) -> str:
@@ -33,11 +34,7 @@ def report_body(
     interval
         The event's own number of the interval, which is echoed.
     """
-    start, hours = report.window.start, (report.window.end - report.window.start) / _HOUR
-    values = {
-        "USAGE": (report.mean_import_kw * hours, "KWH"),
-        "DEMAND": (report.mean_import_kw, "KW"),
-    }
+    start, values = report.window.start, _values(report)
     asked = [each.payload_type for each in event.reports if each.payload_type in values]
     if not asked:
         return None
@@ -63,10 +60,31 @@ def report_body(
     }
 
 
-def _descriptor(name: str, unit: str) -> dict[str, str]:
+def _values(report: DeliveryReport) -> dict[str, tuple[float | str, str | None]]:
+    """Return what can be told of an interval, each in its unit; what has none has no unit."""
+    hours = (report.window.end - report.window.start) / _HOUR
+    values: dict[str, tuple[float | str, str | None]] = {
+        "USAGE": (report.mean_import_kw * hours, "KWH"),
+        "DEMAND": (report.mean_import_kw, "KW"),
+    }
+    if report.limit_kw is not None:
+        values["OPERATING_STATE"] = (_state(report.mean_import_kw, report.limit_kw), None)
+    if report.stored_kwh is not None and report.storage_kwh:
+        values["STORAGE_CHARGE_LEVEL"] = (100 * report.stored_kwh / report.storage_kwh, "PERCENT")
+        values["STORAGE_USABLE_CAPACITY"] = (report.storage_kwh, "KWH")
+    return values
+
+
+def _state(import_kw: float, limit_kw: float) -> str:
+    if import_kw > limit_kw + _TOLERANCE_KW:
+        return "RUNNING_OPTED_OUT"
+    return "RUNNING_CURTAILED" if import_kw > _TOLERANCE_KW else "IDLE_CURTAILED"
+
+
+def _descriptor(name: str, unit: str | None) -> dict[str, str]:
     return {
         "objectType": "REPORT_PAYLOAD_DESCRIPTOR",
         "payloadType": name,
         "readingType": "MEAN" if name == "DEMAND" else "DIRECT_READ",
-        "units": unit,
+        **({} if unit is None else {"units": unit}),
     }

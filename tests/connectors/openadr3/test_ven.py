@@ -277,6 +277,29 @@ async def test_what_is_asked_for_is_reported_once_for_each_interval(
     assert payloads == {"USAGE": [15.0], "DEMAND": [30.0], "DATA_QUALITY": ["ESTIMATED"]}
 
 
+@pytest.mark.parametrize(
+    ("import_kw", "state"),
+    [(20.0, "RUNNING_CURTAILED"), (0.0, "IDLE_CURTAILED"), (40.1, "RUNNING_OPTED_OUT")],
+)
+async def test_states_of_site_and_batteries_are_reported(
+    vtn: TestVtn, ven: OpenAdrVen, import_kw: float, state: str
+) -> None:
+    """Whether it kept to the limit, and how full the batteries were; of none nothing is said."""
+    names = ("OPERATING_STATE", "STORAGE_CHARGE_LEVEL", "STORAGE_USABLE_CAPACITY")
+    asked = [{"payloadType": name} for name in names]
+    vtn.events = [event("a", limit(40), **TWO_HOURS, reportDescriptors=asked)]
+    await ven.events()
+    plain = replace(report_of(NOON + HOUR, import_kw), limit_kw=40.0)
+    told = []
+    for report in (plain, replace(plain, stored_kwh=30.0, storage_kwh=120.0)):
+        await ven.report(report)
+        (interval,) = vtn.kept["reports"][0]["resources"][0]["intervals"]
+        told.append({it["type"]: it["values"] for it in interval["payloads"]})
+    without = {"OPERATING_STATE": [state], "DATA_QUALITY": ["ESTIMATED"]}
+    stored = {"STORAGE_CHARGE_LEVEL": [25.0], "STORAGE_USABLE_CAPACITY": [120.0]}
+    assert told == [without, without | stored]
+
+
 async def test_nothing_is_reported_that_nobody_asked_for(vtn: TestVtn, ven: OpenAdrVen) -> None:
     """And of an event that is not there, it is refused."""
     vtn.events = [event("a", limit(1), **TWO_HOURS)]
