@@ -93,16 +93,16 @@ def wait_until_ready(process: subprocess.Popen[str], address: str, output: Path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_serve_runs_four_processes_and_ends_them(
+def test_serve_runs_five_processes_and_ends_them(
     server: tuple[subprocess.Popen[str], str], tmp_path: Path
 ) -> None:
     """The printed key opens the API, and an event of the grid side comes in with the fleet.
 
-    Ctrl-C ends all four processes with exit code 0.
+    Ctrl-C ends all five processes with exit code 0.
     """
     process, address = server
     children = children_of(process.pid)
-    assert len(children) == 4
+    assert len(children) == 5
     headers = {"Authorization": f"Bearer {first_key(tmp_path)}"}
     assert httpx.get(f"{address}/v1/jobs", headers=headers).json()["items"] == []
     assert httpx.put(f"{address}/v1/fleet", headers=headers, json=FLEET).is_success
