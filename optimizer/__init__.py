@@ -6,6 +6,7 @@ from optimizer.errors import InvalidProblem, OptimizerError, PlanRefused, Solver
 from optimizer.event_report import Delivered, EventReport, event_report, without_event
 from optimizer.events import DemandEvent, drop_levels, firm_levels
 from optimizer.explain import Alternative, Explainer, Explanation, explain
+from optimizer.flexibility import CallPrice, LevelCall, net_import_kw, price_call
 from optimizer.horizon import Horizon
 from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin, slots_to_do
 from optimizer.pieces import Piece, links_of, pieces_of, restarts_of, transfer_to
@@ -65,6 +66,7 @@ __all__ = [
     "Alternative",
     "Announced",
     "Breach",
+    "CallPrice",
     "CapacityLimit",
     "Ceilings",
     "Clock",
@@ -81,6 +83,7 @@ __all__ = [
     "InvalidProblem",
     "Job",
     "KeptEarly",
+    "LevelCall",
     "Link",
     "MarginalEnergy",
     "ObjectiveTerms",
@@ -142,8 +145,10 @@ __all__ = [
     "latest_safe_start",
     "links_of",
     "lower_bound_eur",
+    "net_import_kw",
     "pieces_of",
     "plan_for_scenarios",
+    "price_call",
     "require_verified",
     "restarts_of",
     "settle",

@@ -34,6 +34,7 @@ from scheduler.api import (
     signal_pages,
     signal_quality,
     signals,
+    vpp,
 )
 from scheduler.api.browsers import BrowserRules
 from scheduler.api.context import ApiContext
@@ -61,6 +62,7 @@ _ROUTERS = (
     grid_events.router,
     openadr.router,
     settlements.router,
+    vpp.router,
     settlement_pages.router,
     fleet.router,
     pools.router,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
 from scheduler.db.session import POOL_SIZE, SessionFactory, transaction
+from scheduler.pricing import Priced, Question, price_in_child
 from scheduler.services.ingestion import Intake
 from scheduler.services.outside import OutsideOf
 from scheduler.services.paging import PageRequest
@@ -61,6 +63,8 @@ class ApiContext:
         Shown by a virtual power plant that tells of changes; without one none can.
     ready_plans
         The plan in force, made ready for explanations and quotes.
+    price_calls
+        Prices possible calls; whoever asks holds ``pricing``, so that one is priced at a time.
     """
 
     sessions: SessionFactory
@@ -73,6 +77,8 @@ class ApiContext:
     webhook_token: SecretStr | None = None
     session_slots: SessionSlots = field(default_factory=SessionSlots)
     ready_plans: ReadyPlans = field(default_factory=ReadyPlans)
+    price_calls: Callable[[Question], Priced] = price_in_child
+    pricing: threading.Lock = field(default_factory=threading.Lock)
 
 
 def context_of(request: Request) -> ApiContext:

@@ -61,6 +61,7 @@ def worked_examples(now: datetime) -> tuple[Example, ...]:
             Example("post", f"/v1/signals/quality/{{flag_id}}/{verb}", "With a word of why", note)
             for verb, note in (("confirm", _CONFIRMATION), ("reject", _REFUSAL_OF_VALUES))
         ),
+        Example("post", "/v1/vpp/bids/evaluate", "5 kW less for two hours", _bid(midnight)),
         Example("post", "/v1/quotes", "The same job, by noon or by the evening", _quote(midnight)),
     )
 
@@ -178,6 +179,17 @@ def _event(midnight: datetime) -> dict[str, Any]:
         "end_at": _text(midnight + timedelta(hours=20)),
         "limit_kw": 20,
         "breach_eur_per_kwh": 5,
+    }
+
+
+def _bid(midnight: datetime) -> dict[str, Any]:
+    return {
+        "site": "DE",
+        "start_at": _text(midnight + timedelta(hours=17)),
+        "end_at": _text(midnight + timedelta(hours=19)),
+        "drop_kw": 5,
+        "payment_eur_per_kwh": 0.5,
+        "breach_eur_per_kwh": 2,
     }
 
 

@@ -53,7 +53,7 @@ def test_documented_examples_work_in_order_on_an_empty_database(empty_world: Wor
         for example in worked_examples(NOW)
         if not any(one in example.path for one in decisions)
     ]
-    *examples, quote = examples
+    *examples, bid, quote = examples
     for example in examples:
         address = example.path.replace("{name}", "DE")
         address = address.replace("{external_id}", f"dr-{MIDNIGHT:%Y%m%d}-1")
@@ -68,6 +68,8 @@ def test_documented_examples_work_in_order_on_an_empty_database(empty_world: Wor
         assert answer.status_code == 200, answer.text
     answer = send(empty_world.admin, "post", quote.path, paths[quote.path]["post"])
     assert [line["fits"] for line in answer.json()["quotes"]] == [True, True], answer.text
+    answer = send(empty_world.admin, "post", bid.path, paths[bid.path]["post"])
+    assert answer.json()["is_met"], answer.text
     document = empty_world.document(empty_world.plan())
     names = ["finetune-0608", "seeds-0", "seeds-1", "seeds-2"]
     assert [job.name for job in document.problem.jobs] == names

@@ -2,6 +2,7 @@
 
 from scheduler.db.models.api_key import ApiKey, Role
 from scheduler.db.models.base import Base
+from scheduler.db.models.bid import Bid
 from scheduler.db.models.cluster_identity import ClusterIdentity
 from scheduler.db.models.cluster_power import ClusterPower
 from scheduler.db.models.data_transfer import DataTransfer
@@ -32,6 +33,7 @@ __all__ = [
     "OPEN_STATUSES",
     "ApiKey",
     "Base",
+    "Bid",
     "ClusterIdentity",
     "ClusterPower",
     "CommandKind",
