@@ -61,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--policies", nargs="+", choices=POLICIES, default=list(POLICIES)[:3])
     parser.add_argument("--lengths", choices=STATED, default="stated")
     parser.add_argument("--carbon-price", type=float, default=80.0, help="EUR/t")
+    parser.add_argument("--every-hours", type=float, default=6.0, help="from plan to plan")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("out/rolling_backtest"))
@@ -76,6 +77,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         seed=arguments.seed,
         stated_factors=STATED[arguments.lengths],
         carbon_eur_per_t=arguments.carbon_price,
+        every_hours=arguments.every_hours,
     )
     if arguments.days is None:
         return settings

@@ -57,6 +57,7 @@ class Settings:
     """What an instance is drawn from.
 
     ``stated_factors`` bound the factor by which lengths are overstated; (1, 1): they are exact.
+    ``every_hours`` is the time from one plan to the next, of all policies but one plan a day.
     """
 
     begin: datetime = FIRST_DAY
@@ -65,6 +66,7 @@ class Settings:
     used: float = 0.7
     stated_factors: tuple[float, float] = (1.0, 2.5)
     carbon_eur_per_t: float = 80.0
+    every_hours: float = 6.0
     horizon_hours: int = 96
     time_limit_s: float = 1.0
     mip_gap: float = 0.002

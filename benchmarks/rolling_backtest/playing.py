@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from benchmarks.rolling_backtest.instance import PLANTS, Settings, scene_of
-from benchmarks.rolling_backtest.policies import POLICIES
+from benchmarks.rolling_backtest.policies import policy_of
 from benchmarks.rolling_backtest.signals import read_signals
 from scheduler.backtest.keeping import Folder, play_kept
 
@@ -24,7 +24,8 @@ def play_policy(data: Path, settings: Settings, name: str, folder: Path) -> None
 def _played(data: Path, settings: Settings, name: str, folder: Path) -> Iterator[str]:
     scene = scene_of(data, settings)
     signals = read_signals(data, PLANTS, settings.begin, settings.end)
-    policy = POLICIES[name](signals, scene.fleet)
+    every = timedelta(hours=settings.every_hours)
+    policy = policy_of(name, signals, scene.fleet, every)
     began, n_done = time.monotonic(), 0
     n_all = -(-(scene.end - scene.begin) // policy.every)
     n_in_chapter = timedelta(hours=HOURS_IN_CHAPTER) // policy.every

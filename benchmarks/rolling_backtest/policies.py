@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from benchmarks.rolling_backtest.signals import HISTORY_DAYS, Signals
-from connectors.types import Window
+from connectors.types import SignalKind, Window
 from optimizer import Plan
 from scheduler.backtest.foresight import corrected_as_known
 from scheduler.backtest.policy import Knows, Policy
@@ -22,7 +22,7 @@ from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec
 from scheduler.specs.uncertainty import UncertaintySpec
 
-DAILY, ROLLING = timedelta(hours=24), timedelta(hours=6)
+DAILY = timedelta(hours=24)
 UNCERTAINTY = UncertaintySpec(scenarios=8, first_hours=6, battery_hours=6)
 
 
@@ -51,8 +51,8 @@ def day_ahead(signals: Signals, fleet: FleetSpec) -> Policy:
 
 
 def rolling(signals: Signals, fleet: FleetSpec) -> Policy:
-    """Plan every six hours, from forecasts corrected by what was measured since."""
-    return replace(day_ahead(signals, fleet), name="rolling", every=ROLLING)
+    """Plan anew every few hours, from forecasts corrected by what was measured since."""
+    return replace(day_ahead(signals, fleet), name="rolling")
 
 
 def scenarios(signals: Signals, fleet: FleetSpec) -> Policy:
@@ -79,12 +79,27 @@ def uncorrected(signals: Signals, fleet: FleetSpec) -> Policy:
 
 def perfect(signals: Signals, _fleet: FleetSpec) -> Policy:
     """Plan as often, with true signals and lengths; who comes later is as unknown."""
-    return Policy("perfect", ROLLING, as_it_came(signals), within_cpu_time, knows_lengths=True)
+    return Policy("perfect", DAILY, as_it_came(signals), within_cpu_time, knows_lengths=True)
 
 
 def true_signals(signals: Signals, fleet: FleetSpec) -> Policy:
     """Plan as often, with true signals, and lengths as stated."""
     return replace(perfect(signals, fleet), name="true_signals", knows_lengths=False)
+
+
+def true_prices(signals: Signals, fleet: FleetSpec) -> Policy:
+    """Plan as often, with true prices and forecasts of the rest."""
+    return _with_true(signals, fleet, "true_prices", SignalKind.PRICE)
+
+
+def true_carbon(signals: Signals, fleet: FleetSpec) -> Policy:
+    """Plan as often, with true carbon intensity and forecasts of the rest."""
+    return _with_true(signals, fleet, "true_carbon", SignalKind.CARBON_INTENSITY)
+
+
+def true_plants(signals: Signals, fleet: FleetSpec) -> Policy:
+    """Plan as often, with what the sites' own plants truly give and forecasts of the rest."""
+    return _with_true(signals, fleet, "true_plants", SignalKind.PV, SignalKind.WIND)
 
 
 def true_lengths(signals: Signals, fleet: FleetSpec) -> Policy:
@@ -101,9 +116,18 @@ POLICIES: dict[str, Callable[[Signals, FleetSpec], Policy]] = {
         scenarios,
         uncorrected,
         true_signals,
+        true_prices,
+        true_carbon,
+        true_plants,
         true_lengths,
     )
 }
+
+
+def policy_of(name: str, signals: Signals, fleet: FleetSpec, every: timedelta) -> Policy:
+    """Return the policy of this name, that plans so often; who plans once a day does so anyway."""
+    policy = POLICIES[name](signals, fleet)
+    return policy if name == day_ahead.__name__ else replace(policy, every=every)
 
 
 def as_issued(signals: Signals) -> Knows:
@@ -123,6 +147,17 @@ def and_forecast(knows: Knows, fleet: FleetSpec) -> Knows:
         return with_own_forecasts(fleet, knows(window, now), window, now)
 
     return with_forecasts
+
+
+def _with_true(signals: Signals, fleet: FleetSpec, name: str, *kinds: SignalKind) -> Policy:
+    policy = rolling(signals, fleet)
+    came = signals.truth[signals.truth["kind"].isin(kinds)]
+
+    def knows(window: PlanWindow, now: datetime) -> pd.DataFrame:
+        frame = policy.knows(window, now)
+        return pd.concat([frame[~frame["kind"].isin(kinds)], came], ignore_index=True)
+
+    return replace(policy, name=name, knows=knows)
 
 
 def as_it_came(signals: Signals) -> Knows:

@@ -19,11 +19,14 @@ SECTION = "make bench-rolling"
 NAMES = {
     "run_now": "run-now",
     "day_ahead": "(a) one plan a day",
-    "rolling": "(b) a plan every 6 h",
-    "scenarios": "(c) every 6 h, for 8 scenarios",
-    "uncorrected": "a plan every 6 h, forecasts as issued",
+    "rolling": "(b) rolling replan",
+    "scenarios": "(c) rolling, for 8 scenarios",
+    "uncorrected": "(b) with forecasts as issued",
     "perfect": "perfect forecast",
     "true_signals": "(b) with true signals",
+    "true_prices": "(b) with true prices",
+    "true_carbon": "(b) with true carbon",
+    "true_plants": "(b) with true wind and sun",
     "true_lengths": "(b) with true lengths",
 }
 
@@ -37,7 +40,8 @@ def markdown(settings: Settings, outcomes: Mapping[str, Outcome]) -> str:
     return "\n".join(
         [
             f"{first}: {n_jobs} jobs, {used:.0%} of GPU-hours used; stated lengths are {lengths};"
-            f" carbon is worth {settings.carbon_eur_per_t:g} EUR/t.",
+            f" carbon is worth {settings.carbon_eur_per_t:g} EUR/t; a plan every"
+            f" {settings.every_hours:g} h, but for (a).",
             "",
             *_kept_table(outcomes, settings.carbon_eur_per_t),
             "",
@@ -73,6 +77,8 @@ def _command(settings: Settings) -> str:
         words.append("--lengths exact")
     if settings.carbon_eur_per_t != Settings().carbon_eur_per_t:
         words.append(f"--carbon-price {settings.carbon_eur_per_t:g}")
+    if settings.every_hours != Settings().every_hours:
+        words.append(f"--every-hours {settings.every_hours:g}")
     return " ".join([*words, "--write"])
 
 
