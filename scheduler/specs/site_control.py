@@ -6,12 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from scheduler.specs.base import NonNegative, Spec, Text
+from scheduler.specs.base import NonNegative, Spec
 from scheduler.specs.clusters import LAST_PORT, Host
 
 _LEAST_ASKS = 2  # of devices in one period: to tell, and to be told
 _Seconds = Annotated[float, Field(gt=0, le=3600)]
-Topic = Annotated[Text, Field(pattern=r"^[^/#+$][^#+]*[^/#+]$", max_length=200)]
 
 
 class ModbusDeviceSpec(Spec):
