@@ -43,7 +43,9 @@ def assemble_calls(
     window: PlanWindow,
     declined: Collection[str] = (),
 ) -> Calls:
-    """Limit every slot that any part of a call lies in, once its ramp is over.
+    """Limit every slot that any part of a call lies in, from the one in which its ramp ends.
+
+    That slot begins before the ramp is over: what is told at its beginning takes its time.
 
     What is above the limit is not paid either: both are what keeping to it is worth. A call that
     has begun is answered already: ``declined`` are those that were, the others are binding now.
@@ -53,8 +55,7 @@ def assemble_calls(
     events: list[DemandEvent] = []
     marks: list[str] = []
     for notice in notices:
-        held_from = notice.window.start + timedelta(minutes=notice.ramp_minutes)
-        start = max(0, window.slot_of(min(held_from, notice.window.end)))
+        start = max(0, _first_slot(notice, window))
         end = min(window.n_slots, window.slot_not_before(notice.window.end))
         terms = _terms(fleet, notice.site)
         has_begun = notice.window.start < window.start
@@ -84,6 +85,14 @@ def with_commitments(
         reserves=assemble_reserves(fleet, window, now),
         positions=assemble_positions(fleet, window),
     )
+
+
+def _first_slot(notice: GridEventNotice, window: PlanWindow) -> int:
+    ramp = timedelta(minutes=notice.ramp_minutes)
+    held_from = notice.window.start + ramp
+    if held_from >= notice.window.end:
+        return window.slot_not_before(notice.window.end)
+    return window.slot_of(held_from - timedelta.resolution if ramp else held_from)
 
 
 def _terms(fleet: FleetSpec, called: str) -> CallsSpec | None:

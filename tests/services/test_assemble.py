@@ -220,6 +220,9 @@ def test_a_ramp_puts_the_limit_off_and_a_payment_weighs_as_a_breach() -> None:
         fleet_spec(), events=(event(1, 4, **terms),), n_slots=24
     ).problem.capacity_limits
     assert (limit.start_slot, limit.end_slot, limit.breach_eur_per_kwh) == (2, 4, 2.5)
+    whole_slot = event(1, 4, ramp_minutes=60.0)  # what is told at 02:00 would come too late
+    (limit,) = assembled(fleet_spec(), events=(whole_slot,), n_slots=24).problem.capacity_limits
+    assert limit.start_slot == 1
     all_ramp = event(1, 4, ramp_minutes=180.0)
     assert assembled(fleet_spec(), events=(all_ramp,), n_slots=24).problem.capacity_limits == ()
 
