@@ -13,13 +13,17 @@ from connectors.clusters.slurm.cluster import SlurmCluster
 from connectors.clusters.slurm.commands import SlurmCommands
 from connectors.clusters.slurm.config import SlurmConfig, SlurmPool
 from connectors.types import JobObservation, JobOrder, JobState
-from tests.contracts.waiting import end_everything, seen, seen_as
+from tests.contracts.waiting import end_everything, printed, seen, seen_as
 from tests.fixtures.slurm import skip_unless_slurm
 from tests.peers import slurm as peer
 from tests.peers.processes import lives
 from tests.peers.slurm import Slurm
 
-COUNTS = 'echo "$GRIDTIDE_IS_CONTINUATION" >> "$GRIDTIDE_CHECKPOINT_DIR/runs"; exec sleep 600'
+COUNTS = """
+echo "$GRIDTIDE_IS_CONTINUATION" >> "$GRIDTIDE_CHECKPOINT_DIR/runs"
+echo up
+exec sleep 600
+"""
 NOTICED_WITHIN_S = 120.0
 
 
@@ -52,6 +56,7 @@ async def lost_with_its_node(slurm: Slurm, cluster: SlurmCluster, order: JobOrde
     """Run a job, and lose the node it is on; return the node."""
     await cluster.submit(order)
     (node,) = (await seen_as(cluster, order.key, JobState.RUNNING)).nodes
+    await printed(cluster, order.key, "up")
     slurm.lose_node(node)
     return node
 
@@ -88,6 +93,7 @@ async def test_a_job_that_may_goes_on_on_another_node_once(
     (node,) = job.nodes
     assert node != lost
     runs = tmp_path / "jobs" / "job-a" / "checkpoint" / "runs"
-    while len(runs.read_text().split()) < 2:
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(NOTICED_WITHIN_S):
+        while len(runs.read_text().split()) < 2:
+            await asyncio.sleep(0.05)
     assert runs.read_text().split() == ["0", "1"]
