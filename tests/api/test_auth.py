@@ -34,6 +34,8 @@ NEEDED = {
     ("post", "/v1/grid-events"): Role.OPERATOR,
     ("put", "/v1/grid-events/{external_id}"): Role.OPERATOR,
     ("post", "/v1/grid-events/{external_id}/cancel"): Role.OPERATOR,
+    ("post", "/v1/vpp/bids/evaluate"): Role.OPERATOR,
+    ("post", "/v1/vpp/bids/{bid_id}/accept"): Role.OPERATOR,
     ("post", "/v1/planning-runs"): Role.OPERATOR,
     ("post", "/v1/planning-runs/{run_id}/cancel"): Role.OPERATOR,
     ("post", "/v1/plans/{plan_id}/approve"): Role.OPERATOR,

@@ -88,9 +88,10 @@ def docs(served: tuple[World, str]) -> Iterator[Docs]:
         )
         page.goto(f"{address}/docs")
         page.locator("button.authorize").first.click()
-        page.locator(".auth-container input").fill(world.secrets[Role.OPERATOR])
-        page.locator(".auth-container button.authorize").click()
-        page.locator("button.btn-done").click()
+        form = page.locator(".auth-container form").filter(has_text="API key")
+        form.locator("input").fill(world.secrets[Role.OPERATOR])
+        form.locator("button.authorize").click()
+        page.locator("button.btn-done").first.click()
         yield shown
         browser.close()
 

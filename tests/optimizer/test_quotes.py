@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from optimizer.jobs import Job, Pausing
+from optimizer.jobs import Job, OperatingPoint, Pausing
 from optimizer.plan import Plan, SlotPrices
 from optimizer.problem import CapacityLimit, Ceilings, Problem, Weights
 from optimizer.progress import SolveLimits
@@ -62,10 +62,11 @@ def all_else_fixed(problem: Problem, plan: Plan, job: Job) -> Problem:
         )
         return replace(site, base_load_kw=tuple(base.tolist()), pools=pools)
 
-    points = tuple(
-        replace(point, power_kw=point.power_kw - point.gpus * idle[point.site, point.pool])
-        for point in job.points
-    )
+    def beyond_idle(point: OperatingPoint) -> OperatingPoint:
+        power_kw = point.power_kw - point.gpus * idle[point.site, point.pool]
+        return replace(point, power_kw=power_kw, shed_kw=min(point.shed_kw, power_kw))
+
+    points = tuple(map(beyond_idle, job.points))
     alone = replace(job, points=points, unserved_eur=1e4, can_wait=False, priority=job.priority)
     sites = tuple(left(site, load[row]) for row, site in enumerate(problem.sites))
     spent_eur = plan.terms.restarts_eur + plan.terms.data_transfer_eur
@@ -89,7 +90,10 @@ def rise(problem: Problem, plan: Plan, job: Job) -> float | None:
 
 
 def steady(problem: Problem) -> Problem:
-    """Without what makes slots depend on each other, starts, and a gain in turning to import."""
+    """Without what ties slots or sites to each other, starts, and a gain in turning to import.
+
+    Calls are imposed: a quote keeps to the answer that the plan gave.
+    """
     sites = tuple(
         replace(
             site,
@@ -109,7 +113,12 @@ def steady(problem: Problem) -> Problem:
         )
         for site in problem.sites
     )
-    return replace(problem, sites=sites, ceilings=Ceilings())
+    calls = tuple(
+        replace(call, decline_eur=None) for call in problem.events if len(call.sites) == 1
+    )
+    return replace(
+        problem, sites=sites, ceilings=Ceilings(), events=calls, reserves=(), positions=()
+    )
 
 
 @FEW
