@@ -113,12 +113,15 @@ def steady(problem: Problem) -> Problem:
         )
         for site in problem.sites
     )
-    calls = tuple(
-        replace(call, decline_eur=None) for call in problem.events if len(call.sites) == 1
-    )
-    return replace(
-        problem, sites=sites, ceilings=Ceilings(), events=calls, reserves=(), positions=()
-    )
+    priced = as_priced(problem)
+    calls = tuple(replace(call, decline_eur=None) for call in priced.events)
+    return replace(priced, sites=sites, ceilings=Ceilings(), events=calls)
+
+
+def as_priced(problem: Problem) -> Problem:
+    """Without what quotes do not price: positions, reserves, calls to several sites."""
+    calls = tuple(call for call in problem.events if len(call.sites) == 1)
+    return replace(problem, events=calls, reserves=(), positions=())
 
 
 @FEW
@@ -138,7 +141,7 @@ def test_a_quote_is_what_the_optimum_rises_by_with_all_else_fixed(drawn: Problem
 @given(problems(n_jobs=(1, 4), max_slots=6, has_plant=True))
 def test_a_quote_never_promises_what_the_optimum_cannot_keep(drawn: Problem) -> None:
     """Batteries, peaks, ceilings and starts can only make it cheaper when planned anew."""
-    problem, job = newcomer(drawn)
+    problem, job = newcomer(as_priced(drawn))
     plan = exact(problem)
     for quote in Quoter.of(problem, plan).quote(job, range(1, problem.horizon.n_slots + 1)):
         if quote.fits:
