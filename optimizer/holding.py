@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from optimizer.plan import Placement, ReserveShare, SiteFlows
 from optimizer.pledges import shed_by_jobs
 from optimizer.problem import Problem
-from optimizer.reserves import ReserveProduct
+from optimizer.reserves import LOAD, ReserveProduct
 from optimizer.sites import Sheddable, Site, StorageUnit
 
 Floats = NDArray[np.float64]
-
-LOAD = ""
 
 
 def holding(

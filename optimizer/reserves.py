@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from optimizer.checks import require_above, require_at_least, require_unique
 from optimizer.errors import InvalidProblem
 
+LOAD = ""
+"""Name of the source that is load, among those of a site that are batteries."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReserveBlock:

@@ -17,6 +17,7 @@ from connectors.protocols import MessageSource
 from connectors.types import StreamMessage
 from scheduler.db.outage import DATABASE_AWAY, DATABASE_BUSY, DatabaseBroken
 from scheduler.db.session import SessionFactory, transaction
+from scheduler.loops import side_by_side
 from scheduler.services.fleet import NoFleet
 from scheduler.services.ingestion import Intake
 from scheduler.services.stream_states import note_standing
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 
 STANDING_EVERY_S = 10.0
 AGAIN_S = 1.0  # after a batch that could not be stored
-_STOP_WITHIN_S = 0.2
 _PASSING = (*DATABASE_AWAY, DATABASE_BUSY, DatabaseBroken, NoFleet)
 
 
@@ -42,14 +42,9 @@ def run_ingest(
 
 
 async def _run(carriers: Sequence[Carrier], stop: threading.Event) -> None:
-    tasks = [asyncio.create_task(do()) for one in carriers for do in (one.carry, one.watch)]
     try:
-        while not stop.is_set():
-            await asyncio.sleep(_STOP_WITHIN_S)
+        await side_by_side((do() for one in carriers for do in (one.carry, one.watch)), stop)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         for one in carriers:
             await one.close()
 

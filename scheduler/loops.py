@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from scheduler.db.outage import DATABASE_AWAY
 
 log = logging.getLogger(__name__)
+
+_STOP_WITHIN_S = 0.2
 
 
 def again_and_again(
@@ -32,3 +36,17 @@ def again_and_again(
         except Exception:
             log.exception("%s failed", what)
         (wait or stop.wait)(pause_s())
+
+
+async def side_by_side(
+    doings: Iterable[Coroutine[Any, Any, object]], stop: threading.Event
+) -> None:
+    """Do all of them until ``stop`` is set; they are told to end, and have ended on return."""
+    tasks = [asyncio.create_task(one) for one in doings]
+    try:
+        while not stop.is_set():
+            await asyncio.sleep(_STOP_WITHIN_S)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

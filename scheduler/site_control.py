@@ -18,6 +18,7 @@ from itertools import chain, repeat
 
 from scheduler.db.outage import DATABASE_AWAY, DATABASE_BUSY, DatabaseBroken
 from scheduler.db.session import SessionFactory, transaction
+from scheduler.loops import side_by_side
 from scheduler.services.ingestion_tidy import Kept, tidy
 from scheduler.services.site_control import SiteController, Ticked
 from scheduler.services.site_devices import Devices
@@ -34,7 +35,6 @@ LOOK_EVERY_S = 2.0
 RECORD_EVERY_S = 10.0
 TIDY_EVERY_S = 600.0
 HELD_S = 15.0  # by whom was not heard of for so long, a site is not controlled any more
-_STOP_WITHIN_S = 0.2
 _PASSING = (*DATABASE_AWAY, DATABASE_BUSY, DatabaseBroken)
 
 
@@ -51,14 +51,9 @@ def run_control(
 
 
 async def _run(room: ControlRoom, stop: threading.Event) -> None:
-    tasks = [asyncio.create_task(do()) for do in (room.look, room.write)]
     try:
-        while not stop.is_set():
-            await asyncio.sleep(_STOP_WITHIN_S)
+        await side_by_side((room.look(), room.write()), stop)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await room.close()
 
 

@@ -28,11 +28,8 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from optimizer.reserves import ReserveProduct
+from optimizer.reserves import LOAD, ReserveProduct
 from optimizer.sites import Site
-
-LOAD = ""
-"""Name of the source that is load, among those of a site that are batteries."""
 
 Key = tuple[str, str, str, int]
 """(product, site, source, slot)."""

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 from pydantic import Field
 
-from connectors.types import GridEventKind, GridEventNotice, Window
+from connectors.types import GridEventKind, GridEventNotice
 from scheduler.api.auth import OperatorDep, SubmitterDep
 from scheduler.api.context import NowDep, PageDep, SessionDep
 from scheduler.api.views import Body, PageView, SiteQuery, View, page_view, seen_before
@@ -16,7 +16,7 @@ from scheduler.services import events
 from scheduler.services.errors import Invalid, Refusal
 from scheduler.services.events import EventFilter
 from scheduler.specs.base import Instant, Minutes, Name, NonNegative
-from scheduler.specs.grid_event import Priority
+from scheduler.specs.grid_event import Priority, notice_of
 
 router = APIRouter(prefix="/v1/grid-events", tags=["grid events"])
 
@@ -118,15 +118,4 @@ def _notice(body: GridEventBody) -> GridEventNotice:
         limit = f"after start_at = {body.start_at.isoformat()}"
         owner = f"grid event {body.external_id}"
         raise Invalid(Refusal(owner, "end_at", body.end_at.isoformat(), limit))
-    return GridEventNotice(
-        event_id=body.external_id,
-        site=body.site,
-        window=Window(body.start_at, body.end_at),
-        limit_kw=body.limit_kw,
-        breach_eur_per_kwh=body.breach_eur_per_kwh,
-        kind=body.kind,
-        issued_at=body.issued_at,
-        ramp_minutes=body.ramp_minutes,
-        priority=body.priority,
-        payment_eur_per_kwh=body.payment_eur_per_kwh,
-    )
+    return notice_of(body)

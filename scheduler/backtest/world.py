@@ -10,6 +10,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from connectors.types import SuspendBy
 from scheduler.db.models import JobStatus
+from scheduler.services.dispatch_types import restart_of
 from scheduler.services.work import speed_of
 from scheduler.specs import FleetSpec, JobSpec
 
@@ -37,8 +38,7 @@ class TrueJob:
     @property
     def restart(self) -> timedelta:
         """Time after each resumption in which nothing is done: whole steps."""
-        minutes = 0.0 if self.spec.pausing is None else self.spec.pausing.restart_minutes
-        return whole_steps(timedelta(minutes=minutes))
+        return whole_steps(restart_of(self.spec))
 
 
 @dataclass(frozen=True, slots=True)

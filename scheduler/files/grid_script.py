@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from connectors.types import GridEventNotice, Window
+from connectors.types import GridEventNotice
 from scheduler.files.errors import BadFile, dotted, problems_of
 from scheduler.files.fleet import read_toml
 from scheduler.files.located import nearest_line, toml_lines
-from scheduler.specs.grid_event import GridEventSpec, GridScriptSpec
+from scheduler.specs.grid_event import GridEventSpec, GridScriptSpec, notice_of
 
 
 def read_grid_script(path: Path) -> list[tuple[datetime, GridEventNotice]]:
@@ -27,16 +28,4 @@ def read_grid_script(path: Path) -> list[tuple[datetime, GridEventNotice]]:
 
 
 def _notice(event: GridEventSpec) -> GridEventNotice:
-    return GridEventNotice(
-        event_id=event.external_id,
-        site=event.site,
-        window=Window(event.start_at, event.end_at),
-        limit_kw=event.limit_kw,
-        breach_eur_per_kwh=event.breach_eur_per_kwh,
-        is_cancelled=event.is_cancelled,
-        kind=event.kind,
-        issued_at=event.issued_at,
-        ramp_minutes=event.ramp_minutes,
-        priority=event.priority,
-        payment_eur_per_kwh=event.payment_eur_per_kwh,
-    )
+    return replace(notice_of(event), is_cancelled=event.is_cancelled)

@@ -9,11 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from connectors.types import GridEventNotice, Window
+from connectors.types import GridEventNotice
 from scheduler.db.models import GridEvent
 from scheduler.services import fleet
 from scheduler.services.errors import Conflict, Invalid, NotFound, Refusal
 from scheduler.services.paging import Page, PageRequest, read_page
+from scheduler.specs.grid_event import notice_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,22 +138,6 @@ def _same_or_conflict(event: GridEvent, notice: GridEventNotice) -> GridEvent:
             f"grid event {event.external_id} was called off at {at}: update it to have it hold"
         )
     return event
-
-
-def notice_of(event: GridEvent) -> GridEventNotice:
-    """Return an event as it was called, whether or not it was called off since."""
-    return GridEventNotice(
-        event_id=event.external_id,
-        site=event.site,
-        window=Window(event.start_at, event.end_at),
-        limit_kw=event.limit_kw,
-        breach_eur_per_kwh=event.breach_eur_per_kwh,
-        kind=event.kind,
-        issued_at=event.issued_at,
-        ramp_minutes=event.ramp_minutes,
-        priority=event.priority,
-        payment_eur_per_kwh=event.payment_eur_per_kwh,
-    )
 
 
 def _give(event: GridEvent, notice: GridEventNotice) -> None:

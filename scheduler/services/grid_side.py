@@ -27,9 +27,10 @@ from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet as fleets
 from scheduler.services.delivery import DueReport, due_reports
 from scheduler.services.errors import ServiceError
-from scheduler.services.events import notice_of, take_notice
+from scheduler.services.events import take_notice
 from scheduler.services.runs import is_like_one_waiting, queue_run
 from scheduler.services.triggers import fleet_request
+from scheduler.specs.grid_event import notice_of
 from scheduler.timekeeping import Now
 
 log = logging.getLogger(__name__)

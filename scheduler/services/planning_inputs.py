@@ -35,7 +35,6 @@ from scheduler.services.assemble import (
 from scheduler.services.assemble_scenarios import history_span, past_issues
 from scheduler.services.carried_meter import energy_so_far, peak_so_far
 from scheduler.services.carried_state import announced_starts, data_left_gb, soc_at
-from scheduler.services.events import notice_of
 from scheduler.services.forecast_decays import with_corrections
 from scheduler.services.forecast_records import Due, due_forecasts, known_forecasts
 from scheduler.services.own_forecasts import forecast_rows, with_rows
@@ -49,6 +48,7 @@ from scheduler.services.window import PlanWindow, slot_start_not_before
 from scheduler.services.work import work_done_hours
 from scheduler.specs import FleetSpec, ForecastMethod, JobSpec
 from scheduler.specs.base import EARLIEST
+from scheduler.specs.grid_event import notice_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,26 +10,19 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from connectors.types import GridEventNotice
 from scheduler.control.types import SiteLimits
 from scheduler.db.models import GridEvent
 from scheduler.services import fleet as fleets
 from scheduler.services.dispatch_records import governing_plan
+from scheduler.services.dispatch_wants import battery_power_at
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import read_document
 from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import SiteSpec
+from scheduler.specs.grid_event import notice_of
 
 _AHEAD = timedelta(hours=1)  # events are read before they begin: the database may be away then
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """An event: import at most ``limit_kw`` at ``site`` in [start_at, end_at)."""
-
-    site: str
-    start_at: datetime
-    end_at: datetime
-    limit_kw: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +32,7 @@ class Orders:
     fleet: FleetSpec | None
     plan_id: UUID | None
     plan: PlanDocument | None
-    calls: tuple[Call, ...]
+    calls: tuple[GridEventNotice, ...]
     read_s: float
 
     def limits(self, site: SiteSpec, now: datetime) -> SiteLimits:
@@ -48,7 +41,7 @@ class Orders:
         called = (
             call.limit_kw
             for call in self.calls
-            if call.site == site.name and call.start_at <= now < call.end_at
+            if call.site == site.name and call.window.start <= now < call.window.end
         )
         import_kw = min((site.grid.import_limit_kw, *called))
         return SiteLimits(import_kw, site.grid.export_limit_kw, margin_kw)
@@ -57,21 +50,10 @@ class Orders:
         """Return what the plan wants of each battery [kW]; nothing outside its window."""
         if self.plan is None:
             return {}
-        slot = self.plan.window.slot_of(now)
-        if not 0 <= slot < self.plan.window.n_slots:
+        if not self.plan.window.start <= now < self.plan.window.end:
             return {}
-        pairs = zip(self.plan.problem.sites, self.plan.plan.flows, strict=True)
-        spec, flows = next(
-            ((spec, flows) for spec, flows in pairs if spec.name == site), (None, None)
-        )
-        if spec is None or flows is None:
-            return {}
-        return {
-            unit.name: charge[slot] - discharge[slot]
-            for unit, charge, discharge in zip(
-                spec.storage, flows.charge_kw, flows.discharge_kw, strict=True
-            )
-        }
+        powers_kw = battery_power_at(self.plan, now)
+        return {battery: kw for (name, battery), kw in powers_kw.items() if name == site}
 
 
 class OrderBook:
@@ -101,9 +83,7 @@ class OrderBook:
             fleet=fleet,
             plan_id=plan_id,
             plan=plan,
-            calls=tuple(
-                Call(event.site, event.start_at, event.end_at, event.limit_kw) for event in events
-            ),
+            calls=tuple(map(notice_of, events)),
             read_s=read_s,
         )
 

@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from datetime import datetime
+from typing import Annotated, Protocol, Self
 
 from pydantic import Field, model_validator
 
-from connectors.types import GridEventKind
+from connectors.types import GridEventKind, GridEventNotice, Window
 from scheduler.specs.base import Instant, Minutes, Name, NonNegative, Spec, require_unique
 
 Priority = Annotated[int | None, Field(ge=0, le=2**31 - 1)]
 """Of a call among those of its sender: 0 is the highest, none the lowest."""
+
+
+class Called(Protocol):
+    """A call as a file, a request or the database has it."""
+
+    external_id: str
+    site: str
+    start_at: datetime
+    end_at: datetime
+    limit_kw: float
+    breach_eur_per_kwh: float
+    kind: GridEventKind
+    issued_at: datetime | None
+    ramp_minutes: float
+    priority: int | None
+    payment_eur_per_kwh: float
+
+
+def notice_of(call: Called) -> GridEventNotice:
+    """Return a call as its sender told it, whether or not it was called off since."""
+    return GridEventNotice(
+        event_id=call.external_id,
+        site=call.site,
+        window=Window(call.start_at, call.end_at),
+        limit_kw=call.limit_kw,
+        breach_eur_per_kwh=call.breach_eur_per_kwh,
+        kind=call.kind,
+        issued_at=call.issued_at,
+        ramp_minutes=call.ramp_minutes,
+        priority=call.priority,
+        payment_eur_per_kwh=call.payment_eur_per_kwh,
+    )
 
 
 class GridEventSpec(Spec):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from scheduler.services.plans import approve_plan, read_document, read_in_force
 from scheduler.services.runs import RunRequest, queue_run
 from scheduler.services.signals import SignalPoint, insert_values
 from scheduler.specs import FleetSpec, JobSpec
+from scheduler.worker import Worker
 from tests.services.builders import START, fleet_spec, job_spec
 
 
@@ -85,6 +87,14 @@ class Scene:
         """Read a plan."""
         with transaction(self.sessions) as session:
             return session.get_one(StoredPlan, plan)
+
+    def work_off(self) -> PlanDocument:
+        """Let a worker do the run that waits; return the plan it made."""
+        run = Worker(self.sessions, self.now, threading.Event()).work_once()
+        assert run is not None
+        plan = self.run(run).plan_id
+        assert plan is not None
+        return self.document(plan)
 
     def document(self, plan: UUID) -> PlanDocument:
         """Read a plan's document."""

@@ -24,9 +24,7 @@ from scheduler.grid_side import run_grid_side
 from scheduler.main import virtual_power_plant_of
 from scheduler.services import events
 from scheduler.services.grid_side import GridSide, Poll
-from scheduler.services.runs import get_run
 from scheduler.settings import Settings
-from scheduler.worker import Worker
 from tests.services.builders import START, fleet_spec, site_spec
 from tests.services.scene import Scene, put_in_force
 
@@ -109,12 +107,7 @@ def test_the_replan_keeps_the_event(scene: Scene, grid_side: GridSide) -> None:
     scene.submit("train")
     scene.wait(hours=1)
     grid_side.poll()
-    run_id = Worker(scene.sessions, scene.now, threading.Event()).work_once()
-    assert run_id is not None
-    with transaction(scene.sessions) as session:
-        plan_id = get_run(session, run_id).plan_id
-    assert plan_id is not None
-    document = scene.document(plan_id)
+    document = scene.work_off()
     placement = document.plan.placement("train")
     assert placement is not None
     assert document.window.instant(placement.start_slot) == CHEAP.end

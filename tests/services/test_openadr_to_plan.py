@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,9 +15,7 @@ from scheduler.files import BadFile
 from scheduler.main import virtual_power_plant_of
 from scheduler.services.errors import Invalid
 from scheduler.services.grid_side import GridSide
-from scheduler.services.runs import get_run
 from scheduler.settings import Settings
-from scheduler.worker import Worker
 from tests.connectors.openadr3.vtn import SECRET, TestVtn, event, limit, serving
 from tests.services.builders import START
 from tests.services.scene import Scene
@@ -63,12 +60,7 @@ def test_an_event_of_a_vtn_reaches_the_plan_and_its_deletion_the_record(
     scene.submit("train")
     scene.wait(hours=1)
     (number,) = grid_side.poll().changed
-    run_id = Worker(scene.sessions, scene.now, threading.Event()).work_once()
-    assert run_id is not None
-    with transaction(scene.sessions) as session:
-        plan_id = get_run(session, run_id).plan_id
-    assert plan_id is not None
-    document = scene.document(plan_id)
+    document = scene.work_off()
     placement = document.plan.placement("train")
     assert placement is not None
     assert document.window.instant(placement.start_slot) == CHEAP_AT + timedelta(hours=2)

@@ -19,10 +19,10 @@ import pytest
 from connectors.storage.modbus.battery import ModbusBattery, Plate
 from connectors.storage.modbus.meter import ModbusMeter
 from connectors.storage.modbus.wire import ModbusAddress
-from connectors.types import PowerReading
+from connectors.types import GridEventNotice, PowerReading, Window
 from scheduler.services.site_control import SiteController, Ticked
 from scheduler.services.site_devices import ClusterMeter, Devices
-from scheduler.services.site_orders import Call, Orders
+from scheduler.services.site_orders import Orders
 from scheduler.specs.fleet import SiteSpec
 from scheduler.timekeeping import system_now
 from tests.peers import sunspec
@@ -60,7 +60,7 @@ class Desk:
     """What the loop is handed: orders as the test has them, and whether it may tell."""
 
     wanted_kw: float = 0.0
-    calls: tuple[Call, ...] = ()
+    calls: tuple[GridEventNotice, ...] = ()
     may_tell: bool = True
     is_silent: bool = False
     _read_s: float = 0.0
@@ -166,12 +166,18 @@ async def test_it_follows_the_plan_and_holds_the_limit(plant: sunspec.SunSpecPla
         assert last().problems == ()
 
 
+def call(site: str, window: Window, limit_kw: float) -> GridEventNotice:
+    """Return an event of the grid side."""
+    return GridEventNotice("dr", site, window, limit_kw, 1.0)
+
+
 async def test_a_call_lowers_the_limit_while_it_lasts(plant: sunspec.SunSpecPlant) -> None:
     """An event of the grid side for this site, not those of others or of another time."""
     now = system_now()
-    ended = Call("DE", now - timedelta(hours=2), now - timedelta(hours=1), 1.0)
-    others = Call("FR", now - timedelta(hours=1), now + timedelta(hours=1), 2.0)
-    called = Call("DE", now - timedelta(hours=1), now + timedelta(seconds=60), 25.0)
+    hour = timedelta(hours=1)
+    ended = call("DE", Window(now - 2 * hour, now - hour), 1.0)
+    others = call("FR", Window(now - hour, now + hour), 2.0)
+    called = call("DE", Window(now - hour, now + timedelta(seconds=60)), 25.0)
     desk = Desk(calls=(ended, others, called))
     async with looped(controller_of(plant, desk)) as last:
         await until(lambda: last().import_kw == pytest.approx(25.0, abs=0.1))
