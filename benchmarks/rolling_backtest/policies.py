@@ -18,6 +18,7 @@ from scheduler.doubt import Doubt, solve_in_doubt
 from scheduler.services.assemble_scenarios import history_span
 from scheduler.services.own_forecasts import with_own_forecasts
 from scheduler.services.planning import Prepared
+from scheduler.services.signal_inputs import with_origin
 from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec
 from scheduler.specs.uncertainty import UncertaintySpec
@@ -151,7 +152,7 @@ def and_forecast(knows: Knows, fleet: FleetSpec) -> Knows:
 
 def _with_true(signals: Signals, fleet: FleetSpec, name: str, *kinds: SignalKind) -> Policy:
     policy = rolling(signals, fleet)
-    came = signals.truth[signals.truth["kind"].isin(kinds)]
+    came = with_origin(signals.truth[signals.truth["kind"].isin(kinds)])
 
     def knows(window: PlanWindow, now: datetime) -> pd.DataFrame:
         frame = policy.knows(window, now)

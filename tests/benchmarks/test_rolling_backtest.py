@@ -76,6 +76,18 @@ def test_some_days_are_played_kept_and_told(data: Path, tmp_path: Path) -> None:
     assert "(a) one plan a day" in markdown(settings, outcomes)
 
 
+@pytest.mark.parametrize("name", ["true_prices", "true_carbon", "true_plants"])
+def test_one_signal_may_be_true_and_the_rest_forecast(
+    data: Path, tmp_path: Path, name: str
+) -> None:
+    """Played as often as is asked, with every plan put in force."""
+    end = FIRST_DAY + timedelta(days=3)
+    settings = replace(SETTINGS, end=end, used=0.01, every_hours=12.0)
+    play_policy(data, settings, name, tmp_path)
+    outcome = outcome_of(data, settings, Folder(tmp_path))
+    assert (outcome.n_rounds, outcome.n_refused, outcome.is_whole) == (6, 0, True)
+
+
 def test_who_leaves_a_job_out_saves_nothing_by_it(data: Path) -> None:
     """It is charged what run-now paid for the job."""
     settings = replace(SETTINGS, used=0.01)
