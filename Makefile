@@ -68,11 +68,11 @@ bench-clusters: $(VENV)/.dev $(VENV)/.project  ## Real clusters: a day, a day of
 bench-streams: $(VENV)/.dev $(VENV)/.project  ## Streams: rate, delay, twenty kills of each way in (10 minutes)
 	$(BIN)/python -m benchmarks.ingestion
 
-bench-co-optimisation: $(VENV)/.dev $(VENV)/.project  ## Jobs and batteries planned alone, apart and as one (20 minutes; needs GRIDTIDE_DATA)
+bench-co-optimisation: $(VENV)/.dev $(VENV)/.project  ## Jobs and batteries planned alone, apart and as one (10 minutes; needs GRIDTIDE_DATA)
 	$(BIN)/python -m benchmarks.co_optimisation --write
 
-bench-field-event: $(VENV)/.dev $(VENV)/.project  ## The field event of Phoenix planned (20 minutes; needs GRIDTIDE_DATA)
-	$(BIN)/python -m benchmarks.field_event --time-limit 300 --write
+bench-field-event: $(VENV)/.dev $(VENV)/.project  ## The field event of Phoenix planned (8 minutes; needs GRIDTIDE_DATA)
+	$(BIN)/python -m benchmarks.field_event --time-limit 200 --write
 
 peer-slurm:  ## Install a current Slurm apart, for tests (with slurmdbd; root; a minute, 700 MB)
 	deploy/peers/slurm/build.sh $(PEERS)/slurm-trixie

@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="What it is worth to plan jobs and batteries as one."
     )
-    parser.add_argument("--time-limit", type=float, default=120.0, help="seconds for each solve")
+    parser.add_argument("--time-limit", type=float, default=60.0, help="seconds for each solve")
     parser.add_argument("--weeks", type=int, default=len(MONDAYS), help="how many of them")
     parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
     arguments = parser.parse_args()
