@@ -30,9 +30,12 @@ NOTES = f"""\
   assumed here its six values are 0.92.
 - *No plan exceeds* changes caps at any moment and has no slots; see
   [possible.py](field_event/possible.py). A plan counts lateness in whole slots of five minutes, a
-  36th of the event."""
+  36th of the event.
+- Workloads are as long as the hours to the end of the event at full speed: planned power falls to
+  nothing once they are done."""
 SOURCES = """\
 Data: ai-emerald/emerald-ai-demo-may-2025 (Apache-2.0)."""
+_STEP: Any = {"where": "post", "linewidth": 1.3}
 _STYLE: Any = {"svg.hashsalt": "field-event", "svg.fonttype": "none", "font.size": 9}
 
 
@@ -101,9 +104,11 @@ def _write_plot(published: Published, cases: Sequence[Case]) -> None:
         panels = figure.subplots(2, 2, sharex=True, sharey=True).ravel()
         for panel, case in zip(panels, cases, strict=True):
             _draw(panel, published, case)
-        panels[0].legend(frameon=False, fontsize=8, loc="lower right")
+        panels[1].legend(frameon=False, fontsize=8, loc="lower right")
         for panel in panels[::2]:
             panel.set_ylabel("kW")
+        for panel in panels[2:]:
+            panel.set_xlabel("hours from the begin of the event")
         figure.savefig(PLOT, metadata={"Date": None, "Creator": None})
 
 
@@ -120,8 +125,8 @@ def _draw(panel: Any, published: Published, case: Case) -> None:
     )
     starts = pd.date_range(BEGIN, periods=len(it.import_kw), freq=f"{SLOT_MINUTES}min")
     if case.has_battery:
-        panel.step(_hours(starts), it.load_kw, where="post", linewidth=1.0, label="load planned")
-    panel.step(_hours(starts), it.import_kw, where="post", linewidth=1.5, label="import planned")
+        panel.step(_hours(starts), it.load_kw, color="C1", label="load planned", **_STEP)
+    panel.step(_hours(starts), it.import_kw, color="C0", label="import planned", **_STEP)
     span = _hours(pd.DatetimeIndex([EVENT_BEGIN, it.call.end_at]))
     panel.plot(span, [it.limit_kw] * 2, color="black", linewidth=1.5, label="ceiling")
     panel.set_title(case.name, loc="left")

@@ -12,8 +12,8 @@ NOTES = """\
 - *Run-now* starts every job as soon as GPUs are free, batteries idle, on the same capacity and
   settled by the same function. A job that a policy never starts is charged what run-now paid for
   it: nobody saves by leaving work out. Cost is money less the worth of the charge that is left.
-- 195 EUR/t, where it is the price of carbon, is what Germany's environment agency puts the damage of
-  a tonne at for 2020 (Umweltbundesamt, Methodenkonvention 3.1).
+- 195 EUR/t, where it is the price of carbon, is what Germany's environment agency puts the damage
+  of a tonne at for 2020 (Umweltbundesamt, Methodenkonvention 3.1).
 - *Perfect forecast* plans as often as (b), with true signals and true lengths. What will be
   submitted later it knows as little as the others do.
 - (a), (b) and (c) see the same forecasts: as issued, pulled to the value measured last as far as
