@@ -82,19 +82,32 @@ def register(app: typer.Typer) -> None:
     app.command("ingest")(ingest)
 
 
+class TellingServer(uvicorn.Server):
+    """Says where it answers, no sooner than it does."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and print the address with the port that was given or found."""
+        await super().startup(sockets)
+        if self.started:
+            port = self.servers[0].sockets[0].getsockname()[1]
+            address = f"http://{self.config.host}:{port}"
+            stdout().print(
+                f"Plans: {address}/  API: {address}/docs  Ctrl-C ends it.", soft_wrap=True
+            )
+
+
 def serve(host: HostOption = None, port: PortOption = None) -> None:
     """Run API, worker, clock, dispatcher and control together; ingest, where there are brokers.
 
     Until Ctrl-C.
 
-    Brings the database up to date first, and prints the first API key where there is none.
+    Brings the database up to date first, and prints the first API key where there is none, then
+    the address once it answers.
     """
     settings = _settings(host, port)
     print_first_key(upgraded_sessions(settings))
     _log_to_stderr()
     stop = _stop_on_signals()
-    address = f"http://{settings.host}:{settings.port}"
-    stdout().print(f"Plans: {address}/  API: {address}/docs  Ctrl-C ends it.", soft_wrap=True)
     program = [sys.executable, "-m", "scheduler"]
     parent = ["--parent", str(os.getpid())]
     commands = {name: [*program, name, *parent] for name in wanted_processes(settings)}
@@ -111,20 +124,28 @@ def wanted_processes(settings: Settings) -> tuple[str, ...]:
 
 
 def api(host: HostOption = None, port: PortOption = None, parent: ParentOption = None) -> None:
-    """Serve the API and the pages. Prints the first API key where there is none."""
+    """Serve the API and the pages. Prints the first API key where there is none.
+
+    The address follows once it answers.
+    """
     settings = _settings(host, port)
     sessions = ready_sessions(settings)
     print_first_key(sessions)
     _log_to_stderr()
     _end_with(parent)
     app = make_app(settings, sessions, system_now)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         log_level="warning",
         timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
     )
+    try:
+        TellingServer(config).run()
+    except SystemExit as error:  # it has told why
+        where = f"{settings.host}:{settings.port}"
+        raise UserError(f"the API does not start on {where}", code=ExitCode.UNEXPECTED) from error
 
 
 def worker(parent: ParentOption = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -98,11 +99,14 @@ def test_serve_runs_five_processes_and_ends_them(
 ) -> None:
     """The printed key opens the API, and an event of the grid side comes in with the fleet.
 
+    The address is printed once, by when it answers.
+
     Ctrl-C ends all five processes with exit code 0.
     """
     process, address = server
     children = children_of(process.pid)
     assert len(children) == 5
+    until(lambda: f"Plans: {address}/ " in (tmp_path / "output").read_text())
     headers = {"Authorization": f"Bearer {first_key(tmp_path)}"}
     assert httpx.get(f"{address}/v1/jobs", headers=headers).json()["items"] == []
     assert httpx.put(f"{address}/v1/fleet", headers=headers, json=FLEET).is_success
@@ -180,3 +184,14 @@ def test_a_process_refuses_a_database_without_schema(
     ended = gridtide(name)
     assert ended.exit_code == ExitCode.INVALID
     assert "gridtide db upgrade" in ended.output
+
+
+def test_a_port_that_is_taken_is_named(environment: dict[str, str]) -> None:
+    """The exit code is that of what is unexpected, not that of a missed deadline."""
+    quiet: Any = {"env": environment, "capture_output": True, "text": True, "timeout": 60}
+    subprocess.run([*PROGRAM, "db", "upgrade"], check=True, **quiet)
+    where = f"127.0.0.1:{environment['GRIDTIDE_PORT']}"
+    with socket.create_server(("127.0.0.1", int(environment["GRIDTIDE_PORT"]))):
+        told = subprocess.run([*PROGRAM, "api"], check=False, **quiet)
+    assert told.returncode == ExitCode.UNEXPECTED
+    assert f"does not start on {where}" in told.stderr
