@@ -149,6 +149,18 @@ class _Standing:
             clock.add_metric((site,), ahead_s)
         yield clock
         yield from _of_feeds(seen.feeds)
+        yield _by_status(
+            "jobs_late",
+            "Jobs past their deadline: not over, or ended late within the last day.",
+            seen.late_jobs,
+            "which",
+        )
+        yield _by_status(
+            "grid_events_settled",
+            "Calls of the grid settled within the last day.",
+            seen.settled_events,
+            "outcome",
+        )
 
 
 def _by_status(
@@ -168,6 +180,7 @@ def _of_plan(plan: LastPlan) -> Iterable[GaugeMetricFamily]:
         "baseline_money_eur": ("What running every job at once costs.", plan.baseline_money_eur),
         "baseline_carbon_kg": ("What running every job at once emits.", plan.baseline_carbon_kg),
         "violations": ("Obligations the last plan does not meet.", plan.n_violations),
+        "wanted_gap_ratio": ("Gap at which a solve ends before its time limit.", plan.wanted_gap),
     }
     if plan.gap is not None:
         values["gap_ratio"] = ("Relative gap of the last plan.", plan.gap)
@@ -245,6 +258,9 @@ def _of_feeds(feeds: Sequence[FeedStanding]) -> Iterable[GaugeMetricFamily]:
     age = GaugeMetricFamily(
         "gridtide_feed_age_seconds", "Since a source last answered as agreed.", labels=labels
     )
+    every = GaugeMetricFamily(
+        "gridtide_feed_every_seconds", "Pause between two fetches.", labels=labels
+    )
     failures = GaugeMetricFamily(
         "gridtide_feed_failures", "Tries in a row that went wrong.", labels=labels
     )
@@ -252,8 +268,10 @@ def _of_feeds(feeds: Sequence[FeedStanding]) -> Iterable[GaugeMetricFamily]:
         which = (feed.site, feed.kind.value, feed.source)
         if feed.age_hours is not None:
             age.add_metric(which, feed.age_hours * 3600)
+        every.add_metric(which, feed.every_minutes * 60)
         failures.add_metric(which, feed.failures)
     yield age
+    yield every
     yield failures
 
 

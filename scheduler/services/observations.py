@@ -30,6 +30,12 @@ from scheduler.services import fleet as fleets
 from scheduler.services.feed_states import FeedStanding, feed_standings
 from scheduler.services.pool_states import clocks_ahead_s
 from scheduler.services.power import LONGEST_GAP, last_readings
+from scheduler.services.shortfalls import (
+    EventOutcome,
+    LateJobs,
+    count_late_jobs,
+    count_settled_events,
+)
 from scheduler.services.signal_quality import count_open
 from scheduler.services.stream_states import stream_states
 from scheduler.services.transfers import LinkTotals, link_totals
@@ -43,6 +49,7 @@ class LastPlan:
 
     created_at: datetime
     gap: float | None  # relative
+    wanted_gap: float  # at which its fleet lets a solve end before its time limit
     money_eur: float
     carbon_kg: float
     baseline_money_eur: float
@@ -81,6 +88,8 @@ class Observations:
     power: tuple[ClusterPower, ...]  # of the sites that were read a moment ago
     streams: tuple[StreamState, ...]
     feeds: tuple[FeedStanding, ...]
+    late_jobs: Mapping[LateJobs, int]
+    settled_events: Mapping[EventOutcome, int]
 
 
 def observe(session: Session, now: datetime) -> Observations:
@@ -102,6 +111,8 @@ def observe(session: Session, now: datetime) -> Observations:
         power=tuple(last_readings(session, now - LONGEST_GAP)),
         streams=stream_states(session),
         feeds=_feeds(session, now),
+        late_jobs=count_late_jobs(session, now),
+        settled_events=count_settled_events(session, now),
     )
 
 
@@ -138,6 +149,7 @@ def _last_plan(session: Session) -> LastPlan | None:
     return LastPlan(
         created_at=plan.created_at,
         gap=plan.gap,
+        wanted_gap=fleets.spec_of(fleets.get_version(session, plan.fleet_version)).planning.mip_gap,
         money_eur=plan.money_eur,
         carbon_kg=plan.carbon_kg,
         baseline_money_eur=plan.baseline_money_eur,
