@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.forecast_correction import correction_table
+from benchmarks.forecast_bettering import bettering_table
 from benchmarks.forecast_data import HOURS, ISSUES, Signal, Values, Zone
 
 WRITER = "make bench-forecasts"
@@ -82,8 +82,8 @@ def section(scored: Sequence[Scored]) -> str:
     """Write everything that goes to RESULTS.md."""
     parts = [_INTRO, _table(scored), _whole(scored)]
     parts += ["![Calibration](forecast_calibration.png)"]
-    parts += ["### The issued forecast, corrected by what was measured last"]
-    parts += [correction_table([(one.zone, one.signal) for one in scored])]
+    parts += ["### Issued forecasts, as plans take them"]
+    parts += [bettering_table([(one.zone, one.signal) for one in scored])]
     return "\n\n".join(parts)
 
 

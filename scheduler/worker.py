@@ -26,7 +26,7 @@ from scheduler.db.session import SessionFactory, transaction
 from scheduler.doubt import doubt_of
 from scheduler.services.assemble import Assembled
 from scheduler.services.documents import make_document
-from scheduler.services.forecast_decays import decays_due, fit_decays, store_decays
+from scheduler.services.forecast_fits import fit_site, fits_due, store_fits
 from scheduler.services.forecast_models import ModelShelf, fit_model, model_due
 from scheduler.services.forecast_records import issue_due, store_forecasts
 from scheduler.services.planning import LeaseLost, prepare, review, store_result
@@ -124,20 +124,20 @@ class Worker:
         now = self._now()
         if not self._shelf.may_look(now):
             return False
-        if self._fit_model(now) or self._fit_decays(now):
+        if self._fit_model(now) or self._fit_forecasts(now):
             return True
         self._shelf.looked_in_vain(now)
         return False
 
-    def _fit_decays(self, now: datetime) -> bool:
+    def _fit_forecasts(self, now: datetime) -> bool:
         """Fit how long errors last of one site's forecasts; false where all are on record."""
         with transaction(self._sessions) as session:
-            due = decays_due(session, now)
+            due = fits_due(session, now)
         if due is None:
             return False
-        rows = fit_decays(due)
+        rows = fit_site(due)
         with transaction(self._sessions) as session:
-            store_decays(session, rows)
+            store_fits(session, rows)
         return True
 
     def _fit_model(self, now: datetime) -> bool:

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks.rolling_backtest.signals import HISTORY_DAYS, Signals
 from connectors.types import SignalKind, Window
 from optimizer import Plan
-from scheduler.backtest.foresight import corrected_as_known
+from scheduler.backtest.foresight import bettered_as_known
 from scheduler.backtest.policy import Knows, Policy
 from scheduler.doubt import Doubt, solve_in_doubt
 from scheduler.services.assemble_scenarios import history_span
@@ -47,7 +47,7 @@ def within_more_cpu_time(prepared: Prepared, doubt: Doubt) -> Plan:
 
 def day_ahead(signals: Signals, fleet: FleetSpec) -> Policy:
     """Make one plan a day and follow it."""
-    knows = and_forecast(corrected_as_known(signals.history), fleet)
+    knows = and_forecast(bettered_as_known(signals.history), fleet)
     return Policy("day_ahead", DAILY, knows, within_cpu_time)
 
 

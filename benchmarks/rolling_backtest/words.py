@@ -16,8 +16,8 @@ NOTES = """\
   of a tonne at for 2020 (Umweltbundesamt, Methodenkonvention 3.1).
 - *Perfect forecast* plans as often as (b), with true signals and true lengths. What will be
   submitted later it knows as little as the others do.
-- (a), (b) and (c) see the same forecasts: as issued, pulled to the value measured last as far as
-  such errors lasted before, as in production.
+- (a), (b) and (c) see the same forecasts: as issued, weighed against earlier days and pulled to the
+  value measured last as far as that would have helped in the 28 days before, as in production.
 - *Limits broken* is what `optimizer.verify` found in what happened, on true signals: a job before
   it came, GPUs given twice, a battery beyond its limits. *Largest error of sums* is relative, of
   energy (bought + generated + discharged = used + charged + curtailed + sold) and of money and

@@ -1,7 +1,8 @@
-"""What a planner makes of what was published: corrected by what was measured since, as production.
+"""What a planner makes of what was published: bettered by what was measured, as in production.
 
-A published forecast is pulled to the value measured last (``services.corrected_signals``). Where
-production takes a fit of the last day, a replay fits anew for each plan.
+A published forecast is weighed against earlier days and pulled to the value measured last
+(``services.published_forecasts``). Where production takes a fit of the last day, a replay fits anew
+for each plan.
 """
 
 from __future__ import annotations
@@ -13,16 +14,20 @@ import pandas as pd
 from connectors.types import Window
 from scheduler.backtest.known import SignalHistory
 from scheduler.backtest.policy import Knows
-from scheduler.services.corrected_signals import HISTORY, corrected_by_measured, fitted_decays
+from scheduler.services.corrected_signals import HISTORY
+from scheduler.services.published_forecasts import bettered, fitted
+from scheduler.services.weighed_signals import NEEDS_BEFORE, WEIGHED_OVER
 from scheduler.services.window import PlanWindow
 
 
-def corrected_as_known(history: SignalHistory) -> Knows:
-    """Know what was published, its forecasts corrected by what was measured, as in production."""
+def bettered_as_known(history: SignalHistory) -> Knows:
+    """Know what was published, its forecasts bettered by what was measured, as in production."""
 
     def knows(window: PlanWindow, now: datetime) -> pd.DataFrame:
-        span = Window(window.start - HISTORY, window.end)
+        span = Window(window.start - HISTORY - NEEDS_BEFORE, window.end)
         known, expected = history.as_known(span, now), history.as_expected(span, now)
-        return corrected_by_measured(known, expected, now, fitted_decays(known, expected, now))
+        past = Window(now - WEIGHED_OVER - NEEDS_BEFORE, now)
+        fits = fitted(known, expected, history.every_value(past, now), now)
+        return bettered(known, known, expected, now, fits)
 
     return knows

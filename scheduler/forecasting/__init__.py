@@ -10,6 +10,7 @@ from scheduler.forecasting.history import History, known_history
 from scheduler.forecasting.quantiles import LEVELS, QuantileForecast, TooLittleHistory
 from scheduler.forecasting.seasonal import seasonal_naive
 from scheduler.forecasting.traits import BASE_LOAD, CARBON, PRICE, PV, WIND, Traits
+from scheduler.forecasting.weigh import Weights, fitted_weights, weighed
 
 __all__ = [
     "BASE_LOAD",
@@ -23,9 +24,12 @@ __all__ = [
     "QuantileForecast",
     "TooLittleHistory",
     "Traits",
+    "Weights",
     "blend",
     "corrected",
     "fitted_decay",
+    "fitted_weights",
     "known_history",
     "seasonal_naive",
+    "weighed",
 ]

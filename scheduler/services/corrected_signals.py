@@ -13,8 +13,7 @@ import pandas as pd
 
 from connectors.types import SignalKind
 from scheduler.forecasting import Decay, History, fitted_decay
-from scheduler.forecasting.history import RESOLUTIONS_MINUTES
-from scheduler.services.signal_inputs import is_measured, with_origin
+from scheduler.services.signal_inputs import is_measured, marked, only_length, with_origin
 
 HISTORY = timedelta(days=28)
 """How far back errors are looked at."""
@@ -39,7 +38,7 @@ def fitted_decays(known: pd.DataFrame, expected: pd.DataFrame, now: datetime) ->
     """
     found = {}
     for signal, rows, was in _signals(known, expected):
-        minutes = _only_length(rows, was)
+        minutes = only_length(rows, was)
         if minutes is None:
             continue
         errors = _errors(rows[is_measured(rows)], was, now - HISTORY)
@@ -68,10 +67,7 @@ def corrected_by_measured(
             continue
         pulled = _pulled(rows, was, signal[1], now, decays[signal])
         frame.loc[pulled.index, "value"] = pulled
-        sources = frame["source"][pulled.index]
-        frame.loc[pulled.index, "source"] = sources.map(
-            lambda source: ", ".join(filter(None, (source, CORRECTED)))
-        )
+        frame.loc[pulled.index, "source"] = marked(frame["source"][pulled.index], CORRECTED)
     return frame
 
 
@@ -91,7 +87,7 @@ def _pulled(
     rows: pd.DataFrame, was: pd.DataFrame, kind: SignalKind, now: datetime, decay: Decay
 ) -> pd.Series[float]:
     """Return the corrected values of the rows that are forecasts; of none where nothing is."""
-    if _only_length(rows, was) != decay.minutes:
+    if only_length(rows, was) != decay.minutes:
         return rows["value"].iloc[:0]
     came = is_measured(rows)
     errors = _errors(rows[came], was, now - LONGEST)
@@ -104,16 +100,6 @@ def _pulled(
     pull = left * float(errors.iloc[-1])
     pulled: pd.Series[float] = (rows["value"][later.index] + pull).clip(lower=LEAST[kind])
     return pulled
-
-
-def _only_length(rows: pd.DataFrame, was: pd.DataFrame) -> int | None:
-    """Return the minutes of all values; None where they differ, or are none we forecast for.
-
-    A forecast that is coarser than what is measured has no error of its own hours.
-    """
-    lengths = set(rows["minutes"]) | set(was["minutes"])
-    only = int(lengths.pop()) if len(lengths) == 1 else None
-    return only if only in RESOLUTIONS_MINUTES else None
 
 
 def _errors(measured: pd.DataFrame, was: pd.DataFrame, since: datetime) -> pd.Series[float]:

@@ -35,7 +35,7 @@ from scheduler.services.assemble import (
 from scheduler.services.assemble_scenarios import history_span, past_issues
 from scheduler.services.carried_meter import energy_so_far, peak_so_far
 from scheduler.services.carried_state import announced_starts, data_left_gb, soc_at
-from scheduler.services.forecast_decays import with_corrections
+from scheduler.services.forecast_fits import with_fits
 from scheduler.services.forecast_records import Due, due_forecasts, known_forecasts
 from scheduler.services.own_forecasts import forecast_rows, with_rows
 from scheduler.services.plan_document import PlanDocument
@@ -153,7 +153,7 @@ def _history(
 def _signals(session: Session, fleet: FleetSpec, window: PlanWindow, now: datetime) -> pd.DataFrame:
     """Read what is published, corrected, and behind it what was forecast, as known at ``now``."""
     span = Window(window.start - FILL_HISTORY, window.end)
-    signals = with_corrections(session, fleet, signals_frame(session, span, now), now)
+    signals = with_fits(session, fleet, signals_frame(session, span, now), now)
     if fleet.planning.forecast is ForecastMethod.NONE:
         return signals
     issued = known_forecasts(session, Window(window.start, window.end), now)

@@ -14,6 +14,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.types import SignalKind
+from scheduler.forecasting.history import RESOLUTIONS_MINUTES
 
 FORECAST_PREFIX = "forecast/"
 _MOST_SOURCES = 10
@@ -89,6 +90,21 @@ def is_own_forecast(sources: pd.Series) -> pd.Series:
 def is_measured(rows: pd.DataFrame) -> pd.Series:
     """Whether each value was known after its interval only; others are forecasts of it."""
     return rows["known_at"] >= rows["start_at"] + pd.to_timedelta(rows["minutes"], unit="min")
+
+
+def only_length(*frames: pd.DataFrame) -> int | None:
+    """Return the minutes of all values; None where they differ, or are none we forecast for.
+
+    A forecast that is coarser than what is measured has no error of its own hours.
+    """
+    lengths = {minutes for rows in frames for minutes in rows["minutes"].unique()}
+    only = int(lengths.pop()) if len(lengths) == 1 else None
+    return only if only in RESOLUTIONS_MINUTES else None
+
+
+def marked(sources: pd.Series[str], mark: str) -> pd.Series[str]:
+    """Return sources that say what was done to their values as well."""
+    return sources.map(lambda source: ", ".join(filter(None, (source, mark))))
 
 
 def newest_age_hours(rows: pd.DataFrame, now: datetime) -> float | None:

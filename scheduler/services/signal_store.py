@@ -105,9 +105,8 @@ def _newest(
         SignalValue.start_at < wanted.end,
         *further,
     ]
-    rejected = [one.flag.id for one in flags if one.is_rejected]
-    if rejected and not with_rejected:
-        conditions.append(~_is_of(rejected))
+    if not with_rejected:
+        conditions += _not_of([one.flag.id for one in flags if one.is_rejected])
     on_postgres = session.get_bind().dialect.name == "postgresql"
     in_order = _on_postgres if on_postgres else _on_sqlite
     statement = in_order(_columns(session), wanted, conditions)
@@ -115,16 +114,26 @@ def _newest(
     return frame.assign(is_flagged=_is_flagged(frame, [it.flag for it in flags if it.is_open]))
 
 
-def all_values(session: Session, wanted: Wanted, after: datetime, until: datetime) -> pd.DataFrame:
+def all_values(
+    session: Session,
+    wanted: Wanted,
+    after: datetime,
+    until: datetime,
+    *,
+    with_rejected: bool = True,
+) -> pd.DataFrame:
     """Give every value that became known in (after, until], whatever stands beside it."""
-    statement = select(*_columns(session)).where(
+    conditions = [
         SignalValue.known_at > after,
         SignalValue.known_at <= until,
         SignalValue.start_at >= wanted.start,
         SignalValue.start_at < wanted.end,
         *_of_series(wanted),
-    )
-    return _frame(session, statement)
+    ]
+    if not with_rejected:
+        standing = flags_standing(session, wanted, until)
+        conditions += _not_of([one.flag.id for one in standing if one.is_rejected])
+    return _frame(session, select(*_columns(session)).where(*conditions))
 
 
 def superseded_values(session: Session, wanted: Wanted, before: datetime) -> pd.DataFrame:
@@ -217,9 +226,11 @@ def _is_flagged(frame: pd.DataFrame, flags: Sequence[SignalFlag]) -> pd.Series:
     return found
 
 
-def _is_of(flags: Collection[Any]) -> ColumnElement[bool]:
-    """Whether a value is one of those of any of these flags."""
-    return exists().where(
+def _not_of(flags: Collection[Any]) -> list[ColumnElement[bool]]:
+    """Ask for values that are of none of these flags."""
+    if not flags:
+        return []
+    is_of_one = exists().where(
         SignalFlag.id.in_(flags),
         SignalFlag.site == SignalValue.site,
         SignalFlag.kind == SignalValue.kind,
@@ -229,6 +240,7 @@ def _is_of(flags: Collection[Any]) -> ColumnElement[bool]:
         SignalFlag.known_from <= SignalValue.known_at,
         SignalFlag.known_to >= SignalValue.known_at,
     )
+    return [~is_of_one]
 
 
 def _columns(session: Session) -> list[ColumnElement[Any]]:

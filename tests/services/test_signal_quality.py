@@ -19,9 +19,10 @@ from scheduler.services.paging import PageRequest
 from scheduler.services.planning_inputs import read_inputs
 from scheduler.services.signal_compaction import Detail
 from scheduler.services.signal_quality import count_open, decide, list_flags
-from scheduler.services.signal_store import Standing
+from scheduler.services.signal_store import Standing, Wanted, all_values
 from scheduler.services.signal_watch import SignalWatch
 from scheduler.services.signals import SignalPoint, insert_values, signals_frame
+from scheduler.specs.base import EARLIEST
 from tests.services.builders import START, fleet_spec, site_spec
 from tests.services.scene import Scene
 
@@ -131,6 +132,18 @@ def test_rejected_values_are_not_used_from_then_on(scene: Scene) -> None:
     assert known(scene, scene.at - timedelta(microseconds=1)) == (day_of(7, 1e-3), 24)
     assert known(scene, came_at - HOUR) == (day_of(100), 0)
     assert flags(scene) == []
+
+
+def test_fits_of_forecasts_do_not_see_rejected_values(scene: Scene) -> None:
+    """Whatever else asks for all that was ever said sees them."""
+    store(scene, day_of(7, 1e-3))
+    judge(scene, flags(scene)[0], Verdict.REJECTED)
+    wanted = Wanted(START, START + DAY, ("DE",), (CARBON,))
+    with transaction(scene.sessions) as session:
+        every = all_values(session, wanted, EARLIEST, scene.at)
+        usable = all_values(session, wanted, EARLIEST, scene.at, with_rejected=False)
+    assert sorted(every["value"]) == sorted(day_of(7, 1e-3) + day_of(100))
+    assert sorted(usable["value"]) == sorted(day_of(100))
 
 
 def test_a_source_that_says_it_again_does_not_bring_it_back(scene: Scene) -> None:

@@ -10,7 +10,7 @@ from scheduler.db.models.dispatch_command import CommandKind, CommandOutcome, Di
 from scheduler.db.models.event_settlement import EventSettlement
 from scheduler.db.models.feed_state import FeedState
 from scheduler.db.models.fleet import FleetVersion
-from scheduler.db.models.forecast_decay import ForecastDecay
+from scheduler.db.models.forecast_fit import ForecastFit
 from scheduler.db.models.grid_event import GridEvent
 from scheduler.db.models.job import OPEN_STATUSES, Job, JobStatus
 from scheduler.db.models.job_energy import JobEnergy
@@ -44,7 +44,7 @@ __all__ = [
     "EventSettlement",
     "FeedState",
     "FleetVersion",
-    "ForecastDecay",
+    "ForecastFit",
     "GridEvent",
     "Job",
     "JobEnergy",

@@ -1,4 +1,4 @@
-"""How long errors of published forecasts last, as fitted from time to time."""
+"""How published forecasts are weighed, and how long their errors last, as fitted."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from scheduler.db.models.base import Base
 from scheduler.db.types import enum_by_value
 
 
-class ForecastDecay(Base):
-    """What is left of an error of one signal after 1, 2, ... intervals. Never updated.
+class ForecastFit(Base):
+    """What is made of the forecasts of one signal. Never updated.
 
-    An empty list: nothing was left, or too little was known to tell.
+    ``left`` of an error after 1, 2, ... intervals; ``weights`` of what was published, the newest
+    day and the mean of a week, for forecasts less than 1, 2, ... days old. Empty lists: nothing was
+    left, or to be gained, or too little was known to tell.
     """
 
-    __tablename__ = "forecast_decay"
+    __tablename__ = "forecast_fit"
     __table_args__ = (CheckConstraint("minutes > 0", name="minutes_positive"),)
 
     site: Mapped[str] = mapped_column(primary_key=True)
@@ -26,3 +28,4 @@ class ForecastDecay(Base):
     fitted_at: Mapped[datetime] = mapped_column(primary_key=True)
     minutes: Mapped[int]
     left: Mapped[list[float]] = mapped_column(JSON)
+    weights: Mapped[list[list[float]]] = mapped_column(JSON)

@@ -1,4 +1,4 @@
-"""Published forecasts of carbon and wind are planned with as what was measured since tells."""
+"""Published forecasts are planned with as what was measured tells."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pytest
 from sqlalchemy import func, select
 
 from connectors.types import SignalKind
-from scheduler.db.models import ForecastDecay
+from scheduler.db.models import ForecastFit
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services.assemble import Assembled
-from scheduler.services.forecast_decays import (
+from scheduler.services.forecast_fits import (
     KEPT_DAYS,
     LASTS,
     MOST_AGE,
-    decays_due,
-    known_decays,
+    fits_due,
+    known_fits,
 )
 from scheduler.services.planning_inputs import read_inputs
 from scheduler.services.signals import SignalPoint, insert_values
@@ -27,7 +27,7 @@ from tests.services.builders import START, fleet_spec
 from tests.services.scene import Scene
 
 CARBON = SignalKind.CARBON_INTENSITY
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 PAST_HOURS, AHEAD_HOURS = 20 * 24, 24
 TOLD = 300.0
 LAST_ERROR = 60.0
@@ -107,6 +107,28 @@ def test_a_forecast_that_was_too_low_is_raised_in_the_next_hours_and_less_so_lat
     assert sources_of(scene) == ("zone, corrected",)
 
 
+def test_a_forecast_that_yesterday_would_have_been_better_than_is_weighed(
+    sessions: SessionFactory,
+) -> None:
+    """Days are alike, and every forecast of them was half as high as what came."""
+    scene = Scene(sessions, at=START).set_up(hours=AHEAD_HOURS)
+    scene.wait(minutes=1)
+    day = 300.0 + 100.0 * np.sin(2 * np.pi * np.arange(24) / 24)
+    for days in range(20, -1, -1):
+        begin = START - days * DAY
+        halves = [(begin + k * HOUR, 0.5 * day[k], begin + MINUTE) for k in range(24)]
+        came = [(begin + k * HOUR, day[k], begin + (k + 1) * HOUR) for k in range(24)]
+        for upload in (halves, came)[: 1 + (days > 0)]:
+            points = [
+                SignalPoint("DE", CARBON, start, 60, float(value), known_at)
+                for start, value, known_at in upload
+            ]
+            stored(scene, points)
+    fitted(scene)
+    assert carbon_of(scene) == pytest.approx(day, abs=0.5)
+    assert "weighed" in ", ".join(sources_of(scene))
+
+
 def test_before_the_first_fit_it_is_planned_with_as_published(scene: Scene) -> None:
     """No plan waits for a fit."""
     assert carbon_of(scene).tolist() == [TOLD] * AHEAD_HOURS
@@ -121,7 +143,7 @@ def test_a_fleet_that_wants_it_as_published_has_it_so(scene: Scene) -> None:
     assert carbon_of(scene).tolist() == [TOLD] * AHEAD_HOURS
     scene.wait(days=3)
     with transaction(scene.sessions) as session:
-        assert decays_due(session, scene.at) is None
+        assert fits_due(session, scene.at) is None
 
 
 def test_prices_are_as_published(scene: Scene) -> None:
@@ -138,12 +160,12 @@ def test_it_is_fitted_once_a_day_and_what_was_known_at_an_instant_can_be_told(
     """A fit is used from its instant on, for a week at most."""
     fitted(scene)
     with transaction(scene.sessions) as session:
-        assert decays_due(session, scene.at + LASTS - HOUR) is None
-        assert decays_due(session, scene.at + LASTS) is not None
+        assert fits_due(session, scene.at + LASTS - HOUR) is None
+        assert fits_due(session, scene.at + LASTS) is not None
         signal = ("DE", CARBON)
-        assert signal in known_decays(session, ["DE"], scene.at)
-        assert signal not in known_decays(session, ["DE"], scene.at - HOUR)
-        assert signal not in known_decays(session, ["DE"], scene.at + MOST_AGE)
+        assert signal in known_fits(session, ["DE"], scene.at).decays
+        assert signal not in known_fits(session, ["DE"], scene.at - HOUR).decays
+        assert signal not in known_fits(session, ["DE"], scene.at + MOST_AGE).decays
 
 
 def test_a_signal_of_which_too_little_is_known_is_not_tried_again_at_once(
@@ -153,10 +175,11 @@ def test_a_signal_of_which_too_little_is_known_is_not_tried_again_at_once(
     young = Scene(sessions, at=START).set_up(hours=AHEAD_HOURS)
     fitted(young)
     with transaction(sessions) as session:
-        kept = session.get_one(ForecastDecay, ("DE", CARBON, START))
+        kept = session.get_one(ForecastFit, ("DE", CARBON, START))
         assert kept.left == []
-        assert decays_due(session, START + HOUR) is None
-        assert known_decays(session, ["DE"], START + HOUR) == {}
+        assert fits_due(session, START + HOUR) is None
+        found = known_fits(session, ["DE"], START + HOUR)
+        assert (found.weights, found.decays) == ({}, {})
     assert carbon_of(young).tolist() == [200.0] * AHEAD_HOURS
 
 
@@ -165,10 +188,11 @@ def test_fits_of_more_than_a_year_ago_are_forgotten(scene: Scene) -> None:
     with transaction(scene.sessions) as session:
         for days in (KEPT_DAYS - 1, KEPT_DAYS + 1):
             at = scene.at - days * DAY
-            session.add(ForecastDecay(site="DE", kind=CARBON, fitted_at=at, minutes=60, left=[]))
+            fit = ForecastFit(site="DE", kind=CARBON, fitted_at=at, minutes=60, left=[], weights=[])
+            session.add(fit)
     fitted(scene)
     with transaction(scene.sessions) as session:
-        oldest = session.scalar(select(func.min(ForecastDecay.fitted_at)))
+        oldest = session.scalar(select(func.min(ForecastFit.fitted_at)))
     assert oldest == scene.at - (KEPT_DAYS - 1) * DAY
 
 
@@ -180,12 +204,12 @@ def test_a_fit_that_fails_costs_the_correction_and_not_the_worker(
     def fails(*_: object) -> None:
         raise ZeroDivisionError("of errors that nobody thought of")
 
-    monkeypatch.setattr("scheduler.services.forecast_decays.fitted_decays", fails)
+    monkeypatch.setattr("scheduler.services.forecast_fits.fitted", fails)
     fitted(scene)
     assert "errors of forecasts at DE: not fitted" in caplog.text
     assert carbon_of(scene).tolist() == [TOLD] * AHEAD_HOURS
     with transaction(scene.sessions) as session:
-        assert decays_due(session, scene.at + HOUR) is None
+        assert fits_due(session, scene.at + HOUR) is None
 
 
 def test_an_error_of_days_ago_pulls_nothing(scene: Scene) -> None:
