@@ -1,0 +1,1 @@
+"""GAIA's week: its published policies reproduced, and what becomes of them without its rules."""

@@ -1,0 +1,66 @@
+"""Policies by name: ours, those that installed packages offer, and any function of a module.
+
+A policy is a plain function ``optimizer.Problem -> optimizer.Plan``. Its name is one of
+``optimizer.baselines``, an entry point of the group ``gridtide.policies``, or ``module:function``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from optimizer import Plan, Problem, baselines
+
+Policy = Callable[[Problem], Plan]
+
+GROUP = "gridtide.policies"
+"""Entry points of installed packages that are policies."""
+
+
+class UnknownPolicy(ValueError):
+    """No policy has this name; says which there are, or what stands against it."""
+
+
+def policy_names() -> tuple[str, ...]:
+    """Return the names of all policies that need no module to be named."""
+    return (*baselines.BASELINES, *sorted(entry_points(group=GROUP).names))
+
+
+def policy_named(name: str) -> Policy:
+    """Return the policy of this name; ours come before those of other packages.
+
+    Raises
+    ------
+    UnknownPolicy
+        There is none, its module cannot be imported, or it cannot be called.
+    """
+    if name in baselines.BASELINES:
+        return baselines.BASELINES[name]
+    for offered in entry_points(group=GROUP, name=name):
+        return _loaded(name, offered.value)
+    if ":" in name:
+        return _loaded(name, name)
+    raise UnknownPolicy(
+        f"policy {name}: is not there, must be module:function or one of"
+        f" {', '.join(policy_names())}"
+    )
+
+
+def _loaded(name: str, where: str) -> Policy:
+    module, _, attribute = where.partition(":")
+    try:
+        found: object = import_module(module)
+    except ImportError as error:
+        raise UnknownPolicy(
+            f"policy {name}: module {module} cannot be imported: {error}"
+        ) from error
+    for part in attribute.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise UnknownPolicy(
+            f"policy {name}: {attribute} of module {module} is {type(found).__name__}, must be a"
+            " function of a problem that returns a plan"
+        )
+    policy: Policy = found
+    return policy
