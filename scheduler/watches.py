@@ -10,6 +10,7 @@ import threading
 from scheduler.loops import again_and_again
 from scheduler.services.energy_watch import EnergyWatch
 from scheduler.services.feeds import FeedWatch
+from scheduler.services.ledger_watch import LedgerWatch
 from scheduler.services.power_watch import PowerWatch
 from scheduler.services.replan_watch import ReplanWatch
 from scheduler.services.settlement_watch import SettlementWatch
@@ -48,3 +49,8 @@ def run_feed_watch(watch: FeedWatch, stop: threading.Event) -> None:
 def run_settlement_watch(watch: SettlementWatch, stop: threading.Event) -> None:
     """Look at the beginning of every minute until ``stop`` is set; most looks find none due."""
     again_and_again(watch.look, "a look at events to settle", stop, watch.seconds_to_next)
+
+
+def run_ledger_watch(watch: LedgerWatch, stop: threading.Event) -> None:
+    """Look at the beginning of every minute until ``stop`` is set; most looks find none due."""
+    again_and_again(watch.look, "a look at what the ledger owes", stop, watch.seconds_to_next)

@@ -36,6 +36,7 @@ from scheduler.main import (
 from scheduler.services.energy_watch import EnergyWatch
 from scheduler.services.feeds import FeedWatch
 from scheduler.services.grid_side import GridSide
+from scheduler.services.ledger_watch import LedgerWatch
 from scheduler.services.power_watch import PowerWatch
 from scheduler.services.replan_watch import ReplanWatch
 from scheduler.services.settlement_watch import SettlementWatch
@@ -49,6 +50,7 @@ from scheduler.timekeeping import system_now
 from scheduler.watches import (
     run_energy_watch,
     run_feed_watch,
+    run_ledger_watch,
     run_power_watch,
     run_replan_watch,
     run_settlement_watch,
@@ -149,12 +151,22 @@ def api(host: HostOption = None, port: PortOption = None, parent: ParentOption =
 
 
 def worker(parent: ParentOption = None) -> None:
-    """Work off the queue of planning runs. Any number of workers may run."""
+    """Work off the queue of planning runs, and enter what really ran in the ledger.
+
+    Any number of workers may run.
+    """
     settings = Settings()
     sessions = ready_sessions(settings)
     timing = WorkerTiming(lease_s=settings.lease_s)
     place = SearchPlace(settings.search_workers, settings.dask_scheduler)
-    _run(lambda stop: Worker(sessions, system_now, stop, timing=timing, place=place).run(), parent)
+
+    def work(stop: threading.Event) -> None:
+        # Beside planning, not in it: a plan may take minutes.
+        entering = (LedgerWatch(sessions, system_now), stop)
+        threading.Thread(target=run_ledger_watch, args=entering, daemon=True).start()
+        Worker(sessions, system_now, stop, timing=timing, place=place).run()
+
+    _run(work, parent)
 
 
 def clock(parent: ParentOption = None) -> None:

@@ -77,7 +77,7 @@ def follow(job: OpenJob, around: Surroundings) -> Followed | None:
 def record_followed(session: Session, job: OpenJob, followed: Followed, now: datetime) -> None:
     """Write down what was seen of a job, and its end where it has ended."""
     if followed.changed:
-        record_changes(session, job, followed.changed)
+        record_changes(session, job, followed.changed, now)
     if followed.decision.ending is not None:
         record_ending(session, followed.standing, followed.decision.ending, now)
 

@@ -27,6 +27,7 @@ from scheduler.db.models import (
 from scheduler.services.dispatch_recent import unsettled_order
 from scheduler.services.dispatch_send import Recorded, Sent
 from scheduler.services.dispatch_types import Command, Ending, JobSnapshot
+from scheduler.services.job_runs import note_run
 from scheduler.services.transfers import order_transfer, refuse_transfer
 from scheduler.services.work import work_done_hours
 from scheduler.specs import JobSpec
@@ -115,14 +116,29 @@ def snapshot(
     )
 
 
-def record_changes(session: Session, job: OpenJob, changed: Mapping[str, Any]) -> None:
+def record_changes(
+    session: Session, job: OpenJob, changed: Mapping[str, Any], now: datetime
+) -> None:
     """Write what was seen of a job, unless somebody else wrote its standing meanwhile."""
-    session.execute(
+    _write(session, job, [Job.status == job.row.status], changed, now)
+
+
+def _write(
+    session: Session,
+    job: OpenJob,
+    unless_changed: Collection[ColumnElement[bool]],
+    values: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Change columns of a job that stands so, and write down the run that it begins or ends."""
+    statement = (
         update(Job)
-        .where(Job.id == job.row.id, Job.status == job.row.status)
-        .values(**changed)
+        .where(Job.id == job.row.id, *unless_changed)
+        .values(**values)
         .execution_options(synchronize_session=False)
     )
+    if cast("CursorResult[Any]", session.execute(statement)).rowcount == 1:
+        note_run(session, job.row, values, now)
 
 
 def record_ending(session: Session, job: JobSnapshot, ending: Ending, now: datetime) -> None:
@@ -195,22 +211,18 @@ def record_outcome(session: Session, sent: Sent, job: OpenJob | None, now: datet
     is_refused = sent.outcome is CommandOutcome.REFUSED
     if is_refused and command.kind is CommandKind.STAGE and command.job_id is not None:
         refuse_transfer(session, command.job_id, command.site, sent.error, now)
-    values = {} if job is None else _meaning(sent, job, now)
+    if job is None:
+        return
+    values = _meaning(sent, job, now)
     if not values:
         return
-    which = [Job.id == command.job_id, Job.status.in_(OPEN_STATUSES)]
+    which: list[ColumnElement[bool]] = [Job.status.in_(OPEN_STATUSES)]
     if command.kind is CommandKind.SUBMIT:
-        which = [
-            Job.id == command.job_id,
-            Job.status == JobStatus.WAITING,
-            Job.site == command.site,
-        ]
+        which = [Job.status == JobStatus.WAITING, Job.site == command.site]
     if sent.outcome is CommandOutcome.BUSY:
         # Somebody else's order may have got the GPUs: then it must not be sent elsewhere.
         which.append(~_has_unsettled_order(now))
-    session.execute(
-        update(Job).where(*which).values(**values).execution_options(synchronize_session=False)
-    )
+    _write(session, job, which, values, now)
 
 
 def _has_unsettled_order(now: datetime) -> ColumnElement[bool]:
@@ -228,6 +240,8 @@ def _meaning(sent: Sent, job: OpenJob, now: datetime) -> dict[str, Any]:
         case CommandKind.SUBMIT:
             return {
                 "status": JobStatus.RUNNING,
+                "site": command.site,  # as it was claimed
+                "point": command.point,
                 "starts": 1,
                 "started_at": now,
                 "work_seen_at": now,

@@ -12,13 +12,20 @@ from scheduler.db.models import PlanStatus, StoredPlan
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import read_document
 
+MOST_READ = 4
+"""Plans that are kept in memory from one use to the next."""
+
 
 class HeldPlans:
-    """Plans by when they held; each is read once."""
+    """Plans by when they held; each is read once.
 
-    def __init__(self, session: Session) -> None:
+    ``read`` are those that were read before; of more than ``MOST_READ`` the oldest are let go.
+    """
+
+    def __init__(self, session: Session, read: dict[UUID, PlanDocument] | None = None) -> None:
         self._session = session
-        self._read: dict[UUID, PlanDocument] = {}
+        self._read: dict[UUID, PlanDocument] = {} if read is None else read
+        self._is_lent = read is not None
 
     def holding_at(self, at: datetime) -> PlanDocument | None:
         """Return the plan put in force last by ``at`` of those whose window had begun."""
@@ -39,5 +46,7 @@ class HeldPlans:
         if stored is None or stored.window_end <= at:
             return None
         if stored.id not in self._read:
+            if self._is_lent and len(self._read) >= MOST_READ:
+                del self._read[next(iter(self._read))]
             self._read[stored.id] = read_document(self._session, stored.id)
         return self._read[stored.id]

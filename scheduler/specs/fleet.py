@@ -47,13 +47,16 @@ class PoolSpec(Spec):
     """GPUs of one model at a site: at most so many, whatever the cluster has.
 
     ``kw_per_gpu`` is what one draws at work, where nobody says: jobs of others, and power that is
-    modelled.
+    modelled. ``embodied_kg_per_gpu`` is what making one and its share of the server emitted, which
+    the ledger spreads over ``lifetime_years`` of it; without, it is left out.
     """
 
     name: Name
     gpus: Annotated[int, Field(ge=0, le=1_000_000)]
     idle_kw_per_gpu: NonNegative = 0.0
     kw_per_gpu: NonNegative = 0.7
+    embodied_kg_per_gpu: NonNegative | None = None
+    lifetime_years: Annotated[float, Field(gt=0, le=100)] = 5.0
 
 
 class GridSpec(Spec):

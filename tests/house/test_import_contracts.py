@@ -60,6 +60,10 @@ OFFENCES = {
         ("scheduler.settlement.baseline", "scheduler.services.power"),
         ("scheduler.settlement.delivered", "sqlalchemy"),
     ],
+    "The ledger reckons purely: no database, no services, no clock": [
+        ("scheduler.ledger.account", "scheduler.services.power"),
+        ("scheduler.ledger.checks", "sqlalchemy"),
+    ],
     "Tariffs are pure: specs and instants in, frozen values out": [
         ("scheduler.tariffs.demand", "scheduler.services.window"),
         ("scheduler.tariffs.local_time", "time"),

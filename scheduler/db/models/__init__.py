@@ -14,6 +14,8 @@ from scheduler.db.models.forecast_fit import ForecastFit
 from scheduler.db.models.grid_event import GridEvent
 from scheduler.db.models.job import OPEN_STATUSES, Job, JobStatus
 from scheduler.db.models.job_energy import JobEnergy
+from scheduler.db.models.job_run import JobRun
+from scheduler.db.models.ledger import LedgerDay, LedgerEntry, LedgerShare, LedgerSite
 from scheduler.db.models.plan import PlanStatus, StoredPlan
 from scheduler.db.models.planning_run import PlanningRun, RunStatus
 from scheduler.db.models.pool_state import PoolState
@@ -48,7 +50,12 @@ __all__ = [
     "GridEvent",
     "Job",
     "JobEnergy",
+    "JobRun",
     "JobStatus",
+    "LedgerDay",
+    "LedgerEntry",
+    "LedgerShare",
+    "LedgerSite",
     "PlanStatus",
     "PlanningRun",
     "PoolState",
