@@ -28,6 +28,12 @@ _MONEY = ("energy_eur", "network_eur", "sold_eur", "generation_eur", "storage_we
 
 def upgrade() -> None:
     _add_runs()
+    _add_entries()
+    _add_shares()
+    _add_looks()
+
+
+def _add_entries() -> None:
     op.create_table(
         "ledger_entry",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -59,6 +65,9 @@ def upgrade() -> None:
             "site", "start_at", "revision", name=op.f("uq_ledger_entry_site_start_at_revision")
         ),
     )
+
+
+def _add_shares() -> None:
     op.create_table(
         "ledger_share",
         sa.Column("entry_id", sa.Uuid(), nullable=False),
@@ -82,6 +91,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("entry_id", "position", name=op.f("pk_ledger_share")),
     )
+
+
+def _add_looks() -> None:
     op.create_table(
         "ledger_site",
         sa.Column("site", sa.String(), nullable=False),

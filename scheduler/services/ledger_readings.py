@@ -18,6 +18,7 @@ from scheduler.specs.fleet import SiteSpec
 from scheduler.specs.message import TelemetrySeries
 
 _ROWS_AT_ONCE = 10_000
+_MILLION = 1e6
 
 Slots = tuple[BothWays | None, ...]
 Readings = list[tuple[datetime, float]]
@@ -58,7 +59,7 @@ def read_metered(session: Session, spec: SiteSpec, slots: Sequence[Window]) -> M
 def read_tokens(
     session: Session, site: str, jobs: Collection[str], window: Window
 ) -> dict[str, Readings]:
-    """Read what ``jobs`` told of their tokens in ``window``, with the reading before and after."""
+    """Read how many tokens ``jobs`` told of in ``window``, with the reading before and after."""
     at = TelemetryValue.at
     of_site = [
         TelemetryValue.site == site,
@@ -73,7 +74,7 @@ def read_tokens(
     found: dict[str, Readings] = {}
     for device, when, value in told:
         if device in jobs:
-            found.setdefault(device, []).append((when, value))
+            found.setdefault(device, []).append((when, value * _MILLION))
     for job, readings in found.items():
         before = session.execute(
             select(at, TelemetryValue.value)
@@ -82,7 +83,7 @@ def read_tokens(
             .limit(1)
         ).first()
         if before is not None:
-            readings.insert(0, (before.at, before.value))
+            readings.insert(0, (before.at, before.value * _MILLION))
     return found
 
 

@@ -24,7 +24,7 @@ class TelemetrySeries(StrEnum):
     BATTERY_SOC = "battery_soc"  # kWh
     GPU_POWER = "gpu_power"  # W of one GPU
     JOB_PROGRESS = "job_progress"  # share of its work that a job says is done, 0 to 1
-    JOB_TOKENS = "job_tokens"  # tokens that a job has processed since it was started, a count
+    JOB_TOKENS = "job_tokens"  # millions of tokens that a job has processed since it was started
 
     @property
     def unit(self) -> str:
@@ -55,7 +55,6 @@ class _Series(Spec):
 
 
 _MOST_KW = 10_000_000.0
-_MOST_TOKENS = 1e18
 _SERIES = {
     TelemetrySeries.SITE_POWER: _Series(unit="kW", least=-_MOST_KW, most=_MOST_KW),
     TelemetrySeries.PV_POWER: _Series(unit="kW", least=0.0, most=_MOST_KW),
@@ -66,9 +65,7 @@ _SERIES = {
     TelemetrySeries.BATTERY_SOC: _Series(unit="kWh", least=0.0, most=MOST, is_of_a_device=True),
     TelemetrySeries.GPU_POWER: _Series(unit="W", least=0.0, most=10_000.0, is_of_a_device=True),
     TelemetrySeries.JOB_PROGRESS: _Series(unit="1", least=0.0, most=1.0, is_of_a_device=True),
-    TelemetrySeries.JOB_TOKENS: _Series(
-        unit="1", least=0.0, most=_MOST_TOKENS, is_of_a_device=True
-    ),
+    TelemetrySeries.JOB_TOKENS: _Series(unit="million", least=0.0, most=MOST, is_of_a_device=True),
 }
 
 Device = Annotated[str, Field(max_length=120, pattern=r"^([A-Za-z0-9][A-Za-z0-9._:/\-]*)?$")]

@@ -247,8 +247,8 @@ def test_marginal_carbon_tokens_and_gpus_are_told_where_somebody_does(scene: Sce
         )
         insert_values(session, [marginal], "test")
     ran(scene, "serve", 0, None)
-    metered(scene, 1200.0, 0.5, 0.5, TelemetrySeries.JOB_TOKENS, "serve")
-    metered(scene, 4800.0, 2, 2, TelemetrySeries.JOB_TOKENS, "serve")
+    metered(scene, 0.0012, 0.5, 0.5, TelemetrySeries.JOB_TOKENS, "serve")
+    metered(scene, 0.0048, 2, 2, TelemetrySeries.JOB_TOKENS, "serve")
     look(scene, 2.5)
     first, second = standing(scene)[0.0], standing(scene)[1.0]
     assert first.entry["marginal_kg"] == pytest.approx(3 * first.entry["carbon_kg"])
