@@ -82,7 +82,12 @@ def log_out() -> Response:
 def show_plans(session: SessionDep, _person: PersonDep) -> str:
     """List the newest plans."""
     newest = plans.list_plans(session, None, PageRequest(_PLANS_SHOWN))
-    links = {"Grid events": "/grid-events", "Signals": "/signals", "API docs": "/docs"}
+    links = {
+        "Grid events": "/grid-events",
+        "Ledger": "/ledger",
+        "Signals": "/signals",
+        "API docs": "/docs",
+    }
     return index_page([_row(plan) for plan in newest.items], links)
 
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "jobs": "scheduler.cli.jobs",
     "plans": "scheduler.cli.plans",
     "events": "scheduler.cli.events",
+    "ledger": "scheduler.cli.ledger",
     "keys": "scheduler.cli.keys",
     "clusters": "scheduler.cli.clusters",
     "db": "scheduler.cli.database",

@@ -44,9 +44,9 @@ class Server:
         """Return what is at ``path``; parameters that are None are left out."""
         return self._call("GET", path, params=_given(query)).json()
 
-    def text(self, path: str) -> str:
-        """Return the text at ``path``."""
-        return self._call("GET", path).text
+    def text(self, path: str, **query: object) -> str:
+        """Return the text at ``path``; parameters that are None are left out."""
+        return self._call("GET", path, params=_given(query)).text
 
     def post(
         self, path: str, body: object = None, *, idempotency_key: str | None = None, **query: object

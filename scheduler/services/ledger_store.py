@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import Table, and_, func, select, update
+from sqlalchemy import Table, and_, select, update
 from sqlalchemy.orm import Session
 
 from connectors.types import Window
@@ -18,6 +18,7 @@ from scheduler.db.models import LedgerEntry, LedgerShare, LedgerSite
 from scheduler.db.models.base import Base
 from scheduler.ledger.account import Share
 from scheduler.ledger.checks import digest_of, faults
+from scheduler.services.errors import Invalid, Refusal
 from scheduler.services.ledger_slots import Reckoned
 
 Values = dict[str, Any]
@@ -83,7 +84,7 @@ def standing_in(session: Session, window: Window, site: str) -> dict[datetime, K
             latest[row.start_at] = row
     shares = _shares(session, [row.id for row in latest.values()])
     return {
-        start: Kept(_columns(row), tuple(shares.get(row.id, ()))) for start, row in latest.items()
+        start: Kept(columns_of(row), tuple(shares.get(row.id, ()))) for start, row in latest.items()
     }
 
 
@@ -141,7 +142,7 @@ def examine(session: Session, site: str) -> Iterator[Fault]:
             return
         shares = _shares(session, [row.id for row in rows])
         for row in rows:
-            kept = Kept(_columns(row), tuple(shares.get(row.id, ())))
+            kept = Kept(columns_of(row), tuple(shares.get(row.id, ())))
             for what in _wrong_with(kept, before):
                 yield Fault(site, row.seq, row.start_at, what)
             before = Head(row.seq, row.hash)
@@ -153,9 +154,15 @@ def sites_in(session: Session) -> list[str]:
     return list(session.scalars(select(LedgerEntry.site).distinct().order_by(LedgerEntry.site)))
 
 
-def count_of(session: Session, site: str) -> int:
-    """Return how many entries a site has, corrected ones included."""
-    return session.scalar(select(func.count()).where(LedgerEntry.site == site)) or 0
+def missing(session: Session, expected: str) -> list[str]:
+    """Say that an entry is not there that once was, told as ``site:number:hash``."""
+    site, _, rest = expected.partition(":")
+    number, _, digest = rest.partition(":")
+    if not number.isdigit() or not digest:
+        raise Invalid(Refusal("ledger", "expect", expected, "SITE:NUMBER:HASH"))
+    of_site = select(LedgerEntry.hash).where(LedgerEntry.site == site)
+    found = session.scalar(of_site.where(LedgerEntry.seq == int(number)))
+    return [] if found == digest else [f"{site}: entry {number} is not the one with hash {digest}"]
 
 
 def latest_only() -> Any:
@@ -271,7 +278,8 @@ def _share_values(share: Share) -> Values:
     }
 
 
-def _columns(row: Base) -> Values:
+def columns_of(row: Base) -> Values:
+    """Return the columns of a row, by name."""
     table = cast("Table", row.__table__)
     return {column.name: getattr(row, column.name) for column in table.columns}
 
@@ -287,5 +295,5 @@ def _shares(session: Session, entries: Sequence[UUID]) -> dict[UUID, list[Values
             .order_by(LedgerShare.entry_id, LedgerShare.position)
         )
         for row in rows:
-            found.setdefault(row.entry_id, []).append(_columns(row))
+            found.setdefault(row.entry_id, []).append(columns_of(row))
     return found

@@ -3,6 +3,7 @@
 from scheduler.views.chart import chart
 from scheduler.views.compare import Comparison, compare
 from scheduler.views.explanation import explain_job, explanation_text
+from scheduler.views.ledger_page import LedgerMonth, ledger_page
 from scheduler.views.page import IndexRow, PageActions, index_page, login_page, plan_page
 from scheduler.views.settlement_page import EventRow, events_page, settlement_page
 from scheduler.views.signal_page import FlagActions, signals_page
@@ -14,6 +15,7 @@ __all__ = [
     "EventRow",
     "FlagActions",
     "IndexRow",
+    "LedgerMonth",
     "PageActions",
     "chart",
     "compare",
@@ -23,6 +25,7 @@ __all__ = [
     "explanation_text",
     "index_page",
     "job_table",
+    "ledger_page",
     "login_page",
     "plan_page",
     "price_table",

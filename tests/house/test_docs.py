@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 _BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _COMMAND = re.compile(r"^(?:\S*/)?gridtide((?: [a-z]+)+)", re.MULTILINE)
-_GROUPS = {"fleet", "signals", "jobs", "plans", "events", "keys", "clusters", "db"}
+_GROUPS = {"fleet", "signals", "jobs", "plans", "events", "ledger", "keys", "clusters", "db"}
 FIRST_JOB = (
     (ROOT / "docs" / "clusters.md")
     .read_text(encoding="utf-8")

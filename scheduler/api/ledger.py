@@ -1,0 +1,254 @@
+"""The ledger: entries, sums by whom, chargeback, carbon per unit, and plan beside reality."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from io import StringIO
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from connectors.types import Window
+from scheduler.api.auth import SubmitterDep
+from scheduler.api.context import SessionDep
+from scheduler.api.views import SiteQuery, View
+from scheduler.db.models import LedgerEntry
+from scheduler.ledger.reports import Charged, Spread, Sums, carbon_intensity
+from scheduler.services import ledger_report
+from scheduler.services.errors import Invalid, Refusal
+from scheduler.services.ledger_report import By, Which
+from scheduler.services.ledger_store import columns_of
+from scheduler.specs.base import Instant
+
+router = APIRouter(prefix="/v1/ledger", tags=["ledger"])
+
+BOUNDARY = (
+    "E: energy at the meter of jobs' GPUs or servers, as measured or modelled, times PUE, with what"
+    " is laid on them of idle GPUs, base load and what is unexplained; batteries' losses fall on"
+    " what is drawn while they charge. I: location-based average of what is bought, generators by"
+    " their own emissions, on-site renewables at zero; no certificates. M: by pool, as the fleet"
+    " states it, of GPUs and their servers alone; left out where it is not stated of every"
+    " GPU-hour. Not in it: networks, storage of data, making buildings and cooling plants, devices"
+    " of users."
+)
+
+
+class Format(StrEnum):
+    """Form of an answer."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+FormatQuery = Annotated[Format, Query(alias="format", description="As JSON or as CSV.")]
+MonthQuery = Annotated[
+    str, Query(max_length=7, description="As 2026-11; by the site's clock, of all sites by UTC.")
+]
+TenantQuery = Annotated[str | None, Query(max_length=120, description="Name of a tenant.")]
+SpreadQuery = Annotated[
+    Spread, Query(description="By what the sites' own energy and cost is laid on tenants.")
+]
+
+
+class SumsView(View):
+    """Sums of shares; None: nobody tells it."""
+
+    kwh: float = Field(description="At the meter, with PUE.")
+    measured_kwh: float = Field(description="Of it, measured or shared out of a measured whole.")
+    it_kwh: float
+    gpu_hours: float
+    eur: float
+    carbon_kg: float = Field(description="By the location-based average intensity.")
+    marginal_kg: float | None = Field(description="By the marginal intensity, of marginal_kwh.")
+    marginal_kwh: float
+    embodied_kg: float | None = Field(description="Of making GPUs, of embodied_gpu_hours.")
+    embodied_gpu_hours: float
+    tokens: float | None
+    tokens_kwh: float = Field(description="Used by jobs that tell their tokens.")
+
+
+class DayView(View):
+    """Plan and reality of a day, in slots that a plan held for."""
+
+    day: str
+    slots: int
+    planned_slots: int
+    expected: dict[str, float]
+    real: dict[str, float]
+    off_price_eur_per_mwh: float = Field(description="Mean absolute error of the forecast.")
+    off_carbon_g_per_kwh: float = Field(description="Mean absolute error of the forecast.")
+    off_bought_kwh: float = Field(description="Mean absolute difference by slot.")
+
+
+@router.get("/entries", response_model=None)
+def list_entries(
+    session: SessionDep,
+    _caller: SubmitterDep,
+    start: Annotated[Instant, Query()],
+    end: Annotated[Instant, Query()],
+    site: SiteQuery = None,
+    with_corrected: Annotated[bool, Query(description="Those that were corrected, too.")] = False,
+    form: FormatQuery = Format.JSON,
+) -> Response:
+    """List entries of slots that begin in [start, end), with the hash of each."""
+    window = _window(start, end)
+    ledger_report.require_ledger(session, site)
+    found = ledger_report.entries(session, window, site, with_corrected=with_corrected)
+    if len(found) > ledger_report.MOST_ENTRIES:
+        limit = f"at most {ledger_report.MOST_ENTRIES} entries: a shorter span, or one site"
+        raise Invalid(Refusal("ledger", "end", end.isoformat(), limit))
+    return _answer([_entry(entry) for entry in found], form)
+
+
+@router.get("/totals", response_model=None)
+def total_by(
+    session: SessionDep,
+    _caller: SubmitterDep,
+    start: Annotated[Instant, Query()],
+    end: Annotated[Instant, Query()],
+    by: Annotated[By, Query(description="Of what a row is.")] = By.TENANT,
+    site: SiteQuery = None,
+    tenant: TenantQuery = None,
+    project: Annotated[str | None, Query(max_length=120)] = None,
+    job: Annotated[str | None, Query(max_length=120)] = None,
+    form: FormatQuery = Format.JSON,
+) -> Response:
+    """Sum what jobs and sites have of the slots that begin in [start, end)."""
+    which = Which(_window(start, end), site, tenant, project, job)
+    ledger_report.require_ledger(session, site)
+    rows = ledger_report.sums_by(session, which, by)
+    return _answer([{by.value: key} | _sums(sums) for key, sums in rows], form)
+
+
+@router.get("/chargeback", response_model=None)
+def charge_back(
+    session: SessionDep,
+    _caller: SubmitterDep,
+    month: MonthQuery,
+    site: SiteQuery = None,
+    tenant: TenantQuery = None,
+    spread: SpreadQuery = Spread.GPU_HOURS,
+    form: FormatQuery = Format.JSON,
+) -> Response:
+    """Tell what every tenant and project is charged for a month.
+
+    The row without a tenant is what is laid on nobody. All rows add up to what the sites came to.
+    """
+    window = ledger_report.month_window(session, month, site)
+    ledger_report.require_ledger(session, site)
+    found = ledger_report.charged(session, Which(window, site, tenant), spread)
+    rows = [_charged(row) for row in found.rows]
+    if tenant is None:
+        left = _sums(found.left)
+        rows.append({"tenant": "", "project": ""} | _with_parts(Sums(), found.left) | left)
+    return _answer(rows, form)
+
+
+@router.get("/sci", response_model=None)
+def carbon_per_unit(
+    session: SessionDep,
+    _caller: SubmitterDep,
+    month: MonthQuery,
+    site: SiteQuery = None,
+    tenant: TenantQuery = None,
+    spread: SpreadQuery = Spread.GPU_HOURS,
+    form: FormatQuery = Format.JSON,
+) -> Response:
+    """Tell the software carbon intensity (ISO/IEC 21031:2024) of a month, by tenant and project.
+
+    Per GPU-hour, and per million tokens where jobs tell those; the boundary is in every row.
+    """
+    window = ledger_report.month_window(session, month, site)
+    ledger_report.require_ledger(session, site)
+    found = ledger_report.charged(session, Which(window, site, tenant), spread)
+    rows = [
+        {"tenant": row.tenant, "project": row.project}
+        | asdict(carbon_intensity(row.total))
+        | {"boundary": BOUNDARY}
+        for row in found.rows
+    ]
+    return _answer(rows, form)
+
+
+@router.get("/plans-beside-reality")
+def plans_beside_reality(
+    session: SessionDep, _caller: SubmitterDep, month: MonthQuery, site: SiteQuery = None
+) -> list[DayView]:
+    """Set what plans and forecasts let expect beside what really was, day by day of a month."""
+    window = ledger_report.month_window(session, month, site)
+    ledger_report.require_ledger(session, site)
+    found = ledger_report.entries(session, window, site)
+    zone = ledger_report.zone_of(session, site)
+    return [DayView.model_validate(day) for day in ledger_report.beside(found, zone)]
+
+
+def _window(start: Instant, end: Instant) -> Window:
+    if end <= start:
+        raise Invalid(
+            Refusal("ledger", "end", end.isoformat(), f"after start = {start.isoformat()}")
+        )
+    window = Window(start, end)
+    ledger_report.require_window(window)
+    return window
+
+
+def _entry(entry: LedgerEntry) -> dict[str, Any]:
+    values = columns_of(entry)
+    del values["id"]
+    start = entry.start_at.isoformat().replace("+00:00", "Z")
+    reckoned = entry.reckoned_at.isoformat().replace("+00:00", "Z")
+    return values | {"start_at": start, "reckoned_at": reckoned}
+
+
+def _charged(row: Charged) -> dict[str, Any]:
+    who = {"tenant": row.tenant, "project": row.project}
+    return who | _with_parts(row.used, row.laid_on) | _sums(row.total)
+
+
+def _with_parts(used: Sums, laid_on: Sums) -> dict[str, float]:
+    return {
+        "used_kwh": used.kwh,
+        "laid_on_kwh": laid_on.kwh,
+        "used_eur": used.eur,
+        "laid_on_eur": laid_on.eur,
+    }
+
+
+def _sums(sums: Sums) -> dict[str, Any]:
+    return SumsView.model_validate(sums).model_dump()
+
+
+def _answer(rows: Sequence[Mapping[str, Any]], form: Format) -> Response:
+    if form is Format.JSON:
+        return JSONResponse([dict(row) for row in rows])
+    return Response("".join(_csv(rows)), media_type="text/csv")
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Write rows as CSV; lists are joined, and what a plan let expect has columns of its own."""
+    flat = [_flat(row) for row in rows]
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    page = StringIO()
+    writer = csv.DictWriter(page, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    yield page.getvalue()
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}_{key}": one for key, one in _plain(value.items())}
+        else:
+            flat[name] = " ".join(value) if isinstance(value, list) else value
+    return flat
+
+
+def _plain(items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    return ((key, one) for key, one in items if not isinstance(one, Mapping))

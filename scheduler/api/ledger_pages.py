@@ -1,0 +1,50 @@
+"""The monthly page of the ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
+
+from scheduler.api.context import NowDep, SessionDep
+from scheduler.api.pages import PersonDep
+from scheduler.ledger.reports import Spread
+from scheduler.services import ledger_report, ledger_store
+from scheduler.services.errors import Invalid, Refusal
+from scheduler.services.ledger_report import Which
+from scheduler.views import LedgerMonth, ledger_page
+
+router = APIRouter(prefix="/ledger", include_in_schema=False, default_response_class=HTMLResponse)
+
+
+@router.get("")
+def show_month(
+    session: SessionDep,
+    _person: PersonDep,
+    now: NowDep,
+    month: Annotated[str | None, Query(max_length=7)] = None,
+    site: Annotated[str | None, Query(max_length=120)] = None,
+) -> str:
+    """Show a month of one site or of all: whose it was, and plans beside what really was."""
+    asked = month or f"{now:%Y-%m}"
+    window = ledger_report.month_window(session, asked, site)
+    found = ledger_report.charged(session, Which(window, site), Spread.GPU_HOURS)
+    entries = ledger_report.entries(session, window, site)
+    if len(entries) > ledger_report.MOST_ENTRIES:
+        limit = f"given: a month of all sites has more than {ledger_report.MOST_ENTRIES} entries"
+        raise Invalid(Refusal("ledger", "site", site or "", limit))
+    days = ledger_report.beside(entries, ledger_report.zone_of(session, site))
+    names = sorted({entry.carbon_intensity for entry in entries})
+    shown = LedgerMonth(
+        month=asked,
+        site=site,
+        sites=tuple(ledger_store.sites_in(session)),
+        months=ledger_report.months_around(asked),
+        found=found,
+        days=days,
+        intensity=", ".join(names),
+    )
+    address = f"/v1/ledger/chargeback?month={asked}" + (f"&site={site}" if site else "")
+    links = {"All plans": "/", "Grid events": "/grid-events", "Chargeback (JSON)": address}
+    return ledger_page(shown, links | {"Chargeback (CSV)": f"{address}&format=csv"})
