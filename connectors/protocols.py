@@ -12,7 +12,6 @@ import pandas as pd
 
 from connectors.source_info import SourceInfo
 from connectors.types import (
-    DeliveryReport,
     GridEventNotice,
     JobObservation,
     JobOrder,
@@ -22,6 +21,8 @@ from connectors.types import (
     PoolCapacity,
     PowerReading,
     PowerScope,
+    Report,
+    ReportRequest,
     SignalKind,
     StartEnergy,
     StorageTelemetry,
@@ -221,8 +222,18 @@ class VirtualPowerPlant(Protocol):
         """Whether one that was not listed last is not called off: it could not be read."""
         ...
 
-    async def report(self, report: DeliveryReport) -> None:
-        """Say what was delivered. The same interval twice replaces the first."""
+    def reports_due(self) -> tuple[ReportRequest, ...]:
+        """Return what is to be reported by now, by what was listed last, the oldest first.
+
+        Also what was sent already: who sent it knows it by its name.
+        """
+        ...
+
+    async def report(self, report: Report) -> None:
+        """Send a report that was asked for. The same twice replaces the first.
+
+        Raises ``Rejected`` where nobody asks for it.
+        """
         ...
 
 

@@ -266,18 +266,77 @@ class GridEventNotice:
     payment_eur_per_kwh: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryReport:
-    """What a site imported in one interval of an event."""
+class Measure(StrEnum):
+    """What may be asked of a site, interval by interval."""
 
+    POWER = "power"  # what it drew
+    PEAK = "peak"  # the highest it drew
+    FORECAST = "forecast"  # what the plan in force wants
+    BASELINE = "baseline"  # what it would have drawn without the call
+    STATE = "state"  # whether it keeps to what was called
+    STORAGE = "storage"  # what its batteries hold and can do
+    FLEXIBILITY = "flexibility"  # what it could draw less and more
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRequest:
+    """A report that the other side asks for: of each site and interval, these measures.
+
+    Attributes
+    ----------
+    name
+        What it is known by: the same report sent twice is one.
+    event_id
+        Of the sender's event that asks for it.
+    asked, refused
+        Words of the sender for what is asked, and for what is asked and nobody here can tell,
+        each with the reason.
+    by_slot
+        Each interval may be told in parts.
+    """
+
+    name: str
     event_id: str
+    sites: tuple[str, ...]
+    due_at: datetime
+    intervals: tuple[Window, ...]
+    measures: frozenset[Measure]
+    asked: tuple[str, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    by_slot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFigures:
+    """Of one site in one interval, what was asked for and is known; ``None``: it is not.
+
+    Powers are means of net import at the connection, but of batteries and flexibility, which are
+    never negative. ``is_measured``: ``import_kw`` and ``peak_kw`` are by a meter.
+    """
+
     site: str
     window: Window
-    mean_import_kw: float
-    is_measured: bool  # False: what the plan in force said
-    limit_kw: float | None = None  # what it was called to
+    import_kw: float | None = None
+    is_measured: bool = False
+    peak_kw: float | None = None
+    planned_kw: float | None = None
+    baseline_kw: float | None = None
+    limit_kw: float | None = None  # it was called to; None: to none
     stored_kwh: float | None = None  # in all its batteries at the end; None: it has none
     storage_kwh: float | None = None  # what they hold when they are full
+    charge_max_kw: float | None = None
+    discharge_max_kw: float | None = None
+    shed_kw: float | None = None  # load that could be taken off
+    more_discharge_kw: float | None = None  # that batteries could give more
+    more_charge_kw: float | None = None  # that they could take more
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was asked for, as far as it is known."""
+
+    request: ReportRequest
+    figures: tuple[SiteFigures, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from optimizer.event_report import Delivered, EventReport, event_report, without
 from optimizer.events import DemandEvent, drop_levels, firm_levels
 from optimizer.explain import Alternative, Explainer, Explanation, explain
 from optimizer.flexibility import CallPrice, LevelCall, net_import_kw, price_call
+from optimizer.headroom import Headroom, headroom
 from optimizer.horizon import Horizon
 from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin, slots_to_do
 from optimizer.pieces import Piece, links_of, pieces_of, restarts_of, transfer_to
@@ -78,6 +79,7 @@ __all__ = [
     "Explanation",
     "Generator",
     "GridConnection",
+    "Headroom",
     "Horizon",
     "InputData",
     "InvalidProblem",
@@ -140,6 +142,7 @@ __all__ = [
     "generator_starts",
     "gpus_used",
     "greedy",
+    "headroom",
     "it_load_kw",
     "lateness_eur",
     "latest_safe_start",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from connectors.errors import Rejected
-from connectors.types import DeliveryReport, GridEventNotice, Window
+from connectors.types import GridEventNotice, Measure, Report, ReportRequest, Window
 
 
 class SimulatedVirtualPowerPlant:
@@ -19,16 +19,24 @@ class SimulatedVirtualPowerPlant:
         Events it calls, each with the instant from which it is known.
     now
         The clock.
+    reports_every
+        It asks for a report of each so long part of an event once that is over.
+    measures
+        What it asks for.
     """
 
     def __init__(
         self,
         script: Iterable[tuple[datetime, GridEventNotice]],
         now: Callable[[], datetime],
+        reports_every: timedelta = timedelta(hours=1),
+        measures: frozenset[Measure] = frozenset((Measure.POWER, Measure.STATE)),
     ) -> None:
         self._now = now
+        self._reports_every = reports_every
+        self._measures = measures
         self._script: dict[str, tuple[datetime, GridEventNotice]] = {}
-        self._reports: dict[tuple[str, str, Window], DeliveryReport] = {}
+        self._reports: dict[str, Report] = {}
         for known_at, notice in script:
             self.call(notice, known_at)
 
@@ -46,18 +54,38 @@ class SimulatedVirtualPowerPlant:
         """Say no: it lists all there is."""
         return False
 
-    async def report(self, report: DeliveryReport) -> None:
-        """Keep what was delivered. The same interval twice replaces the first."""
-        entry = self._script.get(report.event_id)
-        if entry is None or entry[1].site != report.site:
-            raise Rejected(f"event {report.event_id!r} at site {report.site!r}: never called")
-        window, interval = entry[1].window, report.window
-        if interval.start < window.start or interval.end > window.end:
-            raise Rejected(
-                f"event {report.event_id}: report for {interval.start.isoformat()} ..,"
-                f" must be within {window.start.isoformat()} .. {window.end.isoformat()}"
+    def reports_due(self) -> tuple[ReportRequest, ...]:
+        """Ask for what is over of events that were not cancelled."""
+        now = self._now()
+        due = [
+            request
+            for known_at, notice in self._script.values()
+            if known_at <= now and not notice.is_cancelled
+            for request in self._requests(notice)
+            if request.due_at <= now
+        ]
+        return tuple(sorted(due, key=lambda request: (request.due_at, request.name)))
+
+    async def report(self, report: Report) -> None:
+        """Keep a report. The same one twice replaces the first."""
+        if report.request not in self.reports_due():
+            raise Rejected(f"report {report.request.name!r}: nobody asks for it")
+        self._reports[report.request.name] = report
+
+    def _requests(self, notice: GridEventNotice) -> Iterator[ReportRequest]:
+        start = notice.window.start
+        while start < notice.window.end:
+            end = min(start + self._reports_every, notice.window.end)
+            yield ReportRequest(
+                name=f"{notice.event_id} {start.isoformat()}",
+                event_id=notice.event_id,
+                sites=(notice.site,),
+                due_at=end,
+                intervals=(Window(start, end),),
+                measures=self._measures,
+                asked=tuple(sorted(self._measures)),
             )
-        self._reports[report.event_id, report.site, interval] = report
+            start = end
 
     def call(self, notice: GridEventNotice, known_at: datetime) -> None:
         """Call an event, or change the one of this name, from ``known_at`` on."""
@@ -69,9 +97,11 @@ class SimulatedVirtualPowerPlant:
         self._script[event_id] = (known_at, replace(notice, is_cancelled=True))
 
     @property
-    def reports(self) -> tuple[DeliveryReport, ...]:
+    def reports(self) -> tuple[Report, ...]:
         """What was reported, in order of event and interval."""
         return tuple(
-            self._reports[key]
-            for key in sorted(self._reports, key=lambda key: (key[0], key[1], key[2].start))
+            sorted(
+                self._reports.values(),
+                key=lambda report: (report.request.event_id, report.request.due_at),
+            )
         )

@@ -11,6 +11,7 @@ from scheduler.api.context import NowDep, SessionDep
 from scheduler.api.pages import PersonDep
 from scheduler.services import event_settlement, events
 from scheduler.services.events import EventFilter
+from scheduler.services.grid_reports import recent_reports
 from scheduler.services.paging import PageRequest
 from scheduler.views import EventRow, events_page, settlement_page
 
@@ -19,18 +20,20 @@ router = APIRouter(
 )
 
 _EVENTS_SHOWN = 100
+_REPORTS_SHOWN = 50
 
 
 @router.get("")
 def show_events(session: SessionDep, _person: PersonDep, now: NowDep) -> str:
-    """List the events that start last, and how each stands."""
+    """List the events that start last, how each stands, and what was reported of late."""
     shown = events.list_events(session, EventFilter(), PageRequest(_EVENTS_SHOWN)).items
     standing = event_settlement.standings(session, shown, now)
     rows = [
         EventRow(event, f"/grid-events/{event.external_id}" if one.is_settled else None, one.words)
         for event, one in zip(shown, standing, strict=True)
     ]
-    return events_page(rows, {"All plans": "/", "API docs": "/docs"})
+    reports = recent_reports(session, _REPORTS_SHOWN)
+    return events_page(rows, reports, {"All plans": "/", "API docs": "/docs"})
 
 
 @router.get("/{external_id}")

@@ -2,8 +2,8 @@
 
 Level-triggered, like dispatch: every poll compares what the other side lists now with what is on
 record. Changes queue a replan, so that no obligation waits for the next daily run: one for all that
-a poll takes in before it is begun. Taking an event in twice, and reporting an interval twice, does
-no harm.
+a poll takes in before it is begun. Taking an event in twice, and sending a report twice, does no
+harm.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connectors.errors import Rejected, Unavailable
+from connectors.errors import Unavailable
 from connectors.protocols import VirtualPowerPlant
-from connectors.types import GridEventKind, GridEventNotice
+from connectors.types import GridEventKind, GridEventNotice, Report
 from scheduler.db.models import GridEvent
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import fleet as fleets
-from scheduler.services.delivery import DueReport, due_reports
 from scheduler.services.errors import ServiceError
 from scheduler.services.events import take_notice
+from scheduler.services.grid_reports import send_reports
 from scheduler.services.runs import is_like_one_waiting, queue_run
 from scheduler.services.triggers import fleet_request
 from scheduler.specs.grid_event import notice_of
@@ -69,7 +69,7 @@ class GridSide:
         self._refused: dict[str, str] = {}
 
     def poll(self) -> Poll:
-        """Take in what the other side calls, then report what is over.
+        """Take in what the other side calls, then report what it asks for.
 
         Raises
         ------
@@ -140,27 +140,11 @@ class GridSide:
             self._refused[notice.event_id] = reason
 
     def _report(self) -> int:
-        """Send every report that is due and note how far each event has been reported."""
-        with transaction(self._sessions) as session:
-            due = due_reports(session, self._name, self._now())
-        sent = 0
-        for each in due:
-            sent += self._send(each)
-            with transaction(self._sessions) as session:
-                session.get_one(GridEvent, each.event).reported_until = each.until
-        return sent
+        due = self._vpp.reports_due()
+        return send_reports(self._sessions, due, self._name, self._send, self._now)
 
-    def _send(self, due: DueReport) -> bool:
-        """Send one report; false where there is none to send, or it is refused for good."""
-        if due.report is None:
-            log.warning("grid event %s: no plan held until %s, not reported", due.name, due.until)
-            return False
-        try:
-            _answer(self._vpp.report(due.report))
-        except Rejected as error:
-            log.error("grid event %s: report refused: %s", due.name, error)  # noqa: TRY400
-            return False
-        return True
+    def _send(self, report: Report) -> None:
+        _answer(self._vpp.report(report))
 
 
 @dataclass(frozen=True, slots=True)

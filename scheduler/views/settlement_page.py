@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scheduler.db.models import GridEvent
+from scheduler.db.models import GridEvent, GridReport
 from scheduler.settlement.delivered import Interval
 from scheduler.settlement.report import EventReport
 from scheduler.views.axis import Tick
@@ -31,12 +31,18 @@ class EventRow:
     standing: str
 
 
-def events_page(rows: Sequence[EventRow], links: Mapping[str, str]) -> str:
-    """Draw the list of events."""
+def events_page(
+    rows: Sequence[EventRow], reports: Sequence[GridReport], links: Mapping[str, str]
+) -> str:
+    """Draw the list of events, and of reports that were asked for."""
     shown = [
         {"row": row, "span": span(row.event.start_at, row.event.end_at, "UTC").utc} for row in rows
     ]
-    return render_page("events.html", title="Grid events", rows=shown, links=links)
+    told = [
+        {"report": report, "span": span(report.start_at, report.end_at, "UTC").utc}
+        for report in reports
+    ]
+    return render_page("events.html", title="Grid events", rows=shown, reports=told, links=links)
 
 
 def settlement_page(

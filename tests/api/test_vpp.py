@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from connectors.types import ReportRequest, Window
+from scheduler.api.auth import COOKIE
+from scheduler.db.models import Role
 from scheduler.db.session import transaction
 from scheduler.services import plans
-from tests.api.world import MIDNIGHT, World, problem_of
+from scheduler.services.grid_reports import send_reports
+from tests.api.world import MIDNIGHT, NOW, World, problem_of
 
 HOUR = timedelta(hours=1)
 # Run-now puts the job of two hours first: it draws 2 kW at 40 and 41 EUR/MWh.
@@ -108,3 +112,20 @@ def test_without_a_plan_there_is_nothing_to_price(world: World) -> None:
     """It is not found."""
     problem_of(world.submitter.get("/v1/vpp/flexibility"), 404, "not-found")
     problem_of(evaluated(world), 404, "not-found")
+
+
+def test_what_was_reported_and_what_not_is_listed_and_shown(world: World) -> None:
+    """With the words of who asked, and the reason."""
+    refused = (("IMPORT_RESERVATION_FEE", "is not told here"),)
+    window = Window(NOW, NOW + timedelta(hours=1))
+    asked = ReportRequest(
+        "e1 x", "e1", ("DE",), NOW, (window,), frozenset(), asked=("USAGE",), refused=refused
+    )
+    send_reports(world.sessions, [asked], "vpp", lambda _: None, lambda: NOW)
+    (listed,) = world.submitter.get("/v1/vpp/reports").json()
+    assert (listed["event"], listed["told"]) == ("e1", ["USAGE"])
+    assert listed["not_told"] == ["IMPORT_RESERVATION_FEE: is not told here"]
+    headers = {"Cookie": f"{COOKIE}={world.secrets[Role.SUBMITTER]}"}
+    page = world.client(None).get("/grid-events", headers=headers).text
+    assert "IMPORT_RESERVATION_FEE: is not told here" in page
+    assert world.client(None).get("/v1/vpp/reports").status_code == 401

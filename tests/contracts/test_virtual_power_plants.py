@@ -8,7 +8,14 @@ import pytest
 
 from connectors.vpp.simulated import SimulatedVirtualPowerPlant
 from tests.contracts.clock import TurnedClock
-from tests.contracts.virtual_power_plant import EVENT, Received, Turn, VirtualPowerPlantContract
+from tests.contracts.virtual_power_plant import (
+    EVENT,
+    HOUR,
+    START,
+    Received,
+    Turn,
+    VirtualPowerPlantContract,
+)
 
 
 class TestSimulatedVirtualPowerPlant(VirtualPowerPlantContract):
@@ -37,4 +44,8 @@ class TestSimulatedVirtualPowerPlant(VirtualPowerPlantContract):
     @pytest.fixture
     def received(self, vpp: SimulatedVirtualPowerPlant) -> Received:
         """What it keeps."""
-        return lambda: vpp.reports
+        return lambda: {
+            round((figures.window.start - START) / HOUR): figures.import_kw
+            for report in vpp.reports
+            for figures in report.figures
+        }

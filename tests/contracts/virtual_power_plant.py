@@ -1,31 +1,37 @@
 """What every ``VirtualPowerPlant`` must do.
 
 ``vpp`` has called ``EVENT``; ``turn(hours)`` lets time pass from two hours before its start;
-``cancel(event_id)`` has the other side cancel it; ``received()`` is what the other side got.
+``cancel(event_id)`` has the other side cancel it; ``received()`` are the powers [kW] that the other
+side was told last, by the hour of the event.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from connectors.errors import Rejected
 from connectors.protocols import VirtualPowerPlant
-from connectors.types import DeliveryReport, GridEventNotice, Window
+from connectors.types import GridEventNotice, Report, ReportRequest, SiteFigures, Window
 
 START = datetime(2026, 6, 7, 14, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 EVENT = GridEventNotice("dr-1", "north", Window(START, START + 3 * HOUR), 60.0, 1.5)
 Turn = Callable[[float], None]
-Received = Callable[[], tuple[DeliveryReport, ...]]
+Received = Callable[[], dict[int, float | None]]
 
 
-def report(hour: int, mean_import_kw: float, event_id: str = "dr-1") -> DeliveryReport:
-    """Report one hour, counted from the start of the event."""
-    window = Window(START + hour * HOUR, START + (hour + 1) * HOUR)
-    return DeliveryReport(event_id, "north", window, mean_import_kw, is_measured=True)
+def answer(request: ReportRequest, import_kw: float) -> Report:
+    """Answer a request with one power in all its intervals."""
+    figures = [
+        SiteFigures(site, window, import_kw, is_measured=True)
+        for site in request.sites
+        for window in request.intervals
+    ]
+    return Report(request, tuple(figures))
 
 
 class VirtualPowerPlantContract:
@@ -49,22 +55,48 @@ class VirtualPowerPlantContract:
         (event,) = await vpp.events()
         assert event.is_cancelled
 
-    async def test_reports_arrive_and_the_last_counts(
-        self, vpp: VirtualPowerPlant, received: Received
+    async def test_reports_are_asked_for_once_their_time_is_over(
+        self, vpp: VirtualPowerPlant, turn: Turn
     ) -> None:
-        """The same interval twice replaces the first."""
-        await vpp.report(report(1, 70.0))
-        await vpp.report(report(0, 58.0))
-        await vpp.report(report(1, 59.0))
-        assert received() == (report(0, 58.0), report(1, 59.0))
+        """Not before; of the site and the hours of the event, under names of their own."""
+        await vpp.events()
+        turn(2.5)
+        assert vpp.reports_due() == ()
+        turn(1.5)
+        first, second = vpp.reports_due()
+        assert [one.intervals[0].start for one in (first, second)] == [START, START + HOUR]
+        assert (first.sites, first.due_at) == (("north",), START + HOUR)
+        assert first.name != second.name
 
-    @pytest.mark.parametrize(
-        ("wrong", "named"), [(report(0, 58.0, "dr-9"), "dr-9"), (report(3, 58.0), "dr-1")]
-    )
-    async def test_a_report_of_nothing_called_is_refused(
-        self, vpp: VirtualPowerPlant, received: Received, wrong: DeliveryReport, named: str
+    async def test_reports_arrive_and_the_last_counts(
+        self, vpp: VirtualPowerPlant, turn: Turn, received: Received
     ) -> None:
-        """An unknown event, or an interval outside it."""
-        with pytest.raises(Rejected, match=named):
-            await vpp.report(wrong)
-        assert received() == ()
+        """The same report twice replaces the first; both are asked for as before."""
+        await vpp.events()
+        turn(4.0)
+        first, second = vpp.reports_due()
+        await vpp.report(answer(second, 70.0))
+        await vpp.report(answer(first, 58.0))
+        await vpp.report(answer(second, 59.0))
+        assert received() == {0: 58.0, 1: 59.0}
+        assert vpp.reports_due() == (first, second)
+
+    async def test_a_report_that_nobody_asks_for_is_refused(
+        self, vpp: VirtualPowerPlant, turn: Turn, received: Received
+    ) -> None:
+        """Such as one of an event that was never called."""
+        await vpp.events()
+        turn(4.0)
+        wrong = replace(vpp.reports_due()[0], name="another", event_id="dr-9")
+        with pytest.raises(Rejected, match="another"):
+            await vpp.report(answer(wrong, 58.0))
+        assert received() == {}
+
+    async def test_of_a_cancelled_event_nothing_is_asked(
+        self, vpp: VirtualPowerPlant, turn: Turn, cancel: Callable[[str], None]
+    ) -> None:
+        """It asks for nothing any more."""
+        cancel("dr-1")
+        await vpp.events()
+        turn(4.0)
+        assert vpp.reports_due() == ()

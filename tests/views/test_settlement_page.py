@@ -56,4 +56,4 @@ def test_an_event_of_which_nothing_is_known_has_a_page() -> None:
 
 def test_without_an_event_the_list_says_so() -> None:
     """An empty table says nothing."""
-    assert "Nobody has called yet" in events_page([], {})
+    assert "Nobody has called yet" in events_page([], [], {})

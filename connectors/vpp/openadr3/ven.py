@@ -9,26 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.errors import ConnectorError, Rejected
-from connectors.types import DeliveryReport, GridEventNotice, Window
+from connectors.types import GridEventNotice, Report, ReportRequest, Window
 from connectors.vpp.openadr3.client import Version, Vtn
 from connectors.vpp.openadr3.overlap import Holding, holding
 from connectors.vpp.openadr3.payloads import Call, Horizon, calls
 from connectors.vpp.openadr3.registration import Resource, register
-from connectors.vpp.openadr3.reports import report_body, report_name
+from connectors.vpp.openadr3.reports import Header, report_body
+from connectors.vpp.openadr3.requests import LATEST, Asked, end_of, reports_asked
 from connectors.vpp.openadr3.subscription import Webhook, subscribe
-from connectors.vpp.openadr3.timing import spans
-from connectors.vpp.openadr3.wire import Unreadable, WireEvent, read_events
+from connectors.vpp.openadr3.timing import EventTiming
+from connectors.vpp.openadr3.wire import Target, Unreadable, WireEvent, read_events
 
 log = logging.getLogger(__name__)
 
 LOOKS_AHEAD_DAYS = 8
 MOST_CALLS = 50_000
 MOST_NOTICES = 1000
+MOST_REPORTS = 5000
 _MOST_TOLD = 10_000
 
 
@@ -85,6 +87,9 @@ class OpenAdrVen:
         self._uncertain: frozenset[str] = frozenset()
         self._heard_at: dict[str, datetime] = {}
         self._told: set[str] = set()
+        # No longer listed, but over: their last reports may still be due.
+        self._over: dict[str, tuple[datetime, WireEvent]] = {}
+        self._asked: dict[str, Asked] = {}
 
     async def events(self) -> tuple[GridEventNotice, ...]:
         """Return every limit that is not over; what is called off is no longer among them."""
@@ -92,9 +97,10 @@ class OpenAdrVen:
         listed, bad = read_events(await self._vtn.listed("events"))
         programs = self._terms.programs
         ours = [event for event in listed if not programs or event.program in programs]
-        self._events = {event.id: event for event in ours}
+        before, self._events = self._events, {event.id: event for event in ours}
+        self._keep_what_is_over(before)
         self._heard_at = {
-            number: at for number, at in self._heard_at.items() if number in self._events
+            number: at for number, at in self._heard_at.items() if self._event(number) is not None
         }
         called, refused = self._calls(ours)
         notices, cut = self._notices(called)
@@ -110,28 +116,79 @@ class OpenAdrVen:
         """
         return "" in self._uncertain or event_id.split(".", 1)[0] in self._uncertain
 
-    async def report(self, report: DeliveryReport) -> None:
-        """Report one interval, in the place of an earlier report of it."""
-        number = report.event_id.split(".", 1)[0]
-        event, site = self._events.get(number), self._site(report.site)
-        if event is None or site is None:
-            raise Rejected(f"event {report.event_id!r} at site {report.site!r}: not known there")
-        body = report_body(
-            event,
-            report,
-            self._interval_of(event, report.window),
-            client=self._terms.name,
-            resource=site.resource,
-            with_program=self._vtn.version is Version.V3_0_1,
-        )
-        if body is None:
-            return
+    def reports_due(self) -> tuple[ReportRequest, ...]:
+        """Return what is asked for by now, the oldest first, also what was sent already."""
+        found: list[Asked] = []
+        for event in (*self._events.values(), *(event for _, event in self._over.values())):
+            if event.reports:
+                found += self._reports_of(event)
+        found.sort(key=lambda asked: (asked.request.due_at, asked.request.name))
+        if len(found) > MOST_REPORTS:
+            self._tell(f"more than {MOST_REPORTS} reports are due: the later ones are left out")
+        self._asked = {asked.request.name: asked for asked in found[:MOST_REPORTS]}
+        return tuple(asked.request for asked in self._asked.values())
+
+    async def report(self, report: Report) -> None:
+        """Send a report, in the place of an earlier one of its name."""
+        asked = self._asked.get(report.request.name)
+        event = None if asked is None else self._event(asked.request.event_id)
+        if asked is None or event is None:
+            raise Rejected(f"report {report.request.name!r}: nobody asks for it")
+        program = event.program if self._vtn.version is Version.V3_0_1 else None
+        header = Header(event.id, program, self._terms.name, asked.is_aggregate)
+        resources = {site.site: site.resource for site in self._terms.sites}
+        body = report_body(header, asked.told, asked.numbered, report, resources)
         query = {"eventID": event.id, "clientName": self._terms.name}
         for known in await self._vtn.listed("reports", query):
-            if isinstance(known, dict) and known.get("reportName") == report_name(report):
+            if isinstance(known, dict) and known.get("reportName") == report.request.name:
                 await self._vtn.replace(f"reports/{known.get('id')}", body)
                 return
         await self._vtn.create("reports", body)
+
+    def _reports_of(self, event: WireEvent) -> list[Asked]:
+        of_event = self._sites(event)
+
+        def sites_of(targets: tuple[Target, ...]) -> list[str]:
+            words = {target.word for target in targets}
+            named = [site for site in of_event if words & {site.resource, *site.targets}]
+            return [site.site for site in (named if words else of_event)]
+
+        draw = draw_of(self._terms.name, event)
+        try:
+            asked = list(reports_asked(event, sites_of, self._timing(event), draw, self._now()))
+        except (ValueError, OverflowError) as error:
+            self._tell(f"event {event.id}: its reports are not sent: {error}")
+            return []
+        for each in asked:
+            for name, reason in each.request.refused:
+                self._tell(f"event {event.id}: report of {name[:128]} is not sent: {reason}")
+        return asked
+
+    def _keep_what_is_over(self, before: Mapping[str, WireEvent]) -> None:
+        """Keep events that asked for reports and are listed no more because they are over."""
+        now = self._now()
+        gone = [event for number, event in before.items() if number not in self._events]
+        for event in gone:
+            if not event.reports:
+                continue
+            try:
+                end = end_of(self._timing(event), draw_of(self._terms.name, event))
+            except (ValueError, OverflowError):
+                continue  # its reports were refused already
+            self._over[event.id] = end, event
+        self._over = {
+            number: (end, event)
+            for number, (end, event) in self._over.items()
+            if number not in self._events and end <= now < end + LATEST
+        }
+
+    def _event(self, number: str) -> WireEvent | None:
+        over = self._over.get(number)
+        return self._events.get(number) or (None if over is None else over[1])
+
+    def _timing(self, event: WireEvent) -> EventTiming:
+        zero_lasts = self._vtn.version is Version.V3_0_1
+        return event.timing(self._said_at(event), zero_lasts=zero_lasts)
 
     async def _be_registered(self) -> None:
         """Register where we are not known; events are asked for whatever comes of it."""
@@ -241,14 +298,6 @@ class OpenAdrVen:
             priority=each.call.priority,
             payment_eur_per_kwh=self._terms.payment_eur_per_kwh,
         )
-
-    def _interval_of(self, event: WireEvent, window: Window) -> int:
-        timing = event.timing(self._said_at(event), zero_lasts=self._vtn.version is Version.V3_0_1)
-        held = spans(timing, window.start, window.end, draw_of(self._terms.name, event))
-        return event.intervals[held[0].interval].id if held and event.intervals else 0
-
-    def _site(self, name: str) -> SiteTerms | None:
-        return next((site for site in self._terms.sites if site.site == name), None)
 
     def _tell(self, sentence: str) -> None:
         """Say it once, not at every poll."""

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
 
 from connectors.vpp.openadr3.instants import ZERO, Duration, read_duration, read_instant
 from connectors.vpp.openadr3.timing import EventTiming, Period
@@ -102,12 +109,40 @@ class WireInterval(_Wire):
 
 
 class WireDescriptor(_Wire):
-    """In which unit values of a type are, or of which type a report is asked for."""
+    """In which unit values of a type are."""
 
     payload_type: Name = Field(alias="payloadType")
     units: str | None = None
     currency: str | None = None
 
+
+def _default_if_none(value: object, info: ValidationInfo) -> object:
+    return WireReport.model_fields[info.field_name or ""].default if value is None else value
+
+
+Count = Annotated[int, Field(ge=-(2**31), lt=2**31), BeforeValidator(_default_if_none)]
+Flag = Annotated[bool, BeforeValidator(_default_if_none)]
+
+
+class WireReport(_Wire):
+    """Of which type a report is asked for, and when; numbers count intervals."""
+
+    payload_type: Name = Field(alias="payloadType")
+    reading_type: str | None = Field(default=None, alias="readingType")
+    units: str | None = None
+    targets: Targets = ()
+    aggregate: Flag = False
+    start_interval: Count = Field(default=-1, alias="startInterval")
+    num_intervals: Count = Field(default=-1, alias="numIntervals")
+    historical: Flag = True
+    frequency: Count = -1
+    repeat: Count = 1
+    report_intervals: str | None = Field(default=None, alias="reportIntervals")
+
+
+Reports = Annotated[
+    tuple[WireReport, ...], Field(max_length=_MOST_LISTED), BeforeValidator(_none_is_empty)
+]
 
 Descriptors = Annotated[
     tuple[WireDescriptor, ...], Field(max_length=_MOST_LISTED), BeforeValidator(_none_is_empty)
@@ -127,7 +162,7 @@ class WireEvent(_Wire):
     priority: Annotated[int, Field(ge=0)] | None = None  # 0 is the highest, none the lowest
     duration: Length = None
     targets: Targets = ()
-    reports: Descriptors = Field(default=(), alias="reportDescriptors")
+    reports: Reports = Field(default=(), alias="reportDescriptors")
     descriptors: Descriptors = Field(default=(), alias="payloadDescriptors")
     period: WirePeriod | None = Field(default=None, alias="intervalPeriod")
     intervals: Intervals = ()

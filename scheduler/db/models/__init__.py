@@ -12,6 +12,7 @@ from scheduler.db.models.feed_state import FeedState
 from scheduler.db.models.fleet import FleetVersion
 from scheduler.db.models.forecast_fit import ForecastFit
 from scheduler.db.models.grid_event import GridEvent
+from scheduler.db.models.grid_report import GridReport
 from scheduler.db.models.job import OPEN_STATUSES, Job, JobStatus
 from scheduler.db.models.job_energy import JobEnergy
 from scheduler.db.models.job_run import JobRun
@@ -48,6 +49,7 @@ __all__ = [
     "FleetVersion",
     "ForecastFit",
     "GridEvent",
+    "GridReport",
     "Job",
     "JobEnergy",
     "JobRun",

@@ -40,4 +40,3 @@ class GridEvent(Base):
     received_at: Mapped[datetime]
     received_from: Mapped[str]
     cancelled_at: Mapped[datetime | None]
-    reported_until: Mapped[datetime | None]  # what was imported until then has been reported

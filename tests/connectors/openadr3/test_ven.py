@@ -7,7 +7,7 @@ import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from starlette.requests import Request
@@ -20,7 +20,6 @@ from connectors.errors import (
     Rejected,
     Unavailable,
 )
-from connectors.types import DeliveryReport, Window
 from connectors.vpp.openadr3.client import Credentials, Version, Vtn
 from connectors.vpp.openadr3.ven import OpenAdrVen
 from tests.connectors.openadr3.api import FACTS
@@ -251,65 +250,6 @@ async def test_the_secret_goes_to_the_host_of_the_vtn_only(vtn: TestVtn) -> None
     vtn.token_url = "https://elsewhere.example/token"  # noqa: S105 - an address
     with pytest.raises(Rejected, match="elsewhere"):
         await ven_at(vtn).events()
-
-
-def report_of(start: datetime, kw: float) -> DeliveryReport:
-    """Return a report of half an hour at the northern site."""
-    window = Window(start, start + HOUR / 2)
-    return DeliveryReport("a.north.20260615T130000", "north", window, kw, is_measured=False)
-
-
-async def test_what_is_asked_for_is_reported_once_for_each_interval(
-    vtn: TestVtn, ven: OpenAdrVen
-) -> None:
-    """In the units said, as an estimate where nobody measured; the same interval replaces it."""
-    asked = [{"payloadType": "USAGE"}, {"payloadType": "DEMAND"}, {"payloadType": "FANCY"}]
-    vtn.events = [event("a", limit(1), limit(2, 7), **TWO_HOURS, reportDescriptors=asked)]
-    await ven.events()
-    for kw in (10.0, 30.0):
-        await ven.report(report_of(NOON + 2 * HOUR, kw))
-    (report,) = vtn.kept["reports"]
-    (resource,) = report["resources"]
-    assert (report["eventID"], report["clientName"]) == ("a", "gridtide")
-    assert (resource["resourceName"], resource["intervals"][0]["id"]) == ("N1", 7)
-    assert resource["intervalPeriod"] == {"start": "2026-06-15T14:00:00Z", "duration": "PT1800S"}
-    payloads = {it["type"]: it["values"] for it in resource["intervals"][0]["payloads"]}
-    assert payloads == {"USAGE": [15.0], "DEMAND": [30.0], "DATA_QUALITY": ["ESTIMATED"]}
-
-
-@pytest.mark.parametrize(
-    ("import_kw", "state"),
-    [(20.0, "RUNNING_CURTAILED"), (0.0, "IDLE_CURTAILED"), (40.1, "RUNNING_OPTED_OUT")],
-)
-async def test_states_of_site_and_batteries_are_reported(
-    vtn: TestVtn, ven: OpenAdrVen, import_kw: float, state: str
-) -> None:
-    """Whether it kept to the limit, and how full the batteries were; of none nothing is said."""
-    names = ("OPERATING_STATE", "STORAGE_CHARGE_LEVEL", "STORAGE_USABLE_CAPACITY")
-    asked = [{"payloadType": name} for name in names]
-    vtn.events = [event("a", limit(40), **TWO_HOURS, reportDescriptors=asked)]
-    await ven.events()
-    plain = replace(report_of(NOON + HOUR, import_kw), limit_kw=40.0)
-    told = []
-    for report in (plain, replace(plain, stored_kwh=30.0, storage_kwh=120.0)):
-        await ven.report(report)
-        (interval,) = vtn.kept["reports"][0]["resources"][0]["intervals"]
-        told.append({it["type"]: it["values"] for it in interval["payloads"]})
-    without = {"OPERATING_STATE": [state], "DATA_QUALITY": ["ESTIMATED"]}
-    stored = {"STORAGE_CHARGE_LEVEL": [25.0], "STORAGE_USABLE_CAPACITY": [120.0]}
-    assert told == [without, without | stored]
-
-
-async def test_nothing_is_reported_that_nobody_asked_for(vtn: TestVtn, ven: OpenAdrVen) -> None:
-    """And of an event that is not there, it is refused."""
-    vtn.events = [event("a", limit(1), **TWO_HOURS)]
-    await ven.events()
-    await ven.report(report_of(NOON + HOUR, 1.0))
-    assert vtn.kept["reports"] == []
-    vtn.events = []
-    await ven.events()
-    with pytest.raises(Rejected, match=r"a\.north"):
-        await ven.report(report_of(NOON + HOUR, 1.0))
 
 
 async def hangs(_: Request) -> Response:
