@@ -1,13 +1,13 @@
 """The optimiser: frozen problems in, frozen and verifiable plans out. What others may import."""
 
 from optimizer import baselines
+from optimizer.beyond_plan import Headroom, headroom
 from optimizer.dispatch import StorageFlows, dispatch, followed, settled_plan
 from optimizer.errors import InvalidProblem, OptimizerError, PlanRefused, SolverFailed
 from optimizer.event_report import Delivered, EventReport, event_report, without_event
 from optimizer.events import DemandEvent, drop_levels, firm_levels
 from optimizer.explain import Alternative, Explainer, Explanation, explain
 from optimizer.flexibility import CallPrice, LevelCall, net_import_kw, price_call
-from optimizer.headroom import Headroom, headroom
 from optimizer.horizon import Horizon
 from optimizer.jobs import Announced, InputData, Job, OperatingPoint, Pausing, Pin, slots_to_do
 from optimizer.pieces import Piece, links_of, pieces_of, restarts_of, transfer_to

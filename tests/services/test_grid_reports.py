@@ -89,7 +89,7 @@ def test_of_what_is_to_come_the_plan_in_force_tells(scene: Scene) -> None:
 
 
 def test_the_baseline_is_that_of_the_call_and_of_nothing_else(scene: Scene) -> None:
-    """By the rule of the contract, here what was planned before it; without a call there is none."""
+    """By the rule of the contract, here what was planned before it; without one there is none."""
     before, during = told(scene, request(Measure.BASELINE, hours=(5, 7)))
     assert (before.baseline_kw, during.baseline_kw) == (None, 1.0)
 
