@@ -15,7 +15,8 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from http import HTTPStatus
@@ -31,6 +32,7 @@ from connectors.http_secrets import (
     NO_SECRETS,
     Secrets,
     SecretTransport,
+    connections,
     without_userinfo,
 )
 
@@ -158,11 +160,38 @@ class HttpSource:
     draw: Callable[[float, float], float] = random.uniform
     _bucket: TokenBucket = field(init=False)
     _kept: KeptReplies = field(init=False)
+    _connections: httpx.AsyncHTTPTransport | None = field(init=False, default=None, repr=False)
+    _users: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         per_s = self.policy.requests_per_minute / 60
         self._bucket = TokenBucket(per_s, self.policy.burst, self.clock)
         self._kept = KeptReplies(self.policy.most_kept_bytes)
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[httpx.AsyncHTTPTransport]:
+        """Keep connections until all who want them kept have left, for many questions in a row."""
+        if self._connections is None:
+            self._connections = connections(self._call("", None, NO_SECRETS).url, _trust())
+        kept = self._connections
+        self._users += 1
+        try:
+            yield kept
+        finally:
+            self._users -= 1
+            if self._users == 0:
+                self._connections = None
+                await kept.aclose()
+
+    @asynccontextmanager
+    async def _client(self, call: _Call) -> AsyncIterator[httpx.AsyncClient]:
+        timeout = httpx.Timeout(self.policy.answer_s, connect=self.policy.connect_s)
+        async with self.connected() as kept:
+            transport = SecretTransport(call.url, call.secrets, kept)
+            async with httpx.AsyncClient(
+                transport=transport, timeout=timeout, follow_redirects=False
+            ) as client:
+                yield client
 
     async def get(
         self,
@@ -183,7 +212,7 @@ class HttpSource:
             The answer is too long, or goes where it must not.
         """
         call = self._call(path, query, secrets, also)
-        async with call.client() as client:
+        async with self._client(call) as client:
             return await self._ask(call, client)
 
     async def send(
@@ -200,7 +229,7 @@ class HttpSource:
         knows what to do. No answer is looked for elsewhere.
         """
         call = replace(self._call(path, None, secrets, also), method=method, body=body)
-        async with call.client() as client:
+        async with self._client(call) as client:
             await self._take_turn(call)
             return await call.once(client)
 
@@ -209,7 +238,7 @@ class HttpSource:
         path: str,
         query: Mapping[str, str] | None,
         secrets: Secrets,
-        also: frozenset[int],
+        also: frozenset[int] = frozenset(),
     ) -> _Call:
         base = self.base_url.rstrip("/")
         try:
@@ -272,12 +301,6 @@ class _Call:
     @property
     def shown(self) -> str:
         return f"{self.source.owner}: {self.url}"
-
-    def client(self) -> httpx.AsyncClient:
-        policy = self.source.policy
-        timeout = httpx.Timeout(policy.answer_s, connect=policy.connect_s)
-        transport = SecretTransport(self.url, self.secrets, _trust())
-        return httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False)
 
     async def once(self, client: httpx.AsyncClient) -> Reply:
         """Ask, and follow where the answer is elsewhere."""

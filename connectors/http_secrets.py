@@ -48,14 +48,14 @@ NO_SECRETS = Secrets()
 class SecretTransport(httpx.AsyncBaseTransport):
     """Sends requests, with the secrets on those to the address of ``url``.
 
-    It stands below the client, which logs addresses; what it adds is in no log and no error. As it
-    takes the place of the client's own transport, it also asks the environment for a proxy.
+    It stands below the client, which logs addresses; what it adds is in no log and no error. What
+    it sends by is lent by who keeps connections, and closed by them.
     """
 
-    def __init__(self, url: httpx.URL, secrets: Secrets, trust: SSLContext) -> None:
+    def __init__(self, url: httpx.URL, secrets: Secrets, below: httpx.AsyncBaseTransport) -> None:
         self._own = (url.scheme, url.host, url.port)
         self._secrets = secrets
-        self._below = httpx.AsyncHTTPTransport(verify=trust, proxy=_proxy(url))
+        self._below = below
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request."""
@@ -71,9 +71,13 @@ class SecretTransport(httpx.AsyncBaseTransport):
             )
         return await self._below.handle_async_request(request)
 
-    async def aclose(self) -> None:
-        """Close its connections."""
-        await self._below.aclose()
+
+def connections(url: httpx.URL, trust: SSLContext) -> httpx.AsyncHTTPTransport:
+    """Return what sends to ``url``: as it takes the place of a client's own, by the proxy.
+
+    That the environment names one is asked here, as a client would.
+    """
+    return httpx.AsyncHTTPTransport(verify=trust, proxy=_proxy(url))
 
 
 def without_userinfo(url: httpx.URL, secrets: Secrets) -> tuple[httpx.URL, Secrets]:

@@ -85,21 +85,27 @@ class GridSide:
         """Return what the other side called and lists no more, as called off."""
         listed = {notice.event_id for notice in notices}
         # Read after they were listed: what was over by then was not, and is not called off.
+        return [
+            replace(notice, is_cancelled=True)
+            for number, notice in sorted(self._on_record().items())
+            if number not in listed and not self._vpp.may_still_hold(number)
+        ]
+
+    def _take_in(self, notices: Iterable[GridEventNotice]) -> tuple[str, ...]:
+        standing = self._on_record()
+        # Most are as they were: those need no transaction each.
+        news = [notice for notice in notices if standing.get(notice.event_id) != notice]
+        return tuple(notice.event_id for notice in news if self._take(notice))
+
+    def _on_record(self) -> dict[str, GridEventNotice]:
+        """Return what was called and holds or will, as it was called."""
         standing = select(GridEvent).where(
             GridEvent.received_from == self._name,
             GridEvent.cancelled_at.is_(None),
             GridEvent.end_at > self._now(),
         )
         with transaction(self._sessions) as session:
-            return [
-                replace(notice_of(event), is_cancelled=True)
-                for event in session.scalars(standing.order_by(GridEvent.external_id))
-                if event.external_id not in listed
-                and not self._vpp.may_still_hold(event.external_id)
-            ]
-
-    def _take_in(self, notices: Iterable[GridEventNotice]) -> tuple[str, ...]:
-        return tuple(notice.event_id for notice in notices if self._take(notice))
+            return {event.external_id: notice_of(event) for event in session.scalars(standing)}
 
     def _take(self, notice: GridEventNotice) -> bool:
         """Let one event stand as it is called now; a change and its replan are one transaction."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import gzip
 import logging
+import socket
+import threading
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -263,3 +266,46 @@ def test_windows_are_cut_and_grown_to_days() -> None:
     cut = parts(window, timedelta(hours=10))
     assert [(one.end - one.start) / timedelta(hours=1) for one in cut] == [10, 10, 3]
     assert all(first.end == second.start for first, second in pairwise(cut))
+
+
+@contextmanager
+def counting() -> Iterator[tuple[str, list[socket.socket]]]:
+    """Serve an answer to every request of a connection; give the connections that were made."""
+    made: list[socket.socket] = []
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def answer(connection: socket.socket) -> None:
+        with connection:
+            while connection.recv(65_536):
+                head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2"
+                connection.sendall(head + b"\r\n\r\n{}")
+
+    def accept() -> None:
+        with suppress(OSError):  # it is closed in the end
+            while True:
+                made.append(listening.accept()[0])
+                threading.Thread(target=answer, args=(made[-1],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", made
+    finally:
+        listening.close()
+
+
+async def test_connections_are_kept_while_somebody_wants_them_kept() -> None:
+    """Many questions in a row then take one; who asks beside them takes it along with them."""
+    with counting() as (base, made):
+        source = HttpSource("feed", base, QUICK)
+        await source.get("a")
+        await source.get("b")
+        assert len(made) == 2
+        async with source.connected():
+            for _ in range(5):
+                await source.get("c")
+            async with source.connected():
+                await source.get("d")
+            await source.get("e")
+        assert len(made) == 3
+        await source.get("f")
+        assert len(made) == 4

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import select
 
 from connectors.errors import Rejected, Unavailable
@@ -109,6 +110,22 @@ def test_an_event_is_taken_in_once_and_planned_for(scene: Scene, grid_side: Grid
     (event,) = on_record(scene)
     assert (event.received_from, event.limit_kw, event.start_at) == ("vpp", 0.0, CHEAP.start)
     assert runs(scene) == ["event/dr-1/called"]
+
+
+def test_what_is_as_it_was_writes_nothing(scene: Scene, grid_side: GridSide) -> None:
+    """A poll without news of many events is two questions to the database, not some of each."""
+    grid_side.poll()
+    asked: list[str] = []
+    engine = scene.sessions.kw["bind"]
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    sqlalchemy_event.listen(engine, "before_cursor_execute", note)
+    assert grid_side.poll() == Poll()
+    sqlalchemy_event.remove(engine, "before_cursor_execute", note)
+    assert asked
+    assert not [one for one in asked if "UPDATE" in one or "INSERT" in one or "SAVEPOINT" in one]
 
 
 def test_the_replan_keeps_the_event(scene: Scene, grid_side: GridSide) -> None:

@@ -85,9 +85,13 @@ class Vtn:
         ContractBroken
             It is no list of objects, or there are more than ``MOST_LISTED``.
         """
+        async with self._source.connected():
+            return await self._pages(path, query or {})
+
+    async def _pages(self, path: str, query: Mapping[str, str]) -> list[Any]:
         found: list[Any] = []
         while True:
-            page_query = {**(query or {}), "skip": str(len(found)), "limit": str(PAGE)}
+            page_query = {**query, "skip": str(len(found)), "limit": str(PAGE)}
             page = (await self._asked("GET", path, page_query, None)).json()
             if not isinstance(page, list):
                 raise ContractBroken(f"VTN: {path}: expected a list, came {type(page).__name__}")

@@ -10,6 +10,7 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 ZERO = datetime.min.replace(tzinfo=UTC)
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,6 +49,7 @@ class Duration:
         return LAST if self.rest >= LAST - moved else moved + self.rest
 
 
+@lru_cache(maxsize=1000)
 def read_duration(text: str) -> Duration:
     """Return the duration ``text`` writes.
 
