@@ -11,7 +11,6 @@ from scheduler.api.context import NowDep, SessionDep
 from scheduler.api.pages import PersonDep
 from scheduler.ledger.reports import Spread
 from scheduler.services import ledger_report, ledger_store
-from scheduler.services.errors import Invalid, Refusal
 from scheduler.services.ledger_report import Which
 from scheduler.views import LedgerMonth, ledger_page
 
@@ -31,9 +30,6 @@ def show_month(
     window = ledger_report.month_window(session, asked, site)
     found = ledger_report.charged(session, Which(window, site), Spread.GPU_HOURS)
     entries = ledger_report.entries(session, window, site)
-    if len(entries) > ledger_report.MOST_ENTRIES:
-        limit = f"given: a month of all sites has more than {ledger_report.MOST_ENTRIES} entries"
-        raise Invalid(Refusal("ledger", "site", site or "", limit))
     days = ledger_report.beside(entries, ledger_report.zone_of(session, site))
     names = sorted({entry.carbon_intensity for entry in entries})
     shown = LedgerMonth(

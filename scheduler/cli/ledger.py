@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,13 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from scheduler.cli.client import DEFAULT_SERVER, ServerOption, server_at, text_table
-from scheduler.cli.console import ExitCode, JsonOption, UserError, emit, parse_instant
+from scheduler.cli.console import ExitCode, JsonOption, UserError, emit, parse_instant, working
 from scheduler.cli.database import ready_sessions
 from scheduler.db.session import transaction
 from scheduler.ledger.reports import Spread
+from scheduler.policies import UnknownPolicy, policy_named
 from scheduler.services import ledger_store
-from scheduler.services.ledger_report import By
+from scheduler.services.ledger_counterfactual import compared, read_month
+from scheduler.services.ledger_report import By, month_window
 from scheduler.settings import Settings
+from scheduler.timekeeping import system_now
 
 SiteOption = Annotated[str | None, typer.Option(help="Only this site.")]
 TenantOption = Annotated[str | None, typer.Option(help="Only this tenant.")]
@@ -56,6 +60,13 @@ PER_UNIT = {
     "g/M TOKENS": "g_per_million_tokens",
     "kWh/M TOKENS": "kwh_per_million_tokens",
 }
+COMPARED = {
+    "": "which",
+    "USED kWh": "used_kwh",
+    "BOUGHT kWh": "bought_kwh",
+    "EUR": "eur",
+    "kg CO2": "carbon_kg",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -65,6 +76,7 @@ def register(app: typer.Typer) -> None:
     group.command("export")(export)
     group.command("chargeback")(chargeback)
     group.command("sci")(sci)
+    group.command("compare")(compare)
     group.command("verify")(verify)
     app.add_typer(group, name="ledger")
 
@@ -140,6 +152,43 @@ def sci(
     rows = _monthly("sci", month, site, tenant, spread, server)
     boundary = [rows[0]["boundary"]] if rows else []
     emit(rows, "\n".join([text_table(PER_UNIT, rows), *boundary]), as_json)
+
+
+def compare(
+    month: MonthOption = None,
+    policy: Annotated[
+        str, typer.Option(help="A name, or module:function; see the docs of policies.")
+    ] = "run_now",
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what a month would have come to by a policy: the same jobs, GPUs, prices and weather.
+
+    Reads the database on this machine. Of the month, the slots that every site has an entry of.
+    """
+    try:
+        chosen = policy_named(policy)
+    except UnknownPolicy as error:
+        raise UserError(str(error)) from error
+    sessions = ready_sessions(Settings())
+    with transaction(sessions) as session:
+        window = month_window(session, month or f"{datetime.now(UTC):%Y-%m}", None)
+        asked = read_month(session, window, system_now())
+    with working(f"{len(asked.problem.jobs)} jobs by {policy}"):
+        found = compared(asked, policy, chosen(asked.problem))
+    sides = [("as it was", found.real), (f"by {policy}", found.by_policy)]
+    rows = [{"which": which} | asdict(came) for which, came in sides]
+    unserved = f"{len(found.unserved)} of {found.n_jobs} jobs found no place by {policy}"
+    span = f"{found.start.isoformat()} to {found.end.isoformat()}, without charges on peaks"
+    told = {
+        "policy": policy,
+        "start": found.start.isoformat(),
+        "end": found.end.isoformat(),
+        "n_jobs": found.n_jobs,
+        "unserved": list(found.unserved),
+        "as_it_was": asdict(found.real),
+        "by_policy": asdict(found.by_policy),
+    }
+    emit(told, "\n".join([text_table(COMPARED, rows), span, unserved]), as_json)
 
 
 def verify(

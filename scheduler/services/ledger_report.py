@@ -94,13 +94,17 @@ def entries(
 ) -> list[LedgerEntry]:
     """Return entries of slots beginning in ``window``, by start, site and revision.
 
-    At most one more than ``MOST_ENTRIES``: the one to go on from.
+    Raises ``Invalid`` where there are more than ``MOST_ENTRIES``.
     """
     found = select(LedgerEntry).where(*_of(Which(window, site)))
     if not with_corrected:
         found = found.where(latest_only())
     ordered = found.order_by(LedgerEntry.start_at, LedgerEntry.site, LedgerEntry.revision)
-    return list(session.scalars(ordered.limit(MOST_ENTRIES + 1)))
+    rows = list(session.scalars(ordered.limit(MOST_ENTRIES + 1)))
+    if len(rows) > MOST_ENTRIES:
+        limit = f"sooner: at most {MOST_ENTRIES} entries are told at once, or ask for one site"
+        raise Invalid(Refusal("ledger", "end", window.end.isoformat(), limit))
+    return rows
 
 
 def sums_by(session: Session, which: Which, by: By) -> list[tuple[str, Sums]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from itertools import pairwise
@@ -12,7 +13,8 @@ import pytest
 
 from scheduler.api.auth import COOKIE
 from scheduler.db.models import JobRun, JobStatus, Role, TelemetryValue
-from scheduler.db.session import transaction
+from scheduler.db.session import make_engine, make_session_factory, transaction
+from scheduler.services import ledger_report
 from scheduler.services.fleet import replace_fleet
 from scheduler.services.ledger_watch import LedgerWatch
 from scheduler.specs import FleetSpec
@@ -27,7 +29,22 @@ SPAN = f"start={MIDNIGHT:%Y-%m-%dT%H:%MZ}&end=2026-06-08T06:00Z"
 
 @pytest.fixture
 def entered(world: World) -> World:
-    """Six hours of a night: two tenants' jobs, one of which tells its tokens."""
+    """A night, on each kind of database."""
+    return enter(world)
+
+
+@pytest.fixture
+def night(sqlite_url: str) -> Iterator[World]:
+    """A night, for what does not depend on the kind of database."""
+    engine = make_engine(sqlite_url)
+    world = World(make_session_factory(engine))
+    world.furnish()
+    yield enter(world)
+    engine.dispose()
+
+
+def enter(world: World) -> World:
+    """Enter six hours of a night: two tenants' jobs, one of which tells its tokens."""
     fleet = FLEET | {"sites": [SITE | {"pools": [POOL | LIFE], "base_load_kw": 1.0, "pue": 1.2}]}
     with transaction(world.sessions) as session:
         replace_fleet(session, FleetSpec.model_validate(fleet), "test", world.now)
@@ -66,13 +83,13 @@ def get(world: World, path: str) -> Any:
     return answer.json()
 
 
-def test_entries_are_listed_with_their_hashes(entered: World) -> None:
+def test_entries_are_listed_with_their_hashes(night: World) -> None:
     """In order, each following from the one before; as CSV alike."""
-    found = get(entered, f"entries?{SPAN}")
+    found = get(night, f"entries?{SPAN}")
     assert [entry["start_at"][11:16] for entry in found] == [f"0{hour}:00" for hour in range(6)]
     for before, after in pairwise(found):
         assert after["previous_hash"] == before["hash"]
-    text = entered.submitter.get(f"/v1/ledger/entries?{SPAN}&format=csv")
+    text = night.submitter.get(f"/v1/ledger/entries?{SPAN}&format=csv")
     assert text.headers["content-type"].startswith("text/csv")
     rows = list(csv.DictReader(StringIO(text.text)))
     assert [float(row["bought_kwh"]) for row in rows] == [one["bought_kwh"] for one in found]
@@ -95,9 +112,14 @@ def test_totals_add_up_whatever_they_are_by(entered: World) -> None:
     assert site["eur"] == pytest.approx(spent + wear)
 
 
-@pytest.mark.parametrize("spread", ["gpu_hours", "energy", "none"])
-def test_tenants_are_charged_for_all_of_it(entered: World, spread: str) -> None:
+def test_tenants_are_charged_for_all_of_it(entered: World) -> None:
     """What is laid on nobody included; by whatever the rest is spread."""
+    for spread in ("gpu_hours", "energy", "none"):
+        require_charged(entered, spread)
+
+
+def require_charged(entered: World, spread: str) -> None:
+    """All rows add up to what the site came to."""
     rows = get(entered, f"chargeback?month=2026-06&spread={spread}")
     site = get(entered, f"totals?{SPAN}&by=site")[0]
     assert sum(row["eur"] for row in rows) == pytest.approx(site["eur"], rel=1e-9)
@@ -110,10 +132,10 @@ def test_tenants_are_charged_for_all_of_it(entered: World, spread: str) -> None:
     assert alone == [by_tenant["vision"]]
 
 
-def test_carbon_per_unit_says_its_boundary(entered: World) -> None:
+def test_carbon_per_unit_says_its_boundary(night: World) -> None:
     """(E * I + M) per GPU-hour, and energy per million tokens where they are told."""
-    rows = {row["tenant"]: row for row in get(entered, "sci?month=2026-06&spread=none")}
-    used = {row["tenant"]: row for row in get(entered, f"totals?{SPAN}&by=tenant")}
+    rows = {row["tenant"]: row for row in get(night, "sci?month=2026-06&spread=none")}
+    used = {row["tenant"]: row for row in get(night, f"totals?{SPAN}&by=tenant")}
     chat = rows["chat"]
     made_kg = 16 * 150 / (5 * 365.25 * 24)
     grams = 1000 * (used["chat"]["carbon_kg"] + made_kg)
@@ -125,34 +147,45 @@ def test_carbon_per_unit_says_its_boundary(entered: World) -> None:
     assert "left out where it is not stated" in chat["boundary"]
 
 
-def test_plans_stand_beside_reality(entered: World) -> None:
+def test_plans_stand_beside_reality(night: World) -> None:
     """A plan that was not carried out is found out."""
-    (day,) = get(entered, "plans-beside-reality?month=2026-06&site=DE")
+    (day,) = get(night, "plans-beside-reality?month=2026-06&site=DE")
     assert (day["slots"], day["planned_slots"], day["off_price_eur_per_mwh"]) == (6, 6, 0.0)
     assert day["expected"]["it_kwh"] != pytest.approx(day["real"]["it_kwh"])
 
 
-def test_what_cannot_be_read_is_refused(entered: World) -> None:
+def test_what_cannot_be_read_is_refused(night: World) -> None:
     """Spans that are too long, months that are none, sites without a ledger, other people."""
     asked = {
-        "entries?start=2026-06-08T00:00Z&end=2027-07-08T00:00Z": (422, "invalid"),
-        "entries?start=2026-06-08T00:00Z&end=2026-06-08T00:00Z": (422, "invalid"),
-        "chargeback?month=2026-13": (422, "invalid"),
-        f"totals?{SPAN}&site=FR": (404, "not-found"),
-        "sci?month=2026-06&site=FR": (404, "not-found"),
+        "entries?start=2026-06-08T00:00Z&end=2027-07-08T00:00Z": 422,
+        "entries?start=2026-06-08T00:00Z&end=2026-06-08T00:00Z": 422,
+        "chargeback?month=2026-13": 422,
+        f"totals?{SPAN}&site=FR": 404,
+        "sci?month=2026-06&site=FR": 404,
     }
-    for path, (status, _) in asked.items():
-        assert entered.submitter.get(f"/v1/ledger/{path}").status_code == status, path
-    problem_of(entered.sender.get(f"/v1/ledger/totals?{SPAN}"), 403, "forbidden")
+    for path, status in asked.items():
+        assert night.submitter.get(f"/v1/ledger/{path}").status_code == status, path
+    problem_of(night.sender.get(f"/v1/ledger/totals?{SPAN}"), 403, "forbidden")
 
 
-def test_the_page_shows_a_month(entered: World) -> None:
+def test_no_more_is_told_at_once_than_a_reader_takes(
+    night: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused with what to ask for instead, and not cut off."""
+    monkeypatch.setattr(ledger_report, "MOST_ENTRIES", 5)
+    refused = night.submitter.get(f"/v1/ledger/entries?{SPAN}")
+    assert "at most 5 entries" in problem_of(refused, 422, "invalid")["detail"]
+    path = "/v1/ledger/plans-beside-reality?month=2026-06"
+    assert night.submitter.get(path).status_code == 422
+
+
+def test_the_page_shows_a_month(night: World) -> None:
     """Whose it was, and plans beside what really was; another month is empty."""
-    headers = {"Cookie": f"{COOKIE}={entered.secrets[Role.SUBMITTER]}"}
-    shown = entered.client(None).get("/ledger?month=2026-06&site=DE", headers=headers).text
+    headers = {"Cookie": f"{COOKIE}={night.secrets[Role.SUBMITTER]}"}
+    shown = night.client(None).get("/ledger?month=2026-06&site=DE", headers=headers).text
     assert "Ledger 2026-06, DE" in shown
     assert "vision" in shown
     assert "6 of 6" in shown
-    empty = entered.client(None).get("/ledger?month=2026-05", headers=headers).text
-    assert "Nothing was entered" in empty
-    assert entered.client(None).get("/ledger").status_code == 303
+    empty = night.client(None).get("/ledger?month=2026-05", headers=headers).text
+    assert "Nothing was night" in empty
+    assert night.client(None).get("/ledger").status_code == 303

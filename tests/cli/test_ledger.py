@@ -59,6 +59,19 @@ def test_a_month_is_shown_charged_and_exported(world: World, tmp_path: Path) -> 
     assert [entry["seq"] for entry in json.loads(document.read_text())] == [0, 1, 2]
 
 
+def test_a_month_is_done_over_by_a_policy(world: World) -> None:
+    """By name; one that is not there is refused."""
+    done = gridtide("ledger", "compare", "--month", "2026-06", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["by_policy"]["used_kwh"] == pytest.approx(found["as_it_was"]["used_kwh"])
+    assert (found["n_jobs"], found["unserved"]) == (1, [])
+    told = gridtide("ledger", "compare", "--month", "2026-06").stdout
+    assert "0 of 1 jobs found no place by run_now" in told
+    refused = gridtide("ledger", "compare", "--policy", "best")
+    assert (refused.exit_code, "run_now" in refused.output) == (ExitCode.INVALID, True)
+
+
 def test_a_corrupted_row_is_named(world: World) -> None:
     """And that the last entries were cut off, by who kept the last hash."""
     intact = gridtide("ledger", "verify")
