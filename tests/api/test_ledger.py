@@ -187,5 +187,5 @@ def test_the_page_shows_a_month(night: World) -> None:
     assert "vision" in shown
     assert "6 of 6" in shown
     empty = night.client(None).get("/ledger?month=2026-05", headers=headers).text
-    assert "Nothing was night" in empty
+    assert "Nothing was entered" in empty
     assert night.client(None).get("/ledger").status_code == 303
