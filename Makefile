@@ -20,7 +20,7 @@ MINIMUM_COVERAGE := 90
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-peers check lint types imports bench bench-72h bench-rolling bench-forecasts \
-    bench-clusters bench-streams bench-co-optimisation bench-field-event \
+    bench-clusters bench-streams bench-co-optimisation bench-field-event bench-gaia bench-single-job \
     peer-slurm peer-kubernetes peer-kueue peer-gridstatus lock clean
 
 help:  ## Show what can be made
@@ -73,6 +73,12 @@ bench-co-optimisation: $(VENV)/.dev $(VENV)/.project  ## Jobs and batteries plan
 
 bench-field-event: $(VENV)/.dev $(VENV)/.project  ## The field event of Phoenix planned (8 minutes; needs GRIDTIDE_DATA)
 	$(BIN)/python -m benchmarks.field_event --time-limit 200 --write
+
+bench-gaia: $(VENV)/.project  ## GAIA's week: its policies reproduced, its assumptions dropped (12 minutes; needs GRIDTIDE_DATA)
+	$(BIN)/python -m benchmarks.gaia --write
+
+bench-single-job: $(VENV)/.project  ## The published single-job table, replayed (3 minutes; needs GRIDTIDE_DATA)
+	$(BIN)/python -m benchmarks.single_job --write
 
 peer-slurm:  ## Install a current Slurm apart, for tests (with slurmdbd; root; a minute, 700 MB)
 	deploy/peers/slurm/build.sh $(PEERS)/slurm-trixie
