@@ -16,7 +16,7 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from http import HTTPStatus
@@ -30,9 +30,9 @@ from connectors.errors import ContractBroken, CredentialsRefused, Rejected, Unav
 from connectors.http_parts import Kept, KeptReplies, TokenBucket, Unpacking, retry_after_s
 from connectors.http_secrets import (
     NO_SECRETS,
+    Connections,
     Secrets,
     SecretTransport,
-    connections,
     without_userinfo,
 )
 
@@ -160,28 +160,19 @@ class HttpSource:
     draw: Callable[[float, float], float] = random.uniform
     _bucket: TokenBucket = field(init=False)
     _kept: KeptReplies = field(init=False)
-    _connections: httpx.AsyncHTTPTransport | None = field(init=False, default=None, repr=False)
-    _users: int = field(init=False, default=0)
+    _connections: Connections | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         per_s = self.policy.requests_per_minute / 60
         self._bucket = TokenBucket(per_s, self.policy.burst, self.clock)
         self._kept = KeptReplies(self.policy.most_kept_bytes)
 
-    @asynccontextmanager
-    async def connected(self) -> AsyncIterator[httpx.AsyncHTTPTransport]:
+    def connected(self) -> AbstractAsyncContextManager[httpx.AsyncHTTPTransport]:
         """Keep connections until all who want them kept have left, for many questions in a row."""
         if self._connections is None:
-            self._connections = connections(self._call("", None, NO_SECRETS).url, _trust())
-        kept = self._connections
-        self._users += 1
-        try:
-            yield kept
-        finally:
-            self._users -= 1
-            if self._users == 0:
-                self._connections = None
-                await kept.aclose()
+            url = self._call("", None, NO_SECRETS).url
+            self._connections = Connections(url, _trust)
+        return self._connections.kept()
 
     @asynccontextmanager
     async def _client(self, call: _Call) -> AsyncIterator[httpx.AsyncClient]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ssl import SSLContext
 from urllib.parse import quote, quote_plus
@@ -72,12 +73,33 @@ class SecretTransport(httpx.AsyncBaseTransport):
         return await self._below.handle_async_request(request)
 
 
-def connections(url: httpx.URL, trust: SSLContext) -> httpx.AsyncHTTPTransport:
-    """Return what sends to ``url``: as it takes the place of a client's own, by the proxy.
+@dataclass(slots=True)
+class Connections:
+    """Connections to ``url``, made for whoever wants some, and kept until all have left.
 
-    That the environment names one is asked here, as a client would.
+    As they take the place of a client's own, the environment is asked for a proxy here.
     """
-    return httpx.AsyncHTTPTransport(verify=trust, proxy=_proxy(url))
+
+    url: httpx.URL = field(repr=False)
+    trust: Callable[[], SSLContext]
+    _below: httpx.AsyncHTTPTransport | None = field(init=False, default=None)
+    _users: int = field(init=False, default=0)
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[httpx.AsyncHTTPTransport]:
+        """Give what sends to it."""
+        if self._below is None:
+            proxy = _proxy(self.url)
+            self._below = httpx.AsyncHTTPTransport(verify=self.trust(), proxy=proxy)
+        below = self._below
+        self._users += 1
+        try:
+            yield below
+        finally:
+            self._users -= 1
+            if self._users == 0:
+                self._below = None
+                await below.aclose()
 
 
 def without_userinfo(url: httpx.URL, secrets: Secrets) -> tuple[httpx.URL, Secrets]:
