@@ -13,6 +13,7 @@ import pandas as pd
 from connectors.source_info import SourceInfo
 from connectors.types import (
     GridEventNotice,
+    GridSignal,
     JobObservation,
     JobOrder,
     JobState,
@@ -220,6 +221,10 @@ class VirtualPowerPlant(Protocol):
 
     def may_still_hold(self, event_id: str) -> bool:
         """Whether one that was not listed last is not called off: it could not be read."""
+        ...
+
+    def signals(self) -> tuple[GridSignal, ...]:
+        """Return prices and intensities that hold now or later, by what was listed last."""
         ...
 
     def reports_due(self) -> tuple[ReportRequest, ...]:

@@ -266,6 +266,20 @@ class GridEventNotice:
     payment_eur_per_kwh: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class GridSignal:
+    """A price or an intensity of a site, in ``kind.unit``, as the grid side says it now.
+
+    ``currency`` is that of a price; ``None`` where nobody tells.
+    """
+
+    site: str
+    kind: SignalKind
+    window: Window
+    value: float
+    currency: str | None = None
+
+
 class Measure(StrEnum):
     """What may be asked of a site, interval by interval."""
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from connectors.errors import Rejected
-from connectors.types import GridEventNotice, Measure, Report, ReportRequest, Window
+from connectors.types import GridEventNotice, GridSignal, Measure, Report, ReportRequest, Window
 
 
 class SimulatedVirtualPowerPlant:
@@ -53,6 +53,10 @@ class SimulatedVirtualPowerPlant:
     def may_still_hold(self, event_id: str) -> bool:  # noqa: ARG002 - as the protocol has it
         """Say no: it lists all there is."""
         return False
+
+    def signals(self) -> tuple[GridSignal, ...]:
+        """Return none: it calls events only."""
+        return ()
 
     def reports_due(self) -> tuple[ReportRequest, ...]:
         """Ask for what is over of events that were not cancelled."""

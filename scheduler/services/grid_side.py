@@ -28,6 +28,7 @@ from scheduler.services import fleet as fleets
 from scheduler.services.errors import ServiceError
 from scheduler.services.events import take_notice
 from scheduler.services.grid_reports import send_reports
+from scheduler.services.grid_signals import GridSignals
 from scheduler.services.runs import is_like_one_waiting, queue_run
 from scheduler.services.triggers import fleet_request
 from scheduler.specs.grid_event import notice_of
@@ -65,6 +66,7 @@ class GridSide:
         self._name = name
         self._now = now
         self._has_queued = False  # a replan, in this poll
+        self._signals = GridSignals(sessions, name, now)
         # Said once, not at every poll.
         self._refused: dict[str, str] = {}
 
@@ -79,6 +81,7 @@ class GridSide:
         notices = _answer(self._vpp.events())
         self._has_queued = False
         changed = (*self._take_in(notices), *self._take_in(self._no_longer_listed(notices)))
+        self._signals.keep(self._vpp.signals())
         return Poll(changed, self._report())
 
     def _no_longer_listed(self, notices: Iterable[GridEventNotice]) -> list[GridEventNotice]:

@@ -25,6 +25,9 @@ from connectors.vpp.openadr3.wire import WireEvent, WirePayload
 
 MOST_KW = 1e9
 _KW_PER_UNIT = {"KW": 1.0, "W": 0.001, "MW": 1000.0}
+SIGNALS = frozenset(("PRICE", "EXPORT_PRICE", "GHG"))
+"""Types that ask nothing of a site: they are read as signals."""
+
 _ALERTS = frozenset(("ALERT_GRID_EMERGENCY", "ALERT_BLACK_START"))
 
 
@@ -103,7 +106,8 @@ def calls(
         payloads = event.intervals[span.interval].payloads if event.intervals else ()
         for payload in payloads:
             if payload.type not in _KINDS:
-                unused.add(payload.type)
+                if payload.type not in SIGNALS:
+                    unused.add(payload.type)
                 continue
             kind, means = _KINDS[payload.type]
             shares = {level: contract_kw * share for level, share in enumerate(simple_shares, 1)}

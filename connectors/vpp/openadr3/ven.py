@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.errors import ConnectorError, Rejected
-from connectors.types import GridEventNotice, Report, ReportRequest, Window
+from connectors.types import GridEventNotice, GridSignal, Report, ReportRequest, Window
 from connectors.vpp.openadr3.client import Version, Vtn
 from connectors.vpp.openadr3.overlap import Holding, holding
-from connectors.vpp.openadr3.payloads import Call, Horizon, calls
+from connectors.vpp.openadr3.payloads import SIGNALS, Call, Horizon, calls
 from connectors.vpp.openadr3.registration import Resource, register
 from connectors.vpp.openadr3.reports import Header, report_body
 from connectors.vpp.openadr3.requests import LATEST, Asked, end_of, reports_asked
 from connectors.vpp.openadr3.subscription import Webhook, subscribe
+from connectors.vpp.openadr3.tariffs import Said, said_by, signals_of
 from connectors.vpp.openadr3.timing import EventTiming
 from connectors.vpp.openadr3.wire import Target, Unreadable, WireEvent, read_events
 
@@ -116,6 +117,23 @@ class OpenAdrVen:
         """
         return "" in self._uncertain or event_id.split(".", 1)[0] in self._uncertain
 
+    def signals(self) -> tuple[GridSignal, ...]:
+        """Return prices and carbon that events say of our sites."""
+        horizon = self._horizon()
+        said: dict[str, list[Said]] = {site.site: [] for site in self._terms.sites}
+        for event in self._events.values():
+            if not event.says_any(SIGNALS):
+                continue
+            try:
+                draw = draw_of(self._terms.name, event)
+                of_event = list(said_by(event, self._timing(event), draw, horizon))
+            except (ValueError, OverflowError) as error:
+                self._tell(f"event {event.id}: its prices and carbon are passed over: {error}")
+                continue
+            for site in self._sites(event):
+                said[site.site] += of_event
+        return tuple(signal for site, of in said.items() for signal in signals_of(site, of))
+
     def reports_due(self) -> tuple[ReportRequest, ...]:
         """Return what is asked for by now, the oldest first, also what was sent already."""
         found: list[Asked] = []
@@ -209,9 +227,7 @@ class OpenAdrVen:
 
     def _calls(self, events: Iterable[WireEvent]) -> tuple[dict[str, list[Call]], list[Unreadable]]:
         """Return what is asked of each site, and the events that ask what cannot be."""
-        now = self._now()
-        day = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        horizon = Horizon(now, day + timedelta(days=LOOKS_AHEAD_DAYS))
+        horizon = self._horizon()
         found: dict[str, list[Call]] = {site.site: [] for site in self._terms.sites}
         refused: list[Unreadable] = []
         n_calls = 0
@@ -231,6 +247,11 @@ class OpenAdrVen:
             for name, of_site in asked:
                 found[name] += of_site
         return found, refused
+
+    def _horizon(self) -> Horizon:
+        now = self._now()
+        day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        return Horizon(now, day + timedelta(days=LOOKS_AHEAD_DAYS))
 
     def _calls_of(self, event: WireEvent, site: SiteTerms, horizon: Horizon) -> list[Call]:
         asked, unused = calls(

@@ -6,6 +6,7 @@ Each object is read by itself, so that a bad one spoils no other.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -172,6 +173,10 @@ class WireEvent(_Wire):
         """When it was said last, as far as it says."""
         said = self.modified_at or self.created_at
         return None if said == ZERO else said
+
+    def says_any(self, types: AbstractSet[str]) -> bool:
+        """Whether any of its payloads is of one of these types."""
+        return any(each.type in types for one in self.intervals for each in one.payloads)
 
     def timing(self, said_at: datetime, *, zero_lasts: bool) -> EventTiming:
         """Return when it holds, as far as it says."""
