@@ -54,7 +54,8 @@ class Assembled:
     ``cut_jobs`` are those that only a part of is in the problem; ``inputs`` says what the slots of
     each signal rest on, as known at ``known_at``. ``energy_so_far_kwh`` is what each site on a
     tariff had bought in the month, by period, when the window begins.
-    ``scenarios`` are how the forecasts may turn out.
+    ``scenarios`` are how the forecasts may turn out. ``declined_before`` are calls that have begun
+    and were declined: they are not in the problem.
     """
 
     problem: Problem
@@ -65,6 +66,7 @@ class Assembled:
     known_at: datetime | None = None
     energy_so_far_kwh: EnergySoFar = field(default_factory=dict)
     scenarios: tuple[Scenario, ...] = ()
+    declined_before: tuple[str, ...] = ()
 
 
 def assemble(
@@ -125,7 +127,15 @@ def assemble(
     futures = assemble_scenarios(fleet, sites, table, history, window, now)
     marks += [*room_marks, *calls.marks, *fitted.marks, *futures.marks]
     return Assembled(
-        problem, window, tuple(marks), fitted.cut_jobs, inputs, now, energy, futures.scenarios
+        problem,
+        window,
+        tuple(marks),
+        fitted.cut_jobs,
+        inputs,
+        now,
+        energy,
+        futures.scenarios,
+        calls.declined,
     )
 
 

@@ -30,11 +30,15 @@ BINDING = (GridEventKind.EMERGENCY, GridEventKind.SUBSCRIPTION)
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Calls as limits where there are no terms for them, as events where there are, and marks."""
+    """Calls as limits where there are no terms for them, as events where there are, and marks.
+
+    ``declined`` are those that have begun and bind nobody, because they were declined before.
+    """
 
     limits: tuple[CapacityLimit, ...]
     events: tuple[DemandEvent, ...]
     marks: tuple[str, ...]
+    declined: tuple[str, ...] = ()
 
 
 def assemble_calls(
@@ -54,12 +58,16 @@ def assemble_calls(
     limits: list[CapacityLimit] = []
     events: list[DemandEvent] = []
     marks: list[str] = []
+    gone: list[str] = []
     for notice in notices:
         start = max(0, _first_slot(notice, window))
         end = min(window.n_slots, window.slot_not_before(notice.window.end))
-        terms = _terms(fleet, notice.site)
+        terms = terms_of(fleet, notice.site)
         has_begun = notice.window.start < window.start
-        if notice.is_cancelled or (has_begun and terms is not None and notice.event_id in declined):
+        if notice.is_cancelled:
+            continue
+        if has_begun and terms is not None and is_declined(notice, declined):
+            gone.append(notice.event_id)
             continue
         if terms is not None and has_begun and notice.window.end <= window.start:
             events += _rebound_alone(notice, terms, window)
@@ -71,7 +79,12 @@ def assemble_calls(
             limits.append(_limit(notice, start, end))
         else:
             marks.append(f"grid event {notice.event_id}: not used, {notice.site} is no site")
-    return Calls(tuple(limits), tuple(events), tuple(marks))
+    return Calls(tuple(limits), tuple(events), tuple(marks), tuple(gone))
+
+
+def is_declined(notice: GridEventNotice, declined: Collection[str]) -> bool:
+    """Say whether a call is among ``declined``, and is still one that may be."""
+    return notice.kind not in BINDING and notice.event_id in declined
 
 
 def with_commitments(
@@ -95,7 +108,8 @@ def _first_slot(notice: GridEventNotice, window: PlanWindow) -> int:
     return window.slot_of(held_from - timedelta.resolution if ramp else held_from)
 
 
-def _terms(fleet: FleetSpec, called: str) -> CallsSpec | None:
+def terms_of(fleet: FleetSpec, called: str) -> CallsSpec | None:
+    """Return the terms of calls to ``called``: a site, or the name of terms."""
     for terms in fleet.commitments.calls:
         if called == terms.name or terms.sites == (called,):
             return terms

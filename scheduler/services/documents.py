@@ -40,5 +40,6 @@ def make_document(
         inputs=assembled.inputs,
         inputs_known_at=assembled.known_at,
         energy_so_far_kwh=dict(assembled.energy_so_far_kwh),
+        declined_before=assembled.declined_before,
         created_at=now,
     )

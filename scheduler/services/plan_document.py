@@ -39,6 +39,8 @@ class PlanDocument(BaseModel):
         The instant as of which signals were read; ``None`` in such plans.
     energy_so_far_kwh
         What each site on a tariff had bought in the month, by period, when the window begins.
+    declined_before
+        Calls that began before the window and that an earlier plan had declined.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -53,7 +55,14 @@ class PlanDocument(BaseModel):
     inputs: tuple[SignalInput, ...] = ()
     inputs_known_at: AwareDatetime | None = None
     energy_so_far_kwh: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    declined_before: tuple[str, ...] = ()
     created_at: AwareDatetime
+
+    @property
+    def declined(self) -> frozenset[str]:
+        """Names of all calls that are declined, by this plan or before it."""
+        own = (name for flow in self.plan.flows for name in flow.declined)
+        return frozenset(self.declined_before).union(own)
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Write it as JSON."""

@@ -262,11 +262,6 @@ def _events(session: Session, fleet: FleetSpec, window: PlanWindow) -> tuple[Gri
     return tuple(map(notice_of, rows))
 
 
-def _declined(in_force: PlanDocument | None) -> frozenset[str]:
-    flows = () if in_force is None else in_force.plan.flows
-    return frozenset(name for flow in flows for name in flow.declined)
-
-
 def _state(
     session: Session,
     fleet: FleetSpec,
@@ -284,7 +279,7 @@ def _state(
         peak_so_far_kw=peak_so_far(fleet, in_force, window),
         energy_so_far_kwh=energy_so_far(fleet, in_force, window),
         pools=pools_seen(session),
-        declined=_declined(in_force),
+        declined=frozenset() if in_force is None else in_force.declined,
         succeeded=_named(ended, JobStatus.SUCCEEDED),
         failed=frozenset(ended) - _named(ended, JobStatus.SUCCEEDED),
     )

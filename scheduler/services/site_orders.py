@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,6 +14,7 @@ from connectors.types import GridEventNotice
 from scheduler.control.types import SiteLimits
 from scheduler.db.models import GridEvent
 from scheduler.services import fleet as fleets
+from scheduler.services.assemble_commitments import is_declined, terms_of
 from scheduler.services.dispatch_records import governing_plan
 from scheduler.services.dispatch_wants import battery_power_at
 from scheduler.services.plan_document import PlanDocument
@@ -36,15 +37,28 @@ class Orders:
     read_s: float
 
     def limits(self, site: SiteSpec, now: datetime) -> SiteLimits:
-        """Return what may flow at a site: its connection, and what the grid side calls for."""
+        """Return what may flow at a site: its connection, and what the grid side calls for.
+
+        A call that the plan has declined binds nobody; others are come down to over their ramp.
+        """
         margin_kw = 0.0 if site.control is None else site.control.margin_kw
+        rated_kw = site.grid.import_limit_kw
         called = (
-            call.limit_kw
-            for call in self.calls
-            if call.site == site.name and call.window.start <= now < call.window.end
+            _along_ramp(call, rated_kw, now)
+            for call in self._binding(site.name)
+            if call.window.start <= now < call.window.end
         )
-        import_kw = min((site.grid.import_limit_kw, *called))
+        import_kw = min((rated_kw, *called))
         return SiteLimits(import_kw, site.grid.export_limit_kw, margin_kw)
+
+    def _binding(self, site: str) -> Iterator[GridEventNotice]:
+        """Yield the calls on a site alone, by its name or by that of its terms, not declined."""
+        declined = frozenset() if self.plan is None else self.plan.declined
+        for call in self.calls:
+            terms = None if self.fleet is None else terms_of(self.fleet, call.site)
+            is_asked = call.site == site or (terms is not None and terms.sites == (site,))
+            if is_asked and not (terms is not None and is_declined(call, declined)):
+                yield call
 
     def wanted_kw(self, site: str, now: datetime) -> Mapping[str, float]:
         """Return what the plan wants of each battery [kW]; nothing outside its window."""
@@ -94,3 +108,16 @@ class OrderBook:
         if self._fleet is None or self._fleet[0] != version.id:
             self._fleet = version.id, fleets.spec_of(version)
         return self._fleet[1]
+
+
+def _along_ramp(call: GridEventNotice, from_kw: float, now: datetime) -> float:
+    """Return the level of a call now: down evenly over its ramp from what the connection allows.
+
+    So no tick demands more of the batteries than the ramp leaves them time for, and at its end the
+    level itself holds.
+    """
+    ramp_s = 60.0 * call.ramp_minutes
+    gone_s = (now - call.window.start).total_seconds()
+    if gone_s >= ramp_s or call.limit_kw >= from_kw:
+        return call.limit_kw
+    return from_kw + (call.limit_kw - from_kw) * gone_s / ramp_s

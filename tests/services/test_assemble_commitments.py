@@ -103,6 +103,15 @@ def test_a_call_that_has_begun_is_answered_already() -> None:
     assert assemble_calls(fleet, [call(1, 2)], DAY, {"dr-1"}).events != ()
 
 
+def test_an_answer_given_before_a_call_began_is_handed_on() -> None:
+    """The next plan need not know the one that declined; an emergency cannot have been."""
+    fleet = agreed(calls=[TERMS])
+    assert assemble_calls(fleet, [call(-1, 2)], DAY, {"dr-1"}).declined == ("dr-1",)
+    emergency = call(-1, 2, kind=GridEventKind.EMERGENCY)
+    calls = assemble_calls(fleet, [emergency], DAY, {"dr-1"})
+    assert (len(calls.events), calls.declined) == (1, ())
+
+
 def test_the_rebound_of_a_call_that_is_over_still_holds() -> None:
     """It ended half an hour ago: an hour of 90 minutes is left."""
     (event,) = assemble_calls(agreed(calls=[TERMS]), [call(-2, -0.5)], DAY).events

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from connectors.types import StorageTelemetry
+from connectors.types import GridEventKind, GridEventNotice, StorageTelemetry, Window
 from scheduler.control.types import Bind, SiteLimits
 from scheduler.db.models import GridEvent, SiteControl, TelemetryValue
 from scheduler.db.session import SessionFactory, make_engine, make_session_factory, transaction
 from scheduler.main import connect
 from scheduler.services.carried_state import soc_at
 from scheduler.services.site_control import Ticked
-from scheduler.services.site_orders import OrderBook
+from scheduler.services.site_orders import OrderBook, Orders
 from scheduler.services.site_records import Tally, hold, let_go, record, standings
 from scheduler.settings import Settings
 from scheduler.site_control import Pace
@@ -147,6 +149,44 @@ def test_orders_are_plan_limits_and_calls(sqlite_url: str) -> None:
     scene.set_up(fleet_spec(site_spec(batteries=[BATTERY])))
     with transaction(sessions) as session:
         assert book.read(session, START, 2.0).calls == ()
+
+
+TERMS = {"name": "aggregator", "sites": ["DE"], "decline_eur": 4.0}
+
+
+def called(name: str = "dr-1", **values: Any) -> GridEventNotice:
+    """A call to 40 kW for two hours from START on, with a ramp of ten minutes."""
+    values = {"ramp_minutes": 10.0} | values
+    return GridEventNotice(name, "DE", Window(START, START + 2 * HOUR), 40.0, 1.0, **values)
+
+
+def import_kw(call: GridEventNotice, at: datetime, *declined: str) -> float:
+    """What may be imported of 100 kW, by a plan that has declined these calls."""
+    fleet = fleet_spec(site_spec(batteries=[BATTERY], control={}), commitments={"calls": [TERMS]})
+    plan = charging().model_copy(update={"declined_before": declined})
+    return Orders(fleet, None, plan, (call,), 0.0).limits(fleet.sites[0], at).import_kw
+
+
+def test_a_limit_is_come_down_to_over_its_ramp() -> None:
+    """From what the connection allows, evenly, and then the level holds until the end."""
+    levels = [import_kw(called(), START + timedelta(minutes=at)) for at in (-1, 0, 5, 10, 60, 120)]
+    assert levels == pytest.approx([100.0, 100.0, 70.0, 40.0, 40.0, 100.0])
+    assert import_kw(called(ramp_minutes=0.0), START) == 40.0
+
+
+def test_a_declined_call_binds_no_battery() -> None:
+    """An emergency does, whatever was said; so does another call that was not declined."""
+    later = START + HOUR
+    assert import_kw(called(), later, "dr-1") == 100.0
+    assert import_kw(called(), later, "dr-2") == 40.0
+    assert import_kw(called(kind=GridEventKind.EMERGENCY), later, "dr-1") == 40.0
+
+
+def test_a_call_by_the_name_of_its_terms_is_kept_where_one_site_answers_it() -> None:
+    """What several sites answer together, each keeps by its plan: no meter sees their sum."""
+    by_terms = replace(called(), site="aggregator")
+    assert import_kw(by_terms, START + HOUR) == 40.0
+    assert import_kw(replace(called(), site="others"), START + HOUR) == 100.0
 
 
 def test_the_dispatcher_leaves_controlled_batteries_alone(tmp_path: Path) -> None:
