@@ -4,8 +4,8 @@ from optimizer import baselines
 from optimizer.beyond_plan import Headroom, headroom
 from optimizer.dispatch import StorageFlows, dispatch, followed, settled_plan
 from optimizer.errors import InvalidProblem, OptimizerError, PlanRefused, SolverFailed
-from optimizer.event_report import Delivered, EventReport, event_report, without_event
-from optimizer.events import DemandEvent, drop_levels, firm_levels
+from optimizer.event_report import Delivered, EventReport, calls_of, event_report, without_event
+from optimizer.events import DemandEvent
 from optimizer.explain import Alternative, Explainer, Explanation, explain
 from optimizer.flexibility import CallPrice, LevelCall, net_import_kw, price_call
 from optimizer.horizon import Horizon
@@ -133,11 +133,10 @@ __all__ = [
     "add_it_load",
     "baselines",
     "billed_kw",
+    "calls_of",
     "dispatch",
-    "drop_levels",
     "event_report",
     "explain",
-    "firm_levels",
     "followed",
     "generator_starts",
     "gpus_used",

@@ -1,12 +1,12 @@
-"""What answers a call to import less: which batteries, engines and jobs, with how many kW.
+"""What answers a call to import less: which batteries, engines and jobs, how many kW, at what cost.
 
 Everything is measured against a plan of the same problem without the call: in every slot, what the
-sources give or leave undone more adds up to what is imported less.
+sources give or leave undone more adds up to what is imported less. A call is an event, or a limit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from optimizer.checks import Series
 from optimizer.events import DemandEvent
+from optimizer.jobs import Job
 from optimizer.pieces import links_of
-from optimizer.plan import Placement, Plan
+from optimizer.plan import Placement, Plan, SiteFlows
 from optimizer.problem import Problem
 from optimizer.room import added_it_kw
+from optimizer.settlement import generator_starts, left_out_term, own_costs
+from optimizer.sites import Site
 
 Floats = NDArray[np.float64]
 
@@ -31,11 +34,15 @@ class Delivered:
 
     ``how`` is what a job does in the slots of the call: ``capped``, ``paused``, ``moved`` to
     another site, ``later``, ``earlier``, ``left out`` or ``changed``; empty of anything else.
+    ``cost_eur`` is what it costs more over the whole horizon, before weights: wear, fuel, starts,
+    restarts, transfers, lateness, export forgone, and the import it moves at the prices and network
+    fees of its slots.
     """
 
     source: str
     how: str
     kw: Series
+    cost_eur: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +60,17 @@ class EventReport:
     gain_eur
         By how much the plan is better with the call than without it.
     effort_eur
-        What it costs to deliver, payment, fee and penalties apart.
+        What it costs to deliver, payment, fee and penalties apart, by the weights of the operator.
+        What of it is not with the sources are carbon, peak charges and what batteries hold at the
+        end, and other sites.
+    start_slot
+        Slot of the first of ``called_kw``.
     """
 
     event: str
+    sites: tuple[str, ...]
+    start_slot: int
+    end_slot: int
     is_declined: bool
     called_kw: Series
     planned_kw: Series
@@ -68,8 +82,26 @@ class EventReport:
 
 def without_event(problem: Problem, name: str) -> Problem:
     """Return ``problem`` as if the call had not come."""
-    events = tuple(event for event in problem.events if event.name != name)
-    return replace(problem, events=events)
+    return replace(
+        problem,
+        events=tuple(event for event in problem.events if event.name != name),
+        capacity_limits=tuple(limit for limit in problem.capacity_limits if limit.name != name),
+    )
+
+
+def calls_of(problem: Problem) -> Mapping[str, DemandEvent]:
+    """Return the calls that ``problem`` holds by name, a limit as an event that pays nothing."""
+    limits = {
+        limit.name: DemandEvent(
+            name=limit.name,
+            sites=(limit.site,),
+            start_slot=limit.start_slot,
+            level_kw=(limit.limit_kw,) * (limit.end_slot - limit.start_slot),
+            missed_eur_per_kwh=limit.breach_eur_per_kwh,
+        )
+        for limit in problem.capacity_limits
+    }
+    return limits | {event.name: event for event in problem.events}
 
 
 def event_report(problem: Problem, plan: Plan, without: Plan, name: str) -> EventReport:
@@ -78,16 +110,16 @@ def event_report(problem: Problem, plan: Plan, without: Plan, name: str) -> Even
     Raises
     ------
     KeyError
-        The problem has no event called ``name``.
+        The problem has no call of this name.
     """
-    events = {event.name: event for event in problem.events}
-    event = events[name]
+    event = calls_of(problem)[name]
     is_declined = any(name in flow.declined for flow in plan.flows)
     sources = [source for source in _sources(problem, plan, without, event) if _does(source)]
     inside = slice(event.start_slot, event.end_slot)
     sources.sort(key=lambda source: -sum(source.kw[inside]))
+    owners = (f"event {name}", f"capacity limit {name}")
     missed_eur = sum(
-        violation.penalty_eur for violation in plan.violations if violation.owner == f"event {name}"
+        violation.penalty_eur for violation in plan.violations if violation.owner in owners
     )
     terms_eur = missed_eur - event.pay_eur
     if is_declined:
@@ -95,6 +127,9 @@ def event_report(problem: Problem, plan: Plan, without: Plan, name: str) -> Even
     gain_eur = without.objective - plan.objective
     return EventReport(
         event=name,
+        sites=event.sites,
+        start_slot=event.start_slot,
+        end_slot=event.end_slot,
         is_declined=is_declined,
         called_kw=(*event.level_kw, *event.rebound_kw),
         planned_kw=_series(_imported(problem, plan, event)),
@@ -126,43 +161,66 @@ def _sources(
 ) -> Iterator[Delivered]:
     """Yield the terms of the power balance of each site asked, and its jobs one by one."""
     for site, now, then in zip(problem.sites, plan.flows, without.flows, strict=True):
-        if site.name not in event.sites:
-            continue
-        for k, unit in enumerate(site.storage):
-            given = np.subtract(now.discharge_kw[k], then.discharge_kw[k])
-            taken = np.subtract(now.charge_kw[k], then.charge_kw[k])
-            yield Delivered(f"storage {site.name}/{unit.name}", "", _series(given - taken))
-        for k, generator in enumerate(site.generators):
-            more = np.subtract(now.generator_kw[k], then.generator_kw[k])
-            yield Delivered(f"generator {site.name}/{generator.name}", "", _series(more))
-        for k, plant in enumerate(site.renewables):
-            more = np.subtract(now.renewable_kw[k], then.renewable_kw[k])
-            yield Delivered(f"renewable {site.name}/{plant.name}", "", _series(more))
-        kept = np.subtract(then.export_kw, now.export_kw)
-        yield Delivered(f"export of {site.name}", "", _series(kept))
-        short = np.subtract(now.shortfall_kw, then.shortfall_kw)
-        yield Delivered(f"shortfall of {site.name}", "", _series(short))
+        if site.name in event.sites:
+            yield from _of_site(problem, site, now, then)
     yield from _jobs(problem, plan, without, event)
+
+
+def _of_site(problem: Problem, site: Site, now: SiteFlows, then: SiteFlows) -> Iterator[Delivered]:
+    hours = problem.horizon.slot_hours
+    price = _import_eur_per_kwh(site)
+
+    def source(name: str, kw: Floats, own_eur: float = 0.0) -> Delivered:
+        return Delivered(name, "", _series(kw), own_eur - float(kw @ price) * hours)
+
+    for k, unit in enumerate(site.storage):
+        given = np.subtract(now.discharge_kw[k], then.discharge_kw[k])
+        taken = np.subtract(now.charge_kw[k], then.charge_kw[k])
+        wear_eur = unit.wear_eur_per_kwh * float(np.sum(given + taken)) * hours
+        yield source(f"storage {site.name}/{unit.name}", given - taken, wear_eur)
+    for k, generator in enumerate(site.generators):
+        output, before = np.asarray(now.generator_kw[k]), np.asarray(then.generator_kw[k])
+        starts = generator_starts(generator, output) - generator_starts(generator, before)
+        fuel_eur = generator.fuel_eur_per_kwh * float(np.sum(output - before)) * hours
+        own_eur = fuel_eur + generator.start_eur * starts
+        yield source(f"generator {site.name}/{generator.name}", output - before, own_eur)
+    for k, plant in enumerate(site.renewables):
+        more = np.subtract(now.renewable_kw[k], then.renewable_kw[k])
+        yield source(f"renewable {site.name}/{plant.name}", more)
+    kept = np.subtract(then.export_kw, now.export_kw)
+    forgone_eur = float(kept @ np.asarray(site.grid.export_price_eur_per_mwh)) / 1000.0 * hours
+    yield source(f"export of {site.name}", kept, forgone_eur)
+    yield source(f"shortfall of {site.name}", np.subtract(now.shortfall_kw, then.shortfall_kw))
+
+
+def _import_eur_per_kwh(site: Site) -> Floats:
+    price: Floats = np.add(site.grid.import_price_eur_per_mwh, site.grid.network_fee_eur_per_mwh)
+    return price / 1000.0
 
 
 def _jobs(problem: Problem, plan: Plan, without: Plan, event: DemandEvent) -> Iterator[Delivered]:
     links = links_of(problem)
     now, then = plan.placements_by_job(), without.placements_by_job()
-    pue = {site.name: np.asarray(site.pue) for site in problem.sites}
+    sites = {site.name: site for site in problem.sites}
+    nothing = np.zeros(problem.horizon.n_slots)
 
-    def drawn_kw(placement: Placement | None, job: int) -> Floats:
-        if placement is None or placement.site not in event.sites:
-            return np.zeros(problem.horizon.n_slots)
-        added = added_it_kw(problem, problem.jobs[job], placement, links)
-        drawn: Floats = pue[placement.site] * added
-        return drawn
+    def told(job: Job, placement: Placement | None) -> tuple[Floats, float]:
+        """Import of the sites asked [slot], and all that the job costs [EUR]."""
+        if placement is None:
+            return nothing, left_out_term(job)[1]
+        site, hours = sites[placement.site], problem.horizon.slot_hours
+        drawn = np.asarray(site.pue) * added_it_kw(problem, job, placement, links)
+        cost_eur = sum(own_costs(job, placement, links, hours))
+        cost_eur += float(drawn @ _import_eur_per_kwh(site)) * hours
+        return (drawn if site.name in event.sites else nothing), cost_eur
 
-    for row, job in enumerate(problem.jobs):
+    for job in problem.jobs:
         here, there = now.get(job.name), then.get(job.name)
         if here == there:
             continue
-        kw = drawn_kw(there, row) - drawn_kw(here, row)
-        yield Delivered(f"job {job.name}", _how(here, there, event), _series(kw))
+        (kw, cost_eur), (before_kw, before_eur) = told(job, here), told(job, there)
+        saved = _series(before_kw - kw)
+        yield Delivered(f"job {job.name}", _how(here, there, event), saved, cost_eur - before_eur)
 
 
 def _how(now: Placement | None, then: Placement | None, event: DemandEvent) -> str:

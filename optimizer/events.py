@@ -23,7 +23,7 @@ class DemandEvent:
     start_slot
         Slot of the first of ``level_kw``.
     level_kw
-        Import at most [slot of the event]; see ``firm_levels`` and ``drop_levels``.
+        Import at most [slot of the event].
     missed_eur_per_kwh
         Penalty of what is imported above the level.
     pay_eur
@@ -94,18 +94,3 @@ class EventPart:
         """Return the limit of each slot of the horizon that has one [kW]."""
         within = self.limit_kw[: max(0, n_slots - self.start_slot)]
         return {self.start_slot + k: limit for k, limit in enumerate(within)}
-
-
-def firm_levels(level_kw: float, n_slots: int, before_kw: float, ramp_slots: int = 0) -> Series:
-    """Return levels that come down from ``before_kw`` in equal steps, and stay at ``level_kw``.
-
-    After ``ramp_slots`` slots of coming down, the next is the first at the level itself.
-    """
-    return drop_levels((before_kw,) * n_slots, max(0.0, before_kw - level_kw), ramp_slots)
-
-
-def drop_levels(baseline_kw: Series, drop_kw: float, ramp_slots: int = 0) -> Series:
-    """Return levels below a given baseline, the drop growing in equal steps over the ramp."""
-    shares = (min(1.0, (k + 1) / (ramp_slots + 1)) for k in range(len(baseline_kw)))
-    pairs = zip(baseline_kw, shares, strict=True)
-    return tuple(max(0.0, before - share * drop_kw) for before, share in pairs)

@@ -13,8 +13,6 @@ from optimizer import (
     Plan,
     Problem,
     Rung,
-    drop_levels,
-    firm_levels,
     greedy,
     verify,
 )
@@ -140,13 +138,6 @@ def test_an_answer_that_is_not_of_all_is_refused() -> None:
     assert [breach.limit_name for breach in verify(firm, plan)] == ["may_be_declined"]
     none = replace(case, events=())
     assert [breach.limit_name for breach in verify(none, plan)] == ["may_be_declined"]
-
-
-def test_levels_come_down_in_equal_steps() -> None:
-    """A ramp of two slots, from 9 kW to 3, or by 6 below a baseline that moves."""
-    assert firm_levels(3.0, 4, before_kw=9.0, ramp_slots=2) == pytest.approx((7, 5, 3, 3))
-    assert firm_levels(3.0, 2, before_kw=2.0) == (2.0, 2.0)
-    assert drop_levels((9.0, 10.0, 8.0, 4.0), 6.0, ramp_slots=1) == pytest.approx((6, 4, 2, 0))
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from optimizer import (
+    CapacityLimit,
     DemandEvent,
     EventReport,
     Pausing,
@@ -44,6 +47,9 @@ def test_a_battery_and_an_engine_share_a_call() -> None:
     assert first_hours["generator A/diesel"] == pytest.approx((2.0, 2.0))
     assert report.effort_eur == pytest.approx(4 * 0.3 - 8 * 0.01 + 4 * 0.05)
     assert report.gain_eur == pytest.approx(9.0 - report.effort_eur)
+    costs = {source.source: source.cost_eur for source in report.delivered}
+    assert costs["generator A/diesel"] == pytest.approx(4 * 0.3 - 4 * 0.01)
+    assert costs["storage A/battery"] == pytest.approx(4 * 0.05 - 4 * 0.01)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +99,19 @@ def test_sources_add_up_to_what_is_imported_less(case: Problem) -> None:
         added = np.sum([source.kw for source in report.delivered], axis=0)
         less = np.subtract(report.without_kw, report.planned_kw)
         assert added + 0 * less == pytest.approx(less, abs=1e-4)
+
+
+def test_a_limit_is_answered_like_a_call_that_pays_nothing() -> None:
+    """The job waits for 50 EUR/MWh instead of 10; what it cannot leave is missed, at its price."""
+    case = called(job(work=2), base_kw=1)
+    event = case.events[0]
+    limit = CapacityLimit("dr", "A", 0, 2, 0.0, event.missed_eur_per_kwh)
+    report = report_of(replace(case, events=(), capacity_limits=(limit,)))
+    (source,) = report.delivered
+    assert (source.source, source.how, report.is_declined) == ("job job", "later", False)
+    assert source.cost_eur == pytest.approx(2 * 0.04)
+    assert report.effort_eur == pytest.approx(2 * 0.04)
+    assert report.gain_eur == pytest.approx(-2 * 0.04 - 2 * 5.0)
 
 
 def test_a_call_nobody_knows_has_no_report() -> None:
