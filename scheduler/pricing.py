@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import cast
+from typing import TypeVar, cast
 
 from optimizer import (
     CallPrice,
+    EventReport,
     LevelCall,
     Plan,
     Problem,
     SolveLimits,
+    event_report,
     net_import_kw,
     price_call,
     solve,
+    without_event,
 )
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 OVERRUN_S = 30.0
 """A child has its time limit and so long for starting, building and answering."""
@@ -74,6 +81,25 @@ class Priced:
     reference_gap: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class ReportQuestion:
+    """Who answers ``call`` in ``plan``, and at what cost, is asked."""
+
+    problem: Problem
+    plan: Plan
+    call: str
+    time_limit_s: float
+    mip_gap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The report, and how far the plan without the call may be from the best; ``None``: unknown."""
+
+    report: EventReport
+    without_gap: float | None
+
+
 class PricingFailed(Exception):
     """The child ended without an answer: it crashed, was killed, or took too long."""
 
@@ -93,23 +119,35 @@ def price(question: Question) -> Priced:
     return Priced(tuple(told), question.held is not None, reference.gap)
 
 
-def price_in_child(question: Question) -> Priced:
-    """Do ``price`` in a process of its own.
+def report(question: ReportQuestion) -> Reported:
+    """Plan as if the call had not come, from the plan there is, and compare."""
+    limits = SolveLimits(question.time_limit_s, question.mip_gap)
+    before = without_event(question.problem, question.call)
+    free = solve(before, limits, warm_start=question.plan, clock=time.monotonic)
+    found = event_report(question.problem, question.plan, free, question.call)
+    return Reported(found, free.gap)
 
-    Raises
-    ------
-    PricingFailed
-        It gave no answer in time.
-    """
+
+def price_in_child(question: Question) -> Priced:
+    """Do ``price`` in a process of its own; raises ``PricingFailed`` without an answer in time."""
+    return _in_child(price, question, question.time_limit_s)
+
+
+def report_in_child(question: ReportQuestion) -> Reported:
+    """Do ``report`` in a process of its own; raises ``PricingFailed`` without an answer in time."""
+    return _in_child(report, question, question.time_limit_s)
+
+
+def _in_child(work: Callable[[Q], A], question: Q, time_limit_s: float) -> A:
     context = multiprocessing.get_context("spawn")
     pipe, far_end = context.Pipe()
-    child = context.Process(target=_child_main, args=(far_end,), daemon=True)
+    child = context.Process(target=_child_main, args=(far_end, work), daemon=True)
     child.start()
     far_end.close()
     try:
         pipe.send(question)
-        if not pipe.poll(question.time_limit_s + OVERRUN_S):
-            raise PricingFailed(f"no answer within {question.time_limit_s + OVERRUN_S:g} s")
+        if not pipe.poll(time_limit_s + OVERRUN_S):
+            raise PricingFailed(f"no answer within {time_limit_s + OVERRUN_S:g} s")
         answer = pipe.recv()
     except (EOFError, OSError) as error:
         raise PricingFailed(f"the process that prices calls ended: {error!r}") from error
@@ -119,7 +157,7 @@ def price_in_child(question: Question) -> Priced:
         pipe.close()
     if isinstance(answer, str):
         raise PricingFailed(answer)
-    return cast("Priced", answer)
+    return cast("A", answer)
 
 
 def _priced(
@@ -154,10 +192,9 @@ def _levels(problem: Problem, call: AskedCall, planned_kw: list[float]) -> tuple
     return tuple(max(0.0, kw + share * room_kw) for kw in planned_kw)
 
 
-def _child_main(pipe: Connection) -> None:
+def _child_main(pipe: Connection, work: Callable[[Q], A]) -> None:
     try:
-        question = cast("Question", pipe.recv())
-        answer: Priced | str = price(question)
+        answer: A | str = work(cast("Q", pipe.recv()))
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
         answer = f"calls could not be priced: {type(error).__name__}: {error}"
     pipe.send(answer)

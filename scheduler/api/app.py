@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from scheduler.api import (
+    event_answers,
     explanations,
     fleet,
     grid_events,
@@ -63,6 +64,8 @@ _ROUTERS = (
     signal_forecasts.router,
     signal_pages.router,
     grid_events.router,
+    event_answers.router,
+    event_answers.pages,
     openadr.router,
     settlements.router,
     vpp.router,

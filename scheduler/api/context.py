@@ -17,7 +17,14 @@ from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
 from scheduler.db.session import POOL_SIZE, SessionFactory, transaction
-from scheduler.pricing import Priced, Question, price_in_child
+from scheduler.pricing import (
+    Priced,
+    Question,
+    Reported,
+    ReportQuestion,
+    price_in_child,
+    report_in_child,
+)
 from scheduler.services.ingestion import Intake
 from scheduler.services.outside import OutsideOf
 from scheduler.services.paging import PageRequest
@@ -65,6 +72,8 @@ class ApiContext:
         The plan in force, made ready for explanations and quotes.
     price_calls
         Prices possible calls; whoever asks holds ``pricing``, so that one is priced at a time.
+    report_call
+        Tells who answers a call; whoever asks holds ``pricing`` as well.
     """
 
     sessions: SessionFactory
@@ -78,6 +87,7 @@ class ApiContext:
     session_slots: SessionSlots = field(default_factory=SessionSlots)
     ready_plans: ReadyPlans = field(default_factory=ReadyPlans)
     price_calls: Callable[[Question], Priced] = price_in_child
+    report_call: Callable[[ReportQuestion], Reported] = report_in_child
     pricing: threading.Lock = field(default_factory=threading.Lock)
 
 

@@ -7,6 +7,7 @@ so it is taken from our own pages only; see ``forms``.
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
@@ -17,8 +18,10 @@ from scheduler.api.context import NowDep, SessionDep, context_of
 from scheduler.api.forms import FormDep, NoteDep, require_own_page
 from scheduler.db.models import PlanningRun, PlanStatus, Role, StoredPlan
 from scheduler.services import keys, plans, runs
+from scheduler.services.event_answers import held_calls
 from scheduler.services.keys import Caller
 from scheduler.services.paging import PageRequest
+from scheduler.services.plan_document import PlanDocument
 from scheduler.views import IndexRow, PageActions, index_page, login_page, plan_page
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -102,7 +105,7 @@ def show_plan(plan_id: UUID, session: SessionDep, person: PersonDep) -> str:
         status=plan.status.value,
         note=_note(runs.get_run(session, plan.run_id), plan),
         actions=_actions(plan, person),
-        links=_links(plan),
+        links=_links(plan, document),
         with_reasons=len(document.problem.jobs) <= _MOST_REASONS,
     )
 
@@ -166,9 +169,11 @@ def _actions(plan: StoredPlan, person: Caller) -> PageActions | None:
     return PageActions(f"/plans/{plan.id}/approve", f"/plans/{plan.id}/reject")
 
 
-def _links(plan: StoredPlan) -> dict[str, str]:
+def _links(plan: StoredPlan, document: PlanDocument) -> dict[str, str]:
     address = f"/v1/plans/{plan.id}"
-    return {
+    calls = held_calls(document) if plan.status is PlanStatus.IN_FORCE else ()
+    answers = {f"Who answers {call}": f"/grid-events/{quote(call)}/answer" for call in calls}
+    return answers | {
         "All plans": "/",
         "Jobs (CSV)": f"{address}/jobs?format=csv",
         "Energy (CSV)": f"{address}/energy?format=csv",

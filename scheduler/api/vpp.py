@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Self
 from uuid import UUID
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, status
 from pydantic import Field, model_validator
 
 from connectors.types import Window
 from scheduler.api.auth import OperatorDep, SubmitterDep
 from scheduler.api.context import ApiContext, ContextDep, NowDep, SessionDep
+from scheduler.api.pricing import TimeLimit, alone
 from scheduler.api.views import Body, SiteQuery, View
 from scheduler.db.models import Bid
 from scheduler.db.session import transaction
@@ -24,10 +24,6 @@ from scheduler.services.window import PlanWindow
 from scheduler.specs.base import Instant, Name, NonNegative
 
 router = APIRouter(prefix="/v1/vpp", tags=["virtual power plant"])
-
-TimeLimit = Annotated[
-    float, Query(ge=1, le=120, description="For all solves together [s]; longer proves more.")
-]
 
 
 class LevelView(View):
@@ -208,22 +204,11 @@ def _window(owner: str, start: datetime, end: datetime) -> Window:
 
 
 def _price(context: ApiContext, question: Question) -> Priced:
-    with _alone(context):
+    with alone(context):
         try:
             return context.price_calls(question)
         except PricingFailed as error:
             raise Conflict(f"calls were not priced: {error}") from error
-
-
-@contextmanager
-def _alone(context: ApiContext) -> Iterator[None]:
-    """Let one question at a time take the machine's cores."""
-    if not context.pricing.acquire(blocking=False):
-        raise Conflict("another question is being priced: ask again in a while")
-    try:
-        yield
-    finally:
-        context.pricing.release()
 
 
 def _curves(question: Question, priced: Priced, plan: PlanWindow) -> Iterator[CurveView]:

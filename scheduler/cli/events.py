@@ -30,12 +30,29 @@ INTERVALS = {
     "PENALTY EUR": "penalty_eur",
 }
 
+SOURCES = {
+    "SOURCE": "name",
+    "HOW": "how",
+    "MEAN kW": "mean_kw",
+    "ENERGY kWh": "energy_kwh",
+    "COST EUR": "cost_eur",
+}
+SLOTS = {
+    "FROM": "start_at",
+    "CALLED kW": "called_kw",
+    "PLANNED kW": "planned_kw",
+    "WITHOUT kW": "without_kw",
+}
+ANSWER_WITHIN_S = 15.0
+"""For the solve; the client waits twice as long."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
     group = typer.Typer(help="Calls of the grid side, on a server.", no_args_is_help=True)
     group.command("list")(list_events)
     group.command("settlement")(settlement)
+    group.command("answer")(answer)
     app.add_typer(group, name="events")
 
 
@@ -60,6 +77,25 @@ def settlement(
     with server_at(server) as api:
         found = api.get(f"/v1/grid-events/{event}/settlement", revision=revision)
     emit(found, _text(found), as_json)
+
+
+def answer(
+    event: EventId, server: ServerOption = DEFAULT_SERVER, as_json: JsonOption = False
+) -> None:
+    """Show which batteries, engines and jobs deliver how many kW of an event, and at what cost."""
+    with server_at(server) as api:
+        found = api.get(f"/v1/grid-events/{event}/answer", time_limit_s=ANSWER_WITHIN_S)
+    words = "declined" if found["is_declined"] else "answered"
+    lines = [
+        f"{found['event']} of {', '.join(found['sites'])}: {words} by plan {found['plan_id']}",
+        f"effort {found['effort_eur']:.2f} EUR, {found['other_eur']:.2f} EUR of it with no source;"
+        f" the plan is better by {found['gain_eur']:.2f} EUR with the call",
+        "",
+        text_table(SOURCES, found["sources"]),
+        "",
+        text_table(SLOTS, found["slots"]),
+    ]
+    emit(found, "\n".join(lines), as_json)
 
 
 def _text(found: dict[str, Any]) -> str:

@@ -126,17 +126,8 @@ def assemble(
     energy, inputs = _energy_before(fleet, window, state), table.inputs
     futures = assemble_scenarios(fleet, sites, table, history, window, now)
     marks += [*room_marks, *calls.marks, *fitted.marks, *futures.marks]
-    return Assembled(
-        problem,
-        window,
-        tuple(marks),
-        fitted.cut_jobs,
-        inputs,
-        now,
-        energy,
-        futures.scenarios,
-        calls.declined,
-    )
+    known = (fitted.cut_jobs, inputs, now, energy, futures.scenarios, calls.declined)
+    return Assembled(problem, window, tuple(marks), *known)
 
 
 def _jobs(jobs: Sequence[JobToPlan], around: Surroundings, state: FleetState) -> AssembledJobs:

@@ -1,5 +1,6 @@
 """A plan made readable: pure functions from a ``PlanDocument`` to text, tables, charts and HTML."""
 
+from scheduler.views.answer_page import answer_page
 from scheduler.views.chart import chart
 from scheduler.views.compare import Comparison, compare
 from scheduler.views.explanation import explain_job, explanation_text
@@ -17,6 +18,7 @@ __all__ = [
     "IndexRow",
     "LedgerMonth",
     "PageActions",
+    "answer_page",
     "chart",
     "compare",
     "energy_table",
