@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import signal
@@ -128,3 +129,19 @@ def test_a_job_whose_folder_is_full_is_paused_once_that_can_be_noted(folder: Job
     pause = folder.pause(1)
     assert pause is not None
     assert pause.exit_code == -signal.SIGTERM
+
+
+async def test_how_a_job_ended_whose_folder_was_away_is_not_lost(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
+    """A volume that goes and comes again: the job runs on, ends meanwhile, and how is seen."""
+    may_end = tmp_path / "may-end"
+    command = ("/bin/sh", "-c", f"until [ -e {may_end} ]; do sleep 0.05; done; exit 7")
+    await cluster.submit(JobOrder("b", command, "pool", 1))
+    folder = JobFolder(tmp_path / "jobs" / "job-b")
+    folder.path.rename(tmp_path / "elsewhere")
+    await asyncio.sleep(1.5)  # a supervisor looks every second
+    may_end.touch()
+    await asyncio.sleep(0.3)
+    (tmp_path / "elsewhere").rename(folder.path)
+    assert (await seen_as(cluster, "b", JobState.FAILED)).exit_code == 7

@@ -51,6 +51,7 @@ _LOOK_EVERY_S = 1.0  # should a wake-up be lost
 _LOOK_AT_ADOPTED_EVERY_S = 0.2  # nobody tells us when a process that is not our child ends
 _LOOK_FIRST_AFTER_S = 0.005
 _LOOK_SLOWER_BY = 1.5
+_AWAY_AT_MOST_S = 3600.0  # so long the end of a job waits for its folder to be written down in
 _LOCK_WAIT_S = 2.0  # longer than anybody holds the lock to see whether it is free
 _NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT))
 _UNSEEN = "it ended while its supervisor was gone, so its exit code is not known"
@@ -184,11 +185,15 @@ def _record_end(folder: JobFolder, run: Run, code: int | None) -> None:
 
 
 def watch(folder: JobFolder, order: JobOrder, run: Run) -> None:
-    """Do what is wanted until the run is over; then say how it ended."""
+    """Do what is wanted until the run is over; then say how it ended.
+
+    While its folder is away nothing new is wanted, and the run goes on.
+    """
     cap = PowerCap(folder, folder.wanted())
     while not run.has_ended:
-        cap.keep()
-        phase = folder.wanted().phase
+        phase = _phase(folder)
+        if phase is not None:
+            cap.keep()
         if phase is Phase.CANCEL or (
             phase is Phase.PAUSE and order.suspend_by is SuspendBy.CHECKPOINT
         ):
@@ -196,11 +201,28 @@ def watch(folder: JobFolder, order: JobOrder, run: Run) -> None:
                 break
             if _end(folder, order, run):
                 return
-        if order.suspend_by is SuspendBy.FREEZE:
+        if order.suspend_by is SuspendBy.FREEZE and phase is not None:
             _hold(run, is_wanted=phase is Phase.PAUSE)
         signal.sigtimedwait(_HEARD, _LOOK_EVERY_S if run.is_child else _LOOK_AT_ADOPTED_EVERY_S)
     _kill(run)
+    _wait_for(folder)
     _record_end(folder, run, run.collect())
+
+
+def _phase(folder: JobFolder) -> Phase | None:
+    """Return what is wanted now; ``None`` where the folder is away, as its volume may be."""
+    try:
+        return folder.wanted().phase
+    except OSError:
+        return None
+
+
+def _wait_for(folder: JobFolder) -> None:
+    """Wait until the folder is there, but not for ever: somebody may have removed it."""
+    give_up_at = time.monotonic() + _AWAY_AT_MOST_S
+    for _ in _ever_slower():
+        if _phase(folder) is not None or time.monotonic() >= give_up_at:
+            break
 
 
 def _hold(run: Run, *, is_wanted: bool) -> None:
