@@ -35,6 +35,7 @@ site = "home"
 resource = "N1"
 contract_kw = 20
 """
+_NOT_OVER = {"waiting", "queued", "running", "suspended"}
 _PROGRAMS = ("api", "worker", "clock", "dispatcher", "control")
 
 
@@ -74,7 +75,7 @@ class Place:
 
 @contextmanager
 def running(folder: Path, vtn: TestVtn, plant: SunSpecPlant) -> Iterator[Place]:
-    """Run every program; they end with the block."""
+    """Run every program. With the block end the jobs, their supervisors, and then the programs."""
     port = free_ports(1)[0]
     (folder / "openadr.toml").write_text(OPENADR.format(url=vtn.base))
     ours = {
@@ -98,7 +99,20 @@ def running(folder: Path, vtn: TestVtn, plant: SunSpecPlant) -> Iterator[Place]:
         stack.callback(api.close)
         place = Place(api, accelerated_now(START, FACTOR, began_s), vtn, plant)
         place.wait_for("the API answers", lambda: _answers(api), timedelta(hours=2))
+        stack.callback(_end_jobs, place)
         yield place
+
+
+def _end_jobs(place: Place) -> None:
+    """Cancel every job and wait until its cluster has ended it, and with it its supervisor."""
+
+    def left() -> list[dict[str, Any]]:
+        jobs = place.get("/v1/jobs")["items"]
+        return [job for job in jobs if job["status"] in _NOT_OVER]
+
+    for job in left():
+        place.send("POST", f"/v1/jobs/{job['id']}/cancel", None)
+    place.wait_for("all jobs are over", lambda: not left(), timedelta(hours=1))
 
 
 def _first_key(environment: dict[str, str]) -> str:
