@@ -16,11 +16,10 @@ from pathlib import Path
 import pandas as pd
 
 from connectors.types import SignalKind
-from scheduler.backtest.known import SignalHistory
+from scheduler.backtest.known import SignalHistory, Signals, day_ahead_known_at
+from scheduler.backtest.policies import HISTORY_DAYS
 
 ZONES = {"DE": "Europe/Berlin", "CISO": "America/Los_Angeles", "NYISO": "America/New_York"}
-HISTORY_DAYS = 56
-PUBLISHED_AT = pd.Timedelta(hours=12, minutes=45)  # local, of the day before
 CARBON_LAG = pd.Timedelta(hours=1)
 _HOUR = pd.Timedelta(hours=1)
 
@@ -36,14 +35,6 @@ class Plant:
     def zone_column(self) -> str:
         """Column of the zone's total."""
         return "solar_mw" if self.kind is SignalKind.PV else "wind_mw"
-
-
-@dataclass(frozen=True, slots=True)
-class Signals:
-    """What was known when, and what truly came (``known_at``: at once)."""
-
-    history: SignalHistory
-    truth: pd.DataFrame
 
 
 def read_signals(
@@ -65,7 +56,7 @@ def read_signals(
         is_ahead = issued["valid_utc"] >= issued["issue_utc"]
         forecast = issued[(issued["site"] == zone) & is_ahead]
         prices = _rows(zone, SignalKind.PRICE, past["price"])
-        known.append(prices.assign(known_at=_published(prices["start_at"], time_zone)))
+        known.append(prices.assign(known_at=day_ahead_known_at(prices["start_at"], time_zone)))
         carbon = _rows(zone, SignalKind.CARBON_INTENSITY, past["ci_lifecycle"])
         known.append(carbon.assign(known_at=carbon["start_at"] + _HOUR + CARBON_LAG))
         known.append(_issued(zone, SignalKind.CARBON_INTENSITY, forecast, "forecast_lifecycle"))
@@ -101,11 +92,3 @@ def _issued(
     values = (forecast[column] * scale).clip(lower=0.0)
     rows = _rows(zone, kind, values.set_axis(pd.DatetimeIndex(forecast["valid_utc"])))
     return rows.assign(known_at=forecast["issue_utc"][values.notna()].to_numpy())
-
-
-def _published(starts: pd.Series, time_zone: str) -> pd.Series:
-    """When the price of each interval is published: the day before its local day."""
-    local_day = starts.dt.tz_convert(time_zone).dt.tz_localize(None).dt.normalize()
-    noon = local_day - pd.Timedelta(days=1) + PUBLISHED_AT
-    published: pd.Series = noon.dt.tz_localize(time_zone).dt.tz_convert("UTC")
-    return published

@@ -3,28 +3,30 @@
 At the start of every step jobs whose true work is done end; then dispatch looks at everything, as
 often as its commands change something. A job that ends early frees its GPUs at once, for whom the
 plan wants to run there then; what the plan wants later is moved up by the next plan only.
+
+A step in which nothing can be decided anew is passed over: see ``quiet.next_look``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import numpy as np
-
 from connectors.types import JobObservation, JobState
-from optimizer import StorageUnit, followed
+from scheduler.backtest.batteries import follow_setpoints
+from scheduler.backtest.quiet import next_look
+from scheduler.backtest.struck import saved_hours, struck
 from scheduler.backtest.world import (
-    STEP,
     Charge,
     JobInWorld,
     Past,
     PastEnd,
-    PastPower,
+    PastLoss,
     PastRun,
     Scene,
     World,
+    gpus_down,
 )
 from scheduler.db.models import CommandKind, JobStatus
 from scheduler.services.dispatch_decide import decide
@@ -51,10 +53,12 @@ def carry_out(
         play.begin_step(now)
         holds = document is not None and document.window.start <= now < document.window.end
         play.dispatch(wants_at(document, now) if document is not None and holds else {}, now)
-        now += STEP
+        window = None if document is None else document.window
+        now = min(until, next_look(now, play.jobs.values(), play.n_arrived, scene, window))
     play.begin_step(until)
-    charges, powers = _batteries(world, document, until)
-    return play.world(until, charges), Past(tuple(play.runs), tuple(play.ends), powers)
+    charges, powers = follow_setpoints(world, document, until)
+    past = Past(tuple(play.runs), tuple(play.ends), powers, tuple(play.losses))
+    return play.world(until, charges), past
 
 
 @dataclass(slots=True)
@@ -67,21 +71,31 @@ class _Play:
     n_arrived: int
     succeeded: set[str]
     failed: set[str]
+    n_failures: int
     runs: list[PastRun] = field(default_factory=list)
     ends: list[PastEnd] = field(default_factory=list)
+    losses: list[PastLoss] = field(default_factory=list)
 
     @classmethod
     def of(cls, world: World, scene: Scene) -> _Play:
-        free = {
-            (site.name, pool.name): pool.gpus for site in scene.fleet.sites for pool in site.pools
+        jobs = {job.true.spec.name: job for job in world.jobs}
+        over = set(world.succeeded), set(world.failed)
+        play = cls(scene, jobs, {}, world.n_arrived, *over, world.n_failures)
+        play._count_free(world.now)
+        return play
+
+    def _count_free(self, now: datetime) -> None:
+        """Count the GPUs that are there and that nobody holds."""
+        down = gpus_down(self.scene.failures, now)
+        self.free_gpus = {
+            (site.name, pool.name): pool.gpus - down.get((site.name, pool.name), 0)
+            for site in self.scene.fleet.sites
+            for pool in site.pools
         }
-        for job in world.jobs:
+        for job in self.jobs.values():
             if job.status is JobStatus.RUNNING and job.site is not None:
                 pool, gpus = _held(job)
-                free[job.site, pool] -= gpus
-        jobs = {job.true.spec.name: job for job in world.jobs}
-        succeeded, failed = set(world.succeeded), set(world.failed)
-        return cls(scene, jobs, free, world.n_arrived, succeeded, failed)
+                self.free_gpus[job.site, pool] -= gpus
 
     def world(self, now: datetime, charges: tuple[Charge, ...]) -> World:
         return World(
@@ -91,10 +105,11 @@ class _Play:
             self.n_arrived,
             frozenset(self.succeeded),
             frozenset(self.failed),
+            self.n_failures,
         )
 
     def begin_step(self, now: datetime) -> None:
-        """End what is done, and let in what has come."""
+        """End what is done, let in what has come, and take from jobs the GPUs that are gone."""
         for job in [*self.jobs.values()]:
             ends_at = job.ends_at
             if ends_at is not None and ends_at <= now:
@@ -105,6 +120,25 @@ class _Play:
             new = JobInWorld.arrived(coming[self.n_arrived])
             self.jobs[new.true.spec.name] = new
             self.n_arrived += 1
+        if self.scene.failures:
+            self._fail(now)
+
+    def _fail(self, now: datetime) -> None:
+        self._count_free(now)
+        failures = self.scene.failures
+        begun = []
+        while self.n_failures < len(failures) and failures[self.n_failures].start_at <= now:
+            begun.append(failures[self.n_failures])
+            self.n_failures += 1
+        for job in struck([*self.jobs.values()], begun, self.free_gpus):
+            self._lose(job, now)
+
+    def _lose(self, job: JobInWorld, now: datetime) -> None:
+        """Let ``job`` stand where it last saved, without GPUs."""
+        self._end_run(job, now)
+        saved = saved_hours(job, now, self.scene.save_every_hours)
+        self.losses.append(PastLoss(job.true.spec.name, now, job.done_at(now) - saved))
+        self._keep(_stopped(job, saved))
 
     def dispatch(self, wants: Mapping[str, Want], now: datetime) -> None:
         """Look and send until nothing is left to send."""
@@ -153,16 +187,7 @@ class _Play:
                 self._begin_run(job, command, now)
             case CommandKind.SUSPEND:
                 self._end_run(job, now)
-                self._keep(
-                    replace(
-                        job,
-                        status=JobStatus.SUSPENDED,
-                        done_hours=job.done_at(now),
-                        begun_at=None,
-                        works_from=None,
-                        running_since=None,
-                    )
-                )
+                self._keep(_stopped(job, job.done_at(now)))
             case CommandKind.POWER_CAP:
                 self._end_run(job, now)
                 works_from = None if job.works_from is None else max(job.works_from, now)
@@ -207,6 +232,19 @@ class _Play:
         self.ends.append(PastEnd(name, now, status))
 
 
+def _stopped(job: JobInWorld, saved_hours: float) -> JobInWorld:
+    """Return a job that has stopped with so much of its work saved."""
+    return replace(
+        job,
+        status=JobStatus.SUSPENDED,
+        done_hours=saved_hours,
+        saved_hours=saved_hours,
+        begun_at=None,
+        works_from=None,
+        running_since=None,
+    )
+
+
 def _held(job: JobInWorld) -> tuple[str, int]:
     """Pool and GPUs that a job holds at its operating point."""
     points = job.true.spec.operating_points
@@ -231,52 +269,3 @@ def _observation(job: JobInWorld) -> JobObservation | None:
         exit_code=None,
         starts=job.starts,
     )
-
-
-def _batteries(
-    world: World, document: PlanDocument | None, until: datetime
-) -> tuple[tuple[Charge, ...], tuple[PastPower, ...]]:
-    """Let each battery follow its setpoints, as far as its charge allows; else it rests."""
-    n_steps = (until - world.now) // STEP
-    if not n_steps:
-        return world.charges, ()
-    told = {} if document is None else dict(_setpoints(document, world.now, n_steps))
-    charges, powers = [], []
-    for charge in world.charges:
-        key = charge.site, charge.battery
-        kwh, charge_kw, discharge_kw = charge.kwh, np.zeros(n_steps), np.zeros(n_steps)
-        if key in told:
-            unit, power_kw = told[key]
-            flows = followed(
-                [replace(unit, soc_initial_kwh=min(max(kwh, 0.0), unit.capacity_kwh))],
-                np.maximum(power_kw, 0.0)[None],
-                np.maximum(-power_kw, 0.0)[None],
-                _STEP_HOURS,
-            )
-            charge_kw, discharge_kw = flows.charge_kw[0], flows.discharge_kw[0]
-            kwh = float(flows.soc_kwh[0, -1])
-        charges.append(replace(charge, kwh=kwh))
-        row = tuple(charge_kw.tolist()), tuple(discharge_kw.tolist())
-        powers.append(PastPower(charge.site, charge.battery, world.now, *row))
-    return tuple(charges), tuple(powers)
-
-
-_STEP_HOURS = STEP.total_seconds() / 3600
-
-
-def _setpoints(
-    document: PlanDocument, start: datetime, n_steps: int
-) -> Iterator[tuple[tuple[str, str], tuple[StorageUnit, np.ndarray]]]:
-    """Yield every battery of the plan with its power in each step [kW], positive for charging."""
-    window = document.window
-    slots = np.array([window.slot_of(start + step * STEP) for step in range(n_steps)])
-    holds = (slots >= 0) & (slots < window.n_slots)
-    for site, flows in zip(document.problem.sites, document.plan.flows, strict=True):
-        for unit, charge, discharge in zip(
-            site.storage, flows.charge_kw, flows.discharge_kw, strict=True
-        ):
-            power = np.asarray(charge) - np.asarray(discharge)
-            yield (
-                (site.name, unit.name),
-                (unit, np.where(holds, power[np.clip(slots, 0, window.n_slots - 1)], 0.0)),
-            )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from scheduler.backtest.outcome import Played
 from scheduler.backtest.policy import Policy
 from scheduler.backtest.replay import ReplayState, Round, first_state, play
 from scheduler.backtest.world import Past, Scene, joined
@@ -54,6 +55,22 @@ class Folder:
         """Return the first ``n_chapters`` chapters."""
         files = [self._chapter_file(number) for number in range(n_chapters)]
         return tuple(_CHAPTER.validate_json(file.read_bytes()) for file in files)
+
+    def read_played(self) -> Played:
+        """Return all that was played.
+
+        Raises
+        ------
+        ValueError
+            Nothing is kept there.
+        """
+        kept = self.read_state()
+        if kept is None:
+            raise ValueError(f"{self.path}: nothing is kept there")
+        chapters = self.read_chapters(kept.n_chapters)
+        past = joined([chapter.past for chapter in chapters])
+        rounds = tuple(one for chapter in chapters for one in chapter.rounds)
+        return Played(past, rounds, kept.state.world)
 
     def keep(self, chapter: Chapter, kept: Kept) -> None:
         """Keep a chapter, then the state after it."""

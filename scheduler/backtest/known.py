@@ -96,6 +96,34 @@ class SignalHistory:
         return self.table[is_asked].drop_duplicates(_INTERVAL, keep="last").reset_index(drop=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What was known when, and what truly came (``known_at``: at once)."""
+
+    history: SignalHistory
+    truth: pd.DataFrame
+
+
+DAY_AHEAD_AT = timedelta(hours=12, minutes=45)
+"""When prices of a local day are published, on the clock of the day before."""
+
+
+def day_ahead_known_at(
+    starts: pd.Series[pd.Timestamp], time_zone: str, published: timedelta = DAY_AHEAD_AT
+) -> pd.Series[pd.Timestamp]:
+    """Tell since when a day-ahead price of each interval was known: the day before its local day.
+
+    Where the clock skips that time, an hour later; where it comes twice, the first time.
+    """
+    local_day = starts.dt.tz_convert(time_zone).dt.tz_localize(None).dt.normalize()
+    on_the_clock = local_day - pd.Timedelta(days=1) + published
+    is_first = np.ones(len(on_the_clock), dtype=bool)
+    known: pd.Series[pd.Timestamp] = on_the_clock.dt.tz_localize(
+        time_zone, ambiguous=is_first, nonexistent=pd.Timedelta(hours=1)
+    ).dt.tz_convert("UTC")
+    return known
+
+
 def _nanoseconds(instants: pd.Series[pd.Timestamp]) -> npt.NDArray[np.int64]:
     return (
         instants.dt.tz_convert("UTC").dt.as_unit("ns").to_numpy("datetime64[ns]").astype(np.int64)

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from optimizer import OptimizerError, baselines
 from scheduler.backtest.carrying_out import carry_out
 from scheduler.backtest.policy import Policy
-from scheduler.backtest.world import JobInWorld, Past, Scene, World, joined
+from scheduler.backtest.world import JobInWorld, Past, Scene, World, gpus_down, joined
 from scheduler.db.models import JobStatus
 from scheduler.doubt import doubt_of
 from scheduler.services.assemble import FleetState, InputRefused, JobToPlan
+from scheduler.services.assemble_pools import PoolSeen
 from scheduler.services.carried_meter import energy_so_far, peak_so_far
 from scheduler.services.carried_state import announced_starts, soc_expected
 from scheduler.services.documents import make_document
@@ -153,8 +154,9 @@ def inputs_at(state: ReplayState, scene: Scene, policy: Policy, window: PlanWind
         window=window,
         jobs=tuple(replace(job, announced=announced.get(job.spec.name)) for job in jobs),
         signals=policy.knows(window, now),
-        events=(),
+        events=tuple(call.notice for call in scene.calls if call.known_at <= now),
         state=FleetState(
+            pools=_pools_seen(scene, now),
             soc_kwh=soc_expected(read, in_force, window.start),
             peak_so_far_kw=peak_so_far(scene.fleet, in_force, window),
             energy_so_far_kwh=energy_so_far(scene.fleet, in_force, window),
@@ -164,6 +166,17 @@ def inputs_at(state: ReplayState, scene: Scene, policy: Policy, window: PlanWind
         in_force=in_force,
         history=None if policy.history is None else policy.history(window, now),
     )
+
+
+def _pools_seen(scene: Scene, now: datetime) -> dict[tuple[str, str], PoolSeen]:
+    """Return what clusters say of pools of which GPUs are gone; nobody says for how long."""
+    down = gpus_down(scene.failures, now)
+    return {
+        (site.name, pool.name): PoolSeen(pool.gpus - down[site.name, pool.name], 0, now)
+        for site in scene.fleet.sites
+        for pool in site.pools
+        if (site.name, pool.name) in down
+    }
 
 
 def _fleet(scene: Scene, policy: Policy) -> FleetSpec:

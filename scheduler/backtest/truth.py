@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,10 @@ import pandas as pd
 
 from optimizer import (
     Job,
+    Pausing,
     Placement,
     Plan,
+    Pool,
     Problem,
     Run,
     Rung,
@@ -21,11 +24,22 @@ from optimizer import (
     StorageFlows,
     Unserved,
     dispatch,
+    pieces_of,
+    restarts_of,
     settled_plan,
 )
-from scheduler.backtest.world import STEP, Past, PastPower, PastRun, Scene, TrueJob, World
+from scheduler.backtest.world import (
+    STEP,
+    Past,
+    PastPower,
+    PastRun,
+    Scene,
+    TrueJob,
+    World,
+    gpus_down,
+)
 from scheduler.db.models import JobStatus
-from scheduler.services.assemble import JobToPlan, assemble
+from scheduler.services.assemble import Assembled, JobToPlan, assemble
 from scheduler.services.window import PlanWindow
 
 Floats = npt.NDArray[np.float64]
@@ -60,14 +74,55 @@ def true_problem(scene: Scene, signals: pd.DataFrame) -> Problem:
     ValueError
         A job cannot be told in steps; says why.
     """
+    return assembled_truth(scene, signals).problem
+
+
+def assembled_truth(scene: Scene, signals: pd.DataFrame) -> Assembled:
+    """Return the same with the marks of its signals; raises as ``true_problem`` does."""
     n_steps = (scene.end - scene.begin) // STEP
     window = PlanWindow(scene.begin, STEP_MINUTES, n_steps)
     jobs = [_as_it_truly_is(job) for job in scene.jobs]
-    assembled = assemble(scene.fleet, jobs, signals, (), window, now=scene.end)
+    notices = [call.notice for call in scene.calls]
+    assembled = assemble(scene.fleet, jobs, signals, notices, window, now=scene.end)
     left_out = [mark for mark in assembled.marks if mark.startswith("job ")]
     if left_out or assembled.cut_jobs:
         raise ValueError(f"of {len(left_out)} jobs not all can be told: {left_out[:3]}")
-    return assembled.problem
+    return replace(assembled, problem=_with_failures(assembled.problem, scene, window))
+
+
+def _with_failures(problem: Problem, scene: Scene, window: PlanWindow) -> Problem:
+    """Take away the GPUs that were gone, from the step on in which they failed."""
+    if not scene.failures:
+        return problem
+    gone = {
+        (site.name, pool.name): np.zeros(window.n_slots)
+        for site in problem.sites
+        for pool in site.pools
+    }
+    changes = sorted(
+        {scene.begin}
+        | {
+            at
+            for failure in scene.failures
+            for at in (failure.start_at, failure.end_at)
+            if scene.begin < at < scene.end
+        }
+    )
+    for start, end in pairwise((*changes, scene.end)):
+        part = slice(window.slot_of(start), window.slot_not_before(end))
+        for key, count in gpus_down(scene.failures, start).items():
+            gone[key][part] = count
+
+    def as_it_was(site: Site, pool: Pool) -> Pool:
+        return replace(
+            pool, gpus=tuple((np.asarray(pool.gpus) - gone[site.name, pool.name]).tolist())
+        )
+
+    sites = tuple(
+        replace(site, pools=tuple(as_it_was(site, pool) for pool in site.pools))
+        for site in problem.sites
+    )
+    return replace(problem, sites=sites)
 
 
 def told(problem: Problem, scene: Scene, past: Past, last: World) -> Told:
@@ -77,6 +132,7 @@ def told(problem: Problem, scene: Scene, past: Past, last: World) -> Told:
         runs.setdefault(run.job, []).append(run)
     window = PlanWindow(scene.begin, STEP_MINUTES, problem.horizon.n_slots)
     succeeded = {end.job for end in past.ends if end.status is JobStatus.SUCCEEDED}
+    unlucky = {loss.job for loss in past.losses}
     jobs, placements, unserved, late = [], [], [], []
     for job in problem.jobs:
         if job.name not in runs:
@@ -85,7 +141,9 @@ def told(problem: Problem, scene: Scene, past: Past, last: World) -> Told:
             continue
         placement = _placement(runs[job.name], window)
         placements.append(placement)
-        jobs.append(_as_it_was(job, placement, problem, is_done=job.name in succeeded))
+        is_whole = job.name in succeeded and job.name not in unlucky
+        was_struck = job.name in unlucky
+        jobs.append(_as_it_was(job, placement, problem, is_whole=is_whole, was_struck=was_struck))
         if placement.end_slot > job.deadline_slot:
             late.append(job.name)
     whole = replace(problem, jobs=tuple(jobs))
@@ -102,14 +160,17 @@ def _as_it_truly_is(job: TrueJob) -> JobToPlan:
     return JobToPlan(spec, job.true_work_hours)
 
 
-def _as_it_was(job: Job, placement: Placement, problem: Problem, *, is_done: bool) -> Job:
+def _as_it_was(
+    job: Job, placement: Placement, problem: Problem, *, is_whole: bool, was_struck: bool
+) -> Job:
     """Return ``job`` with what bound its plan but not the world left out.
 
     Plans keep minimum runs and deadlines; a world in which jobs take other times than stated may
-    not, which is counted and no breach. Work of one that was never done is what was done of it.
+    not, which is counted and no breach. Work of one that was never done, or that was done twice
+    for GPUs that failed, is what its runs did.
     """
     used = {run.point for run in placement.runs}
-    pausing = job.pausing
+    pausing = job.pausing or (Pausing() if was_struck else None)
     if pausing is not None:
         pausing = replace(pausing, min_run_slots=1, max_pauses=None)
     done = replace(
@@ -119,7 +180,7 @@ def _as_it_was(job: Job, placement: Placement, problem: Problem, *, is_done: boo
         pausing=pausing,
         is_elastic=len(used) > 1,
     )
-    return done if is_done else replace(done, work=_work_of(done, placement, problem))
+    return done if is_whole else replace(done, work=_work_of(done, placement, problem))
 
 
 def _work_of(job: Job, placement: Placement, problem: Problem) -> float:
@@ -131,7 +192,8 @@ def _work_of(job: Job, placement: Placement, problem: Problem) -> float:
     lost = 0.0
     if job.pausing is not None:
         fastest = max(point.work_per_hour for point in job.points)
-        lost = (len(placement.runs) - 1) * job.pausing.restart_slots * fastest * hours
+        n_restarts = len(restarts_of(job, pieces_of(job, placement)))
+        lost = n_restarts * job.pausing.restart_slots * fastest * hours
     return max(worked - lost, 1e-6)
 
 

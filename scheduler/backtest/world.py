@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Self
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from connectors.types import SuspendBy
+from connectors.types import GridEventNotice, SuspendBy
 from scheduler.db.models import JobStatus
 from scheduler.services.dispatch_types import restart_of
 from scheduler.services.work import speed_of
@@ -55,6 +55,8 @@ class JobInWorld:
         It does work from then on, which is later than ``begun_at`` after a restart.
     running_since
         When it was last started or resumed, at whichever point.
+    saved_hours
+        Work that is not lost with the GPUs it runs on: done by its last pause [h at speed 1].
     """
 
     true: TrueJob
@@ -67,6 +69,7 @@ class JobInWorld:
     begun_at: datetime | None = None
     works_from: datetime | None = None
     running_since: datetime | None = None
+    saved_hours: float = 0.0
 
     @classmethod
     def arrived(cls, job: TrueJob) -> Self:
@@ -115,6 +118,8 @@ class World:
         How many of the scene's jobs have arrived.
     succeeded, failed
         Names of jobs that are over.
+    n_failures
+        How many of the scene's failures have begun.
     """
 
     now: datetime
@@ -123,19 +128,57 @@ class World:
     n_arrived: int = 0
     succeeded: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
+    n_failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """GPUs ``first_gpu`` and following of a pool are gone in [start_at, end_at): whole steps.
+
+    GPUs are numbered from 0; jobs hold the lowest, in the order they began. Who holds one that
+    fails loses what it has not saved.
+    """
+
+    site: str
+    pool: str
+    gpus: int
+    start_at: datetime
+    end_at: datetime
+    first_gpu: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call from the grid side, and when it became known."""
+
+    known_at: datetime
+    notice: GridEventNotice
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What does not change: the fleet, every job that will come, and when it is over.
 
-    ``jobs`` are in the order they come; ``begin`` and ``end`` lie on slots of the fleet.
+    Attributes
+    ----------
+    jobs, failures
+        In the order they come.
+    begin, end
+        On slots of the fleet.
+    calls
+        What the grid side called for.
+    save_every_hours
+        Jobs that may pause save what they did whenever they have done so much more since they
+        began [h at speed 1]; ``None``: as they pause alone.
     """
 
     fleet: FleetSpec
     jobs: tuple[TrueJob, ...]
     begin: datetime
     end: datetime
+    failures: tuple[Failure, ...] = ()
+    calls: tuple[Call, ...] = ()
+    save_every_hours: float | None = None
 
     @classmethod
     def of(cls, fleet: FleetSpec, jobs: Sequence[TrueJob], begin: datetime, end: datetime) -> Self:
@@ -188,6 +231,15 @@ class PastEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class PastLoss:
+    """A job lost the GPUs it ran on at ``at``, and so many hours of its work [h at speed 1]."""
+
+    job: str
+    at: datetime
+    lost_hours: float
+
+
+@dataclass(frozen=True, slots=True)
 class PastPower:
     """What one battery did in each step from ``start_at`` on [kW]."""
 
@@ -200,11 +252,12 @@ class PastPower:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What happened: runs that are over, jobs that are over, and what batteries did."""
+    """What happened: runs and jobs that are over, what batteries did, and what failures cost."""
 
     runs: tuple[PastRun, ...] = ()
     ends: tuple[PastEnd, ...] = ()
     powers: tuple[PastPower, ...] = ()
+    losses: tuple[PastLoss, ...] = ()
 
 
 def joined(pasts: Sequence[Past]) -> Past:
@@ -213,7 +266,21 @@ def joined(pasts: Sequence[Past]) -> Past:
         tuple(run for past in pasts for run in past.runs),
         tuple(end for past in pasts for end in past.ends),
         tuple(power for past in pasts for power in past.powers),
+        tuple(loss for past in pasts for loss in past.losses),
     )
+
+
+def gpus_down(failures: Sequence[Failure], now: datetime) -> dict[tuple[str, str], int]:
+    """Count the GPUs that are gone at ``now``, by site and pool; pools that miss none are left out.
+
+    What several failures hit at once counts once.
+    """
+    down: dict[tuple[str, str], set[int]] = {}
+    for one in failures:
+        if one.start_at <= now < one.end_at:
+            gone = down.setdefault((one.site, one.pool), set())
+            gone.update(range(one.first_gpu, one.first_gpu + one.gpus))
+    return {key: len(gone) for key, gone in down.items()}
 
 
 def whole_steps(length: timedelta) -> timedelta:
