@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from connectors.protocols import VirtualPowerPlant
 from connectors.signals.files import read_signals
+from connectors.signals.parquet import read_parquet_table
 from connectors.vpp.simulated import SimulatedVirtualPowerPlant
 from scheduler.api.app import create_app
 from scheduler.api.context import ApiContext
@@ -43,6 +44,7 @@ __all__ = [
     "notifier_of",
     "open_sessions",
     "outside_of",
+    "read_parquet_table",
     "read_signal_file",
     "virtual_power_plant_of",
 ]

@@ -47,14 +47,15 @@ def side_by_side(place: SearchPlace) -> Iterator[SideBySide]:
             yield on_cluster
     elif place.workers > 1:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(place.workers, context, initializer=_begin_worker) as pool:
+        with ProcessPoolExecutor(place.workers, context, initializer=begin_worker) as pool:
             yield pool.map
             pool.shutdown(cancel_futures=True)
     else:
         yield map
 
 
-def _begin_worker() -> None:
+def begin_worker() -> None:
+    """Have a process leave interrupts to its parent, and end when that does."""
     # Ctrl-C goes to the whole terminal; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from benchmarks.rolling_backtest.instance import FIRST_DAY, KW_PER_GPU, LAST_DAY, Settings
 from benchmarks.rolling_backtest.outcome import Outcome
 from benchmarks.rolling_backtest.plot import write_plot
 from benchmarks.rolling_backtest.words import HEAD, NOTES, SOURCES
 from benchmarks.section import write_section
+from scheduler.backtest.comparing import Paid, shares_by_job
 
 RESULTS = Path(__file__).parents[1] / "RESULTS.md"
 PLOT = RESULTS.with_name("rolling_backtest.svg")
@@ -90,30 +89,11 @@ def _load(settings: Settings, outcome: Outcome) -> tuple[int, float]:
     return n_jobs, kwh / KW_PER_GPU / settings.gpu_hours
 
 
-@dataclass(frozen=True, slots=True)
-class _Paid:
-    """Cost and carbon of a policy, with what run-now had of the jobs that it did not do."""
-
-    eur: float
-    kg: float
-
-    @classmethod
-    def by(cls, outcome: Outcome, now: Outcome) -> Self:
-        """Whoever leaves a job out saves nothing by it."""
-        shares = [
-            site.jobs[name]
-            for site in now.account.sites.values()
-            for name in outcome.not_done
-            if name in site.jobs
-        ]
-        return cls(
-            outcome.account.cost_eur + sum(share.eur for share in shares),
-            outcome.account.terms.carbon_kg + sum(share.carbon_kg for share in shares),
-        )
-
-    def weighed(self, carbon_eur_per_t: float) -> float:
-        """Both in EUR."""
-        return self.eur + carbon_eur_per_t / 1000.0 * self.kg
+def _paid(outcome: Outcome, now: Outcome) -> Paid:
+    """Whoever leaves a job out saves nothing by it."""
+    account = outcome.account
+    kg = account.terms.carbon_kg
+    return Paid.of(account.cost_eur, kg, outcome.not_done, shares_by_job(now.account))
 
 
 def _kept_table(outcomes: Mapping[str, Outcome], carbon_eur_per_t: float) -> list[str]:
@@ -123,12 +103,10 @@ def _kept_table(outcomes: Mapping[str, Outcome], carbon_eur_per_t: float) -> lis
         "| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     run_now = outcomes["run_now"]
-    paid = {
-        name: _Paid.by(outcome, run_now) for name, outcome in outcomes.items() if outcome.is_whole
-    }
+    paid = {name: _paid(outcome, run_now) for name, outcome in outcomes.items() if outcome.is_whole}
     now, best = paid["run_now"], paid.get("perfect")
 
-    def worth(it: _Paid) -> float:
+    def worth(it: Paid) -> float:
         return it.weighed(carbon_eur_per_t)
 
     for name, it in paid.items():

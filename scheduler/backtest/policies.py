@@ -19,10 +19,12 @@ from scheduler.backtest.foresight import bettered_as_known
 from scheduler.backtest.known import Signals
 from scheduler.backtest.policy import Knows, Policy, Solver
 from scheduler.doubt import Doubt, solve_in_doubt
+from scheduler.services.assemble import FILL_HISTORY
 from scheduler.services.assemble_scenarios import history_span
 from scheduler.services.own_forecasts import with_own_forecasts
 from scheduler.services.planning import Prepared
 from scheduler.services.signal_inputs import with_origin
+from scheduler.services.signals import LONGEST_MINUTES
 from scheduler.services.window import PlanWindow
 from scheduler.specs import FleetSpec
 from scheduler.specs.uncertainty import UncertaintySpec
@@ -180,7 +182,7 @@ def and_forecast(knows: Knows, fleet: FleetSpec) -> Knows:
     """Know that, and forecast what of the window nobody has published, as production does."""
 
     def with_forecasts(window: PlanWindow, now: datetime) -> pd.DataFrame:
-        return with_own_forecasts(fleet, knows(window, now), window, now)
+        return _to_plan(with_own_forecasts(fleet, knows(window, now), window, now), window)
 
     return with_forecasts
 
@@ -188,10 +190,17 @@ def and_forecast(knows: Knows, fleet: FleetSpec) -> Knows:
 def as_it_came(signals: Signals) -> Knows:
     """Know what truly came."""
 
-    def knows(_window: PlanWindow, _now: datetime) -> pd.DataFrame:
-        return signals.truth
+    def knows(window: PlanWindow, _now: datetime) -> pd.DataFrame:
+        return _to_plan(signals.truth, window)
 
     return knows
+
+
+def _to_plan(signals: pd.DataFrame, window: PlanWindow) -> pd.DataFrame:
+    """Return what a plan of ``window`` reads: as far back as production reads its database."""
+    earliest = window.start - FILL_HISTORY - timedelta(minutes=LONGEST_MINUTES)
+    start = signals["start_at"]
+    return signals[(start >= earliest) & (start < window.end)]
 
 
 def _with_true(means: Means, name: str, *kinds: SignalKind) -> Policy:
@@ -199,7 +208,7 @@ def _with_true(means: Means, name: str, *kinds: SignalKind) -> Policy:
     came = with_origin(truth[truth["kind"].isin(kinds)])
 
     def knows(window: PlanWindow, now: datetime) -> pd.DataFrame:
-        frame = policy.knows(window, now)
-        return pd.concat([frame[~frame["kind"].isin(kinds)], came], ignore_index=True)
+        frame, true = policy.knows(window, now), _to_plan(came, window)
+        return pd.concat([frame[~frame["kind"].isin(kinds)], true], ignore_index=True)
 
     return replace(policy, name=name, knows=knows)

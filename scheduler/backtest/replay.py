@@ -70,19 +70,19 @@ def first_state(scene: Scene, policy: Policy) -> ReplayState:
 
 def is_over(state: ReplayState, scene: Scene, policy: Policy) -> bool:
     """Whether there is no round left."""
-    return _window(scene, policy, state.n_rounds) is None
+    return window_of(scene, policy, state.n_rounds) is None
 
 
 def play_round(state: ReplayState, scene: Scene, policy: Policy) -> tuple[ReplayState, Past, Round]:
     """Plan once, and carry out what holds until it is time for the next round."""
-    window = _window(scene, policy, state.n_rounds)
+    window = window_of(scene, policy, state.n_rounds)
     if window is None:
         raise ValueError(f"round {state.n_rounds}: the scene is over at {scene.end.isoformat()}")
     world, before = state.world, state.in_force
     document, told = _plan(state, scene, policy, window)
     # Until its window begins, the plan that it supersedes goes on.
     world, under_old = carry_out(world, before, window.start, scene)
-    following = _window(scene, policy, state.n_rounds + 1)
+    following = window_of(scene, policy, state.n_rounds + 1)
     until = scene.end if following is None else following.start - policy.lead
     world, under_new = carry_out(world, document, until, scene)
     after = ReplayState(world, document, state.n_rounds + 1)
@@ -99,7 +99,7 @@ def play(
         yield state, past, told
 
 
-def _window(scene: Scene, policy: Policy, number: int) -> PlanWindow | None:
+def window_of(scene: Scene, policy: Policy, number: int) -> PlanWindow | None:
     """Return the window planned in this round; it ends with the scene at the latest."""
     planning = scene.fleet.planning
     start = scene.begin + number * policy.every

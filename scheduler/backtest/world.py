@@ -181,7 +181,17 @@ class Scene:
     save_every_hours: float | None = None
 
     @classmethod
-    def of(cls, fleet: FleetSpec, jobs: Sequence[TrueJob], begin: datetime, end: datetime) -> Self:
+    def of(
+        cls,
+        fleet: FleetSpec,
+        jobs: Sequence[TrueJob],
+        begin: datetime,
+        end: datetime,
+        *,
+        failures: Sequence[Failure] = (),
+        calls: Sequence[Call] = (),
+        save_every_hours: float | None = None,
+    ) -> Self:
         """Put jobs in order: of submission, then name, as the database gives them.
 
         Raises
@@ -198,7 +208,10 @@ class Scene:
                     f" {begin.isoformat()} .. {end.isoformat()}"
                 )
         ordered = sorted(jobs, key=lambda job: (job.spec.release_at, job.spec.name))
-        return cls(fleet, tuple(ordered), begin, end)
+        by_start = sorted(failures, key=lambda one: one.start_at)
+        return cls(
+            fleet, tuple(ordered), begin, end, tuple(by_start), tuple(calls), save_every_hours
+        )
 
     def first_world(self, now: datetime) -> World:
         """Return the world before anything has arrived, at ``now``."""

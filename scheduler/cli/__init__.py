@@ -18,6 +18,7 @@ COMMANDS = {
     "verify": "scheduler.cli.verify",
     "compare": "scheduler.cli.compare",
     "explain": "scheduler.cli.explain",
+    "backtest": "scheduler.cli.backtest",
     "demo": "scheduler.cli.demo",
     "serve": "scheduler.cli.processes",
     "api": "scheduler.cli.processes",

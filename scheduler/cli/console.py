@@ -52,7 +52,7 @@ _MEANINGS = {
     ExitCode.MISSED: "the plan is written, but misses an obligation or leaves out a job",
     ExitCode.REFUSED: "verify refused the plan: do not use it",
     ExitCode.UNREACHABLE: "the database or a server cannot be reached",
-    ExitCode.INTERRUPTED: "interrupted; the best plan found until then is written",
+    ExitCode.INTERRUPTED: "interrupted; what was found until then is kept",
 }
 
 

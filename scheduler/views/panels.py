@@ -109,10 +109,10 @@ def _power_panel(series: SiteSeries) -> Panel:
         -float(below.max()), max(float(above.max()), float(series.load_kw.max()), *limits)
     )
     shapes = [
-        *_stack([(css, values) for _, css, values in sources], scale, sign=1),
-        *_stack([(css, values) for _, css, values in uses], scale, sign=-1),
-        Shape(_steps(series.load_kw, scale), "line load"),
-        Shape(_level_line(0.0, len(above), scale), "zero"),
+        *stack([(css, values) for _, css, values in sources], scale, sign=1),
+        *stack([(css, values) for _, css, values in uses], scale, sign=-1),
+        Shape(steps(series.load_kw, scale), "line load"),
+        Shape(level_line(0.0, len(above), scale), "zero"),
     ]
     shapes += [Shape(_limit_line(limit, scale), "line limit") for limit in series.limits]
     keys = [Key(label, css) for label, css, values in (*sources, *uses) if values.any()]
@@ -137,14 +137,15 @@ def _power_panel(series: SiteSeries) -> Panel:
 
 def _price_panel(series: SiteSeries) -> Panel:
     price = series.price_eur_per_mwh
-    return _line_panel("Price with network fee", "EUR/MWh", price, "price")
+    return line_panel("Price with network fee", "EUR/MWh", price, "price")
 
 
 def _carbon_panel(series: SiteSeries) -> Panel:
-    return _line_panel("Carbon intensity", "g/kWh", series.carbon_g_per_kwh, "carbon")
+    return line_panel("Carbon intensity", "g/kWh", series.carbon_g_per_kwh, "carbon")
 
 
-def _line_panel(title: str, unit: str, values: Array, css: str) -> Panel:
+def line_panel(title: str, unit: str, values: Array, css: str) -> Panel:
+    """Draw values that hold through their slot as a line over an area."""
     scale = Scale(min(0.0, float(values.min())), float(values.max()))
     return Panel(
         title=title,
@@ -152,9 +153,9 @@ def _line_panel(title: str, unit: str, values: Array, css: str) -> Panel:
         description=f"Between {number(values.min())} and {number(values.max())} {unit}.",
         n_slots=len(values),
         shapes=(
-            Shape(_area(np.zeros_like(values), values, scale), f"area {css}"),
-            Shape(_steps(values, scale), f"line {css}"),
-            Shape(_level_line(0.0, len(values), scale), "zero"),
+            Shape(area(np.zeros_like(values), values, scale), f"area {css}"),
+            Shape(steps(values, scale), f"line {css}"),
+            Shape(level_line(0.0, len(values), scale), "zero"),
         ),
         levels=scale.levels(),
     )
@@ -172,7 +173,7 @@ def _charge_panel(series: SiteSeries) -> Panel:
     ]
     keys = [Key("Charge at slot end", "soc")]
     if series.soc_floor_kwh:
-        shapes.append(Shape(_level_line(series.soc_floor_kwh, n_slots, scale), "line floor"))
+        shapes.append(Shape(level_line(series.soc_floor_kwh, n_slots, scale), "line floor"))
         keys.append(Key("Kept for backup", "floor"))
     return Panel(
         title=f"Battery charge, of {number(series.soc_max_kwh)}",
@@ -199,9 +200,9 @@ def _pool_panel(pool: PoolUse) -> Panel:
         ),
         n_slots=len(pool.used),
         shapes=(
-            Shape(_area(np.zeros_like(pool.used), pool.used, scale), "area gpus"),
-            Shape(_steps(pool.used, scale), "line gpus"),
-            Shape(_steps(pool.available, scale), "line capacity"),
+            Shape(area(np.zeros_like(pool.used), pool.used, scale), "area gpus"),
+            Shape(steps(pool.used, scale), "line gpus"),
+            Shape(steps(pool.available, scale), "line capacity"),
         ),
         levels=scale.levels(),
         keys=(Key("In use", "gpus"), Key("Available", "capacity")),
@@ -220,17 +221,18 @@ def heat_strip(values: Sequence[float], css: str) -> tuple[Shape, ...]:
     )
 
 
-def _stack(layers: Sequence[tuple[str, Array]], scale: Scale, *, sign: int) -> list[Shape]:
+def stack(layers: Sequence[tuple[str, Array]], scale: Scale, *, sign: int) -> list[Shape]:
+    """Draw layers on top of each other, upwards or downwards; each with its CSS class."""
     shapes, base = [], np.zeros_like(layers[0][1])
     for css, values in layers:
         if values.any():
             top = base + sign * values
-            shapes.append(Shape(_area(base, top, scale), f"fill {css}"))
+            shapes.append(Shape(area(base, top, scale), f"fill {css}"))
             base = top
     return shapes
 
 
-def _steps(values: Array, scale: Scale) -> str:
+def steps(values: Array, scale: Scale) -> str:
     """Outline of values that hold through their slot."""
     return f"M0 {scale.y(values[0]):.2f} " + _along(values, scale)
 
@@ -239,13 +241,15 @@ def _along(values: Array, scale: Scale) -> str:
     return " ".join(f"V{scale.y(value):.2f} H{slot + 1}" for slot, value in enumerate(values))
 
 
-def _area(base: Array, top: Array, scale: Scale) -> str:
+def area(base: Array, top: Array, scale: Scale) -> str:
+    """Outline of what lies between two rows of values."""
     n_slots = len(top)
     back = " ".join(f"V{scale.y(base[slot]):.2f} H{slot}" for slot in range(n_slots - 1, -1, -1))
-    return f"{_steps(top, scale)} {back} Z"
+    return f"{steps(top, scale)} {back} Z"
 
 
-def _level_line(value: float, n_slots: int, scale: Scale) -> str:
+def level_line(value: float, n_slots: int, scale: Scale) -> str:
+    """Draw one value through all slots."""
     return f"M0 {scale.y(value):.2f} H{n_slots}"
 
 

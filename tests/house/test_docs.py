@@ -20,6 +20,7 @@ from scheduler.files import read_fleet
 from scheduler.files.grid_script import read_grid_script
 from scheduler.files.openadr import read_openadr
 from scheduler.specs import JobArraySpec, JobSpec, ReplanSpec
+from scheduler.specs.backtest import BacktestSpec
 from scheduler.worker import Worker
 from tests.api.world import World, job
 from tests.cli.server import gridtide, talk_to
@@ -63,6 +64,8 @@ def test_files_that_are_shown_are_valid(text: str, tmp_path: Path) -> None:
         path = tmp_path / "events.toml"
         path.write_text(text)
         assert read_grid_script(path)
+    elif "[[policies]]" in text:
+        assert BacktestSpec.model_validate(tomllib.loads(text)).policies
     elif "ven_name" in text:
         path = tmp_path / "openadr.toml"
         path.write_text(text)
