@@ -72,7 +72,7 @@ def write_backtest(
             rows.append(f"{site},carbon_intensity,{at}Z,60,{350 - 150 * sun:.1f},")
             guess = 350 - 150 * sun + rng.normal(0, 40)
             rows.append(f"{site},carbon_intensity,{at}Z,60,{guess:.1f},2021-07-03T22:00Z")
-        rows.append(f"DE,pv,{at}Z,60,{3 * sun:.2f},")
+        rows.append(f"DE,pv,{at}Z,60,{0.4 * sun:.3f},")
     (folder / "signals.csv").write_text("\n".join(rows) + "\n")
     (folder / "fleet.toml").write_text(fleet)
     (folder / "jobs.csv").write_text("\n".join([HEADER, *jobs]) + "\n")
