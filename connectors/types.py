@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -251,6 +251,9 @@ class GridEventNotice:
         Of its sender among its own calls: 0 is the highest, ``None`` the lowest.
     payment_eur_per_kwh
         What each kWh that is not drawn is paid; one above the limit is not.
+    rebound_kw, rebound_minutes, rebound_eur_per_kwh
+        Import at most for so long directly after it, and what each kWh above that costs; ``None``:
+        no such limit.
     """
 
     event_id: str
@@ -264,6 +267,17 @@ class GridEventNotice:
     ramp_minutes: float = 0.0
     priority: int | None = None
     payment_eur_per_kwh: float = 0.0
+    rebound_kw: float | None = None
+    rebound_minutes: float = 0.0
+    rebound_eur_per_kwh: float = 0.0
+
+    @property
+    def rebound(self) -> Window | None:
+        """When import is limited after it; ``None``: it never is."""
+        if self.rebound_kw is None or self.rebound_minutes <= 0:
+            return None
+        end = self.window.end
+        return Window(end, end + timedelta(minutes=self.rebound_minutes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,14 @@ def openadr_ven(
         webhook = Webhook(spec.webhook_url, webhook_token.get_secret_value())
     sites = tuple(
         SiteTerms(
-            site.site, site.resource, site.contract_kw, site.export_kw, frozenset(site.targets)
+            site.site,
+            site.resource,
+            site.contract_kw,
+            site.export_kw,
+            frozenset(site.targets),
+            site.rebound_kw,
+            site.rebound_minutes,
+            site.rebound_eur_per_kwh,
         )
         for site in spec.sites
     )

@@ -39,6 +39,12 @@ class GridEventBody(Body):
     payment_eur_per_kwh: Annotated[
         NonNegative, Field(description="What each kWh that is not drawn is paid.")
     ] = 0.0
+    rebound_kw: Annotated[
+        NonNegative | None,
+        Field(description="Import at most directly after it; None: as the terms of calls say."),
+    ] = None
+    rebound_minutes: Minutes = 0.0
+    rebound_eur_per_kwh: NonNegative = 0.0
 
 
 class GridEventView(View):
@@ -55,6 +61,9 @@ class GridEventView(View):
     ramp_minutes: float
     priority: int | None
     payment_eur_per_kwh: float
+    rebound_kw: float | None
+    rebound_minutes: float
+    rebound_eur_per_kwh: float
     received_at: datetime
     received_from: str
     cancelled_at: datetime | None

@@ -49,6 +49,8 @@ def assemble_calls(
 ) -> Calls:
     """Limit every slot that any part of a call lies in, from the one in which its ramp ends.
 
+    Where its rebound is limited it is an event that nobody declines, also without terms.
+
     That slot begins before the ramp is over: what is told at its beginning takes its time.
 
     What is above the limit is not paid either: both are what keeping to it is worth. A call that
@@ -69,16 +71,17 @@ def assemble_calls(
         if has_begun and terms is not None and is_declined(notice, declined):
             gone.append(notice.event_id)
             continue
-        if terms is not None and has_begun and notice.window.end <= window.start:
-            events += _rebound_alone(notice, terms, window)
-        if end <= start:
-            continue
-        if terms is not None:
-            events.append(_event(notice, terms, window, range(start, end)))
-        elif notice.site in names:
+        sites = terms.sites if terms is not None else (notice.site,)
+        rebound = _rebound(notice, terms)
+        if not names.issuperset(sites):
+            if end > start:
+                marks.append(f"grid event {notice.event_id}: not used, {notice.site} is no site")
+        elif notice.window.end <= window.start:
+            events += _rebound_alone(notice, sites, rebound, window)
+        elif end > start and terms is None and rebound is None:
             limits.append(_limit(notice, start, end))
-        else:
-            marks.append(f"grid event {notice.event_id}: not used, {notice.site} is no site")
+        elif end > start:
+            events.append(_event(notice, terms, rebound, window, range(start, end)))
     return Calls(tuple(limits), tuple(events), tuple(marks), tuple(gone))
 
 
@@ -127,43 +130,74 @@ def _limit(notice: GridEventNotice, start_slot: int, end_slot: int) -> CapacityL
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Rebound:
+    """Import at most ``kw`` after a call and until then, and what each kWh above it costs."""
+
+    kw: float
+    until: datetime
+    eur_per_kwh: float
+
+
+def _rebound(notice: GridEventNotice, terms: CallsSpec | None) -> _Rebound | None:
+    """Return what limits import after a call: what its sender agreed, else what its terms say."""
+    own = notice.rebound
+    if own is not None and notice.rebound_kw is not None:
+        return _Rebound(notice.rebound_kw, own.end, notice.rebound_eur_per_kwh)
+    if terms is None or terms.rebound_kw is None:
+        return None
+    until = notice.window.end + timedelta(minutes=terms.rebound_minutes)
+    return _Rebound(terms.rebound_kw, until, terms.rebound_eur_per_kwh)
+
+
 def _event(
-    notice: GridEventNotice, terms: CallsSpec, window: PlanWindow, called: range
+    notice: GridEventNotice,
+    terms: CallsSpec | None,
+    rebound: _Rebound | None,
+    window: PlanWindow,
+    called: range,
 ) -> DemandEvent:
-    pay_eur = terms.pay_eur
-    if terms.baseline_kw is not None:
-        less_kw = max(0.0, terms.baseline_kw - notice.limit_kw)
-        pay_eur += notice.payment_eur_per_kwh * less_kw * len(called) * window.slot_hours
-    rebound = max(0, _rebound_end(notice, terms, window) - called.stop)
+    after = max(0, _rebound_end(rebound, window) - called.stop)
     return DemandEvent(
         name=notice.event_id,
-        sites=terms.sites,
+        sites=(notice.site,) if terms is None else terms.sites,
         start_slot=called.start,
         level_kw=(notice.limit_kw,) * len(called),
         missed_eur_per_kwh=notice.breach_eur_per_kwh + notice.payment_eur_per_kwh,
-        pay_eur=pay_eur,
-        decline_eur=_decline_eur(notice, terms, window),
-        rebound_kw=(terms.rebound_kw or 0.0,) * rebound,
-        rebound_eur_per_kwh=terms.rebound_eur_per_kwh,
+        pay_eur=0.0 if terms is None else _pay_eur(notice, terms, window, called),
+        decline_eur=None if terms is None else _decline_eur(notice, terms, window),
+        rebound_kw=() if rebound is None else (rebound.kw,) * after,
+        rebound_eur_per_kwh=0.0 if rebound is None else rebound.eur_per_kwh,
     )
 
 
-def _rebound_end(notice: GridEventNotice, terms: CallsSpec, window: PlanWindow) -> int:
+def _pay_eur(notice: GridEventNotice, terms: CallsSpec, window: PlanWindow, called: range) -> float:
+    """Return what taking part is paid."""
+    if terms.baseline_kw is None:
+        return terms.pay_eur
+    less_kw = max(0.0, terms.baseline_kw - notice.limit_kw)
+    kwh = less_kw * len(called) * window.slot_hours
+    return terms.pay_eur + notice.payment_eur_per_kwh * kwh
+
+
+def _rebound_end(rebound: _Rebound | None, window: PlanWindow) -> int:
     """Return the slot in which the rebound is over; 0 where none is limited."""
-    if terms.rebound_kw is None:
+    if rebound is None:
         return 0
-    until = notice.window.end + timedelta(minutes=terms.rebound_minutes)
-    return min(window.n_slots, window.slot_not_before(until))
+    return min(window.n_slots, window.slot_not_before(rebound.until))
 
 
 def _rebound_alone(
-    notice: GridEventNotice, terms: CallsSpec, window: PlanWindow
+    notice: GridEventNotice,
+    sites: tuple[str, ...],
+    rebound: _Rebound | None,
+    window: PlanWindow,
 ) -> Iterator[DemandEvent]:
     """Yield what is left of the rebound of a call that is over."""
-    end = _rebound_end(notice, terms, window)
-    if end > 0:
-        level_kw = (terms.rebound_kw or 0.0,) * end
-        yield DemandEvent(notice.event_id, terms.sites, 0, level_kw, terms.rebound_eur_per_kwh)
+    end = _rebound_end(rebound, window)
+    if rebound is not None and end > 0:
+        level_kw = (rebound.kw,) * end
+        yield DemandEvent(notice.event_id, sites, 0, level_kw, rebound.eur_per_kwh)
 
 
 def _decline_eur(notice: GridEventNotice, terms: CallsSpec, window: PlanWindow) -> float | None:

@@ -147,6 +147,8 @@ def _give(event: GridEvent, notice: GridEventNotice) -> None:
     event.kind, event.priority = notice.kind, notice.priority
     event.issued_at, event.ramp_minutes = notice.issued_at, notice.ramp_minutes
     event.payment_eur_per_kwh = notice.payment_eur_per_kwh
+    event.rebound_kw, event.rebound_minutes = notice.rebound_kw, notice.rebound_minutes
+    event.rebound_eur_per_kwh = notice.rebound_eur_per_kwh
 
 
 def _require_acceptable(session: Session, notice: GridEventNotice, now: datetime) -> None:

@@ -47,7 +47,7 @@ from scheduler.services.signals import signals_frame
 from scheduler.services.window import PlanWindow, slot_start_not_before
 from scheduler.services.work import work_done_hours
 from scheduler.specs import FleetSpec, ForecastMethod, JobSpec
-from scheduler.specs.base import EARLIEST
+from scheduler.specs.base import EARLIEST, MONTH_MINUTES
 from scheduler.specs.grid_event import notice_of
 
 
@@ -249,7 +249,12 @@ def _last_begins(session: Session, jobs: Sequence[UUID]) -> dict[UUID, datetime]
 
 def _events(session: Session, fleet: FleetSpec, window: PlanWindow) -> tuple[GridEventNotice, ...]:
     """Return calls of the window, and those before it whose rebound may reach into it."""
-    longest = max((calls.rebound_minutes for calls in fleet.commitments.calls), default=0.0)
+    agreed = select(func.max(GridEvent.rebound_minutes)).where(
+        GridEvent.cancelled_at.is_(None),
+        GridEvent.end_at > window.start - timedelta(minutes=MONTH_MINUTES),
+    )
+    by_terms = (calls.rebound_minutes for calls in fleet.commitments.calls)
+    longest = max((session.scalar(agreed) or 0.0, *by_terms))
     rows = session.scalars(
         select(GridEvent)
         .where(

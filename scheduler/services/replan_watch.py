@@ -253,6 +253,9 @@ def _pulse(session: Session, now: datetime) -> tuple[object, ...]:
             GridEvent.breach_eur_per_kwh,
             GridEvent.ramp_minutes,
             GridEvent.payment_eur_per_kwh,
+            GridEvent.rebound_kw,
+            GridEvent.rebound_minutes,
+            GridEvent.rebound_eur_per_kwh,
             GridEvent.cancelled_at,
         )
         .where(GridEvent.end_at > now)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from connectors.types import GridEventNotice
@@ -20,9 +20,11 @@ from scheduler.services.dispatch_wants import battery_power_at
 from scheduler.services.plan_document import PlanDocument
 from scheduler.services.plans import read_document
 from scheduler.specs import FleetSpec
+from scheduler.specs.base import MONTH_MINUTES
 from scheduler.specs.fleet import SiteSpec
 from scheduler.specs.grid_event import notice_of
 
+_LONGEST_REBOUND = timedelta(minutes=MONTH_MINUTES)
 _AHEAD = timedelta(hours=1)  # events are read before they begin: the database may be away then
 
 
@@ -44,9 +46,9 @@ class Orders:
         margin_kw = 0.0 if site.control is None else site.control.margin_kw
         rated_kw = site.grid.import_limit_kw
         called = (
-            _along_ramp(call, rated_kw, now)
+            limit_kw
             for call in self._binding(site.name)
-            if call.window.start <= now < call.window.end
+            for limit_kw in _limits_at(call, rated_kw, now)
         )
         import_kw = min((rated_kw, *called))
         return SiteLimits(import_kw, site.grid.export_limit_kw, margin_kw)
@@ -70,6 +72,15 @@ class Orders:
         return {battery: kw for (name, battery), kw in powers_kw.items() if name == site}
 
 
+def _limits_at(call: GridEventNotice, rated_kw: float, now: datetime) -> Iterator[float]:
+    """Yield what a call limits import to now: itself, or its rebound [kW]."""
+    if call.window.start <= now < call.window.end:
+        yield _along_ramp(call, rated_kw, now)
+    after = call.rebound
+    if call.rebound_kw is not None and after is not None and after.start <= now < after.end:
+        yield call.rebound_kw
+
+
 class OrderBook:
     """Reads orders; the spec of a fleet and the document of a plan are read once."""
 
@@ -90,7 +101,8 @@ class OrderBook:
             select(GridEvent).where(
                 GridEvent.cancelled_at.is_(None),
                 GridEvent.start_at <= now + _AHEAD,
-                GridEvent.end_at > now,
+                GridEvent.end_at > now - _LONGEST_REBOUND,
+                or_(GridEvent.end_at > now, GridEvent.rebound_kw.is_not(None)),
             )
         )
         return Orders(

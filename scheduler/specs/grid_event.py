@@ -28,6 +28,9 @@ class Called(Protocol):
     ramp_minutes: float
     priority: int | None
     payment_eur_per_kwh: float
+    rebound_kw: float | None
+    rebound_minutes: float
+    rebound_eur_per_kwh: float
 
 
 def notice_of(call: Called) -> GridEventNotice:
@@ -43,6 +46,9 @@ def notice_of(call: Called) -> GridEventNotice:
         ramp_minutes=call.ramp_minutes,
         priority=call.priority,
         payment_eur_per_kwh=call.payment_eur_per_kwh,
+        rebound_kw=call.rebound_kw,
+        rebound_minutes=call.rebound_minutes,
+        rebound_eur_per_kwh=call.rebound_eur_per_kwh,
     )
 
 
@@ -62,6 +68,9 @@ class GridEventSpec(Spec):
     ramp_minutes: Minutes = 0.0
     priority: Priority = None
     payment_eur_per_kwh: NonNegative = 0.0
+    rebound_kw: NonNegative | None = None
+    rebound_minutes: Minutes = 0.0
+    rebound_eur_per_kwh: NonNegative = 0.0
 
     @model_validator(mode="after")
     def _lasts(self) -> Self:

@@ -25,13 +25,34 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class OpenAdrSiteSpec(Spec):
-    """One of our sites: its resource there, and what its contract lets it draw and give [kW]."""
+    """One of our sites: its resource there, and what its contract lets it draw and give [kW].
+
+    Attributes
+    ----------
+    rebound_kw, rebound_minutes, rebound_eur_per_kwh
+        What it may import for so long after a call, and the price of more; no ``rebound_kw``: no
+        such limit.
+    """
 
     site: Name
     resource: Word
     contract_kw: NonNegative
     export_kw: NonNegative = 0.0
     targets: Annotated[tuple[Word, ...], Field(max_length=100)] = ()  # by which events name it
+    rebound_kw: NonNegative | None = None
+    rebound_minutes: Minutes = 0.0
+    rebound_eur_per_kwh: NonNegative = 0.0
+
+    @model_validator(mode="after")
+    def _limits_a_rebound_or_none(self) -> Self:
+        for name in ("rebound_minutes", "rebound_eur_per_kwh"):
+            value = getattr(self, name)
+            if (value > 0) != (self.rebound_kw is not None):
+                raise ValueError(
+                    f"openadr site {self.site}: {name} = {value:g}, must be > 0 where rebound_kw"
+                    " is set, and only there"
+                )
+        return self
 
 
 class OpenAdrSpec(Spec):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,28 @@ def test_the_rebound_of_a_call_that_is_over_still_holds() -> None:
     assert (event.start_slot, event.level_kw) == (0, (12.0,))
     assert (event.missed_eur_per_kwh, event.pay_eur, event.decline_eur) == (0.7, 0.0, None)
     assert assemble_calls(agreed(calls=[TERMS]), [call(-4, -2)], DAY).events == ()
+
+
+OWN = {"rebound_kw": 9.0, "rebound_minutes": 60.0, "rebound_eur_per_kwh": 0.3}
+
+
+def test_a_rebound_that_came_with_a_call_holds_without_terms() -> None:
+    """The call is binding and pays nothing; what is left of the rebound holds when it is over."""
+    (event,) = assemble_calls(agreed(), [call(2, 5, **OWN)], DAY).events
+    assert (event.sites, event.start_slot, event.level_kw) == (("DE",), 2, (5.0, 5.0, 5.0))
+    assert (event.pay_eur, event.decline_eur, event.missed_eur_per_kwh) == (0.0, None, 2.5)
+    assert (event.rebound_kw, event.rebound_eur_per_kwh) == ((9.0,), 0.3)
+    (after,) = assemble_calls(agreed(), [call(-2, 0, **OWN)], DAY).events
+    assert (after.start_slot, after.level_kw, after.missed_eur_per_kwh) == (0, (9.0,), 0.3)
+    over = replace(call(-2, 0, **OWN), is_cancelled=True)
+    assert assemble_calls(agreed(), [over], DAY).events == ()
+
+
+def test_a_rebound_that_came_with_a_call_goes_before_that_of_its_terms() -> None:
+    """All else stays as the terms say."""
+    (event,) = assemble_calls(agreed(calls=[TERMS]), [call(2, 5, **OWN)], DAY).events
+    assert (event.rebound_kw, event.rebound_eur_per_kwh) == ((9.0,), 0.3)
+    assert event.decline_eur == 4.0
 
 
 RESERVE: dict[str, Any] = {

@@ -345,3 +345,18 @@ def test_the_plan_says_what_is_wanted_within_its_window() -> None:
     assert orders.wanted_kw("DE", document.window.end) == {}
     assert orders.wanted_kw("FR", document.window.start) == {}
     assert replace(orders, plan=None).wanted_kw("DE", datetime(2021, 7, 5, tzinfo=UTC)) == {}
+
+
+def test_after_a_call_its_rebound_is_defended_for_as_long_as_was_agreed() -> None:
+    """From the end of the call on, no longer, and at no other site."""
+    start = datetime(2026, 6, 8, 12, tzinfo=UTC)
+    hour = timedelta(hours=1)
+    call = GridEventNotice(
+        "dr", "DE", Window(start, start + hour), 5.0, 1.0, rebound_kw=30.0, rebound_minutes=60.0
+    )
+    orders = Orders(None, None, None, (call,), math.inf)
+    at = [start - hour, start, start + hour, start + 1.99 * hour, start + 2 * hour]
+    full_kw = site().grid.import_limit_kw
+    assert [orders.limits(site(), now).import_kw for now in at] == [full_kw, 5, 30, 30, full_kw]
+    other = SiteSpec.model_validate(site_spec("FR"))
+    assert orders.limits(other, at[2]).import_kw == other.grid.import_limit_kw

@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from connectors.vpp.openadr3.instants import FIRST, LAST, ZERO, Duration
 
 FOR_EVER = Duration(rest=LAST - FIRST)
-MOST_SPANS = 2000
+MOST_SPANS = 4000
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from connectors.errors import ConnectorError, Rejected
 from connectors.types import GridEventNotice, GridSignal, Report, ReportRequest, Window
 from connectors.vpp.openadr3.client import Version, Vtn
 from connectors.vpp.openadr3.overlap import Holding, holding
-from connectors.vpp.openadr3.payloads import SIGNALS, Call, Horizon, calls
+from connectors.vpp.openadr3.payloads import SIGNALS, Call, CallKind, Horizon, calls
 from connectors.vpp.openadr3.registration import Resource, register
 from connectors.vpp.openadr3.reports import Header, report_body
 from connectors.vpp.openadr3.requests import LATEST, Asked, end_of, reports_asked
@@ -29,6 +29,8 @@ from connectors.vpp.openadr3.wire import Target, Unreadable, WireEvent, read_eve
 log = logging.getLogger(__name__)
 
 LOOKS_AHEAD_DAYS = 8
+LOOKS_BACK = timedelta(days=7)
+"""What is over still tells which part of a longer call below it is over as well."""
 MOST_CALLS = 50_000
 MOST_NOTICES = 1000
 MOST_REPORTS = 5000
@@ -40,6 +42,7 @@ class SiteTerms:
     """One of our sites: what it is called there, and what its contract lets it draw [kW].
 
     ``targets`` are words besides its name by which events name it, such as its group or feeder.
+    For ``rebound_minutes`` after a call it may draw ``rebound_kw``, and more at a price.
     """
 
     site: str
@@ -47,6 +50,9 @@ class SiteTerms:
     contract_kw: float
     export_kw: float = 0.0
     targets: frozenset[str] = frozenset()
+    rebound_kw: float | None = None
+    rebound_minutes: float = 0.0
+    rebound_eur_per_kwh: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +233,12 @@ class OpenAdrVen:
 
     def _calls(self, events: Iterable[WireEvent]) -> tuple[dict[str, list[Call]], list[Unreadable]]:
         """Return what is asked of each site, and the events that ask what cannot be."""
-        horizon = self._horizon()
+        ahead = self._horizon()
+        now = ahead.since
+        horizon = replace(ahead, since=now - LOOKS_BACK)
         found: dict[str, list[Call]] = {site.site: [] for site in self._terms.sites}
         refused: list[Unreadable] = []
-        n_calls = 0
+        n_calls = n_over = 0
         # By priority: a flood of what matters less shuts out nothing that matters more.
         for event in sorted(events, key=_importance):
             try:
@@ -240,12 +248,15 @@ class OpenAdrVen:
             except (ValueError, OverflowError) as error:
                 refused.append(Unreadable(event.id, str(error)))
                 continue
-            n_calls += sum(len(of_site) for _, of_site in asked)
+            n_ahead = sum(call.end > now for _, of_site in asked for call in of_site)
+            n_calls += n_ahead
+            n_over += sum(len(of_site) for _, of_site in asked) - n_ahead
             if n_calls > MOST_CALLS:
                 refused.append(Unreadable(event.id, f"more than {MOST_CALLS} calls before it"))
                 continue
             for name, of_site in asked:
-                found[name] += of_site
+                # Those that are over are kept as far as there is room: they take no other's place.
+                found[name] += [call for call in of_site if call.end > now or n_over <= MOST_CALLS]
         return found, refused
 
     def _horizon(self) -> Horizon:
@@ -292,32 +303,45 @@ class OpenAdrVen:
         """Return what holds, the next first, and the events of what is left out as too many."""
         now = self._now()
         found = [
-            (site, each)
-            for site, of_site in called.items()
-            for each in holding(of_site)
-            if each.end > now
+            (site, around)
+            for site in self._terms.sites
+            for around in _with_neighbours(holding(called[site.site]))
+            if around[1].end > now
         ]
-        found.sort(key=lambda pair: (pair[1].start, pair[0]))
-        left_out = frozenset(each.event_id for _, each in found[MOST_NOTICES:])
+        found.sort(key=lambda pair: (pair[1][1].start, pair[0].site))
+        left_out = frozenset(around[1].event_id for _, around in found[MOST_NOTICES:])
         if left_out:
             self._tell(f"more than {MOST_NOTICES} limits: those that begin later are left out")
-        return tuple(self._notice(site, each) for site, each in found[:MOST_NOTICES]), left_out
+        nearest = found[:MOST_NOTICES]
+        return tuple(self._notice(site, *around) for site, around in nearest), left_out
 
-    def _notice(self, site: str, each: Holding) -> GridEventNotice:
+    def _notice(
+        self, site: SiteTerms, before: Holding | None, each: Holding, after: Holding | None
+    ) -> GridEventNotice:
+        """Return what holds as a notice; what holds directly before and after it may be nothing.
+
+        Who was at the limit already needs no ramp, and what is still called does not rebound.
+        """
         micro = f"{each.start.microsecond:06d}" if each.start.microsecond else ""
-        name = f"{each.event_id}.{site}.{each.start:%Y%m%dT%H%M%S}{micro}"
+        name = f"{each.event_id}.{site.site}.{each.start:%Y%m%dT%H%M%S}{micro}"
+        is_down = before is not None and before.limit_kw <= each.limit_kw
+        goes_on = after is not None and after.call.kind is CallKind.LIMIT
+        may_rebound = each.call.kind is CallKind.LIMIT and not goes_on
         window = Window(each.start, each.end)
         return GridEventNotice(
             event_id=name,
-            site=site,
+            site=site.site,
             window=window,
             limit_kw=each.limit_kw,
             breach_eur_per_kwh=self._terms.breach_eur_per_kwh,
             kind=each.call.means,
             issued_at=self._events[each.event_id].issued_at,
-            ramp_minutes=self._terms.ramp_minutes,
+            ramp_minutes=0.0 if is_down else self._terms.ramp_minutes,
             priority=each.call.priority,
             payment_eur_per_kwh=self._terms.payment_eur_per_kwh,
+            rebound_kw=site.rebound_kw if may_rebound else None,
+            rebound_minutes=site.rebound_minutes if may_rebound else 0.0,
+            rebound_eur_per_kwh=site.rebound_eur_per_kwh if may_rebound else 0.0,
         )
 
     def _tell(self, sentence: str) -> None:
@@ -325,6 +349,18 @@ class OpenAdrVen:
         if sentence not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(sentence)
             log.warning("VTN: %s", sentence)
+
+
+def _with_neighbours(
+    held: Sequence[Holding],
+) -> Iterator[tuple[Holding | None, Holding, Holding | None]]:
+    """Yield each with what ends where it begins, and what begins where it ends."""
+    for before, each, after in zip((None, *held), held, (*held[1:], None), strict=False):
+        yield (
+            before if before is not None and before.end == each.start else None,
+            each,
+            after if after is not None and after.start == each.end else None,
+        )
 
 
 def _importance(event: WireEvent) -> tuple[bool, int]:

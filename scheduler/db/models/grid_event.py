@@ -37,6 +37,9 @@ class GridEvent(Base):
     ramp_minutes: Mapped[float] = mapped_column(default=0.0)  # to come down to the limit
     priority: Mapped[int | None]  # of its sender; 0 is the highest
     payment_eur_per_kwh: Mapped[float] = mapped_column(default=0.0)  # what is not drawn is paid
+    rebound_kw: Mapped[float | None]  # import at most directly after it
+    rebound_minutes: Mapped[float] = mapped_column(default=0.0)  # for so long
+    rebound_eur_per_kwh: Mapped[float] = mapped_column(default=0.0)
     received_at: Mapped[datetime]
     received_from: Mapped[str]
     cancelled_at: Mapped[datetime | None]
