@@ -98,6 +98,9 @@ class SettlementView(View):
     limit_kw: float
     payment_eur_per_kwh: float
     breach_eur_per_kwh: float
+    declined_eur: float | None = Field(
+        description="What declining cost, which is then the penalty; None: it was taken part in."
+    )
     revision: int
     settled_at: datetime
     is_whole: bool = Field(description="All is known that is paid by.")
@@ -126,6 +129,7 @@ class SettlementView(View):
             limit_kw=terms.limit_kw,
             payment_eur_per_kwh=terms.payment_eur_per_kwh,
             breach_eur_per_kwh=terms.breach_eur_per_kwh,
+            declined_eur=terms.declined_eur,
             revision=stored.revision,
             settled_at=stored.settled_at,
             is_whole=result.is_whole,

@@ -204,6 +204,11 @@ def _decline_eur(notice: GridEventNotice, terms: CallsSpec, window: PlanWindow) 
     """Return what declining costs; of a call that has begun, or binds, there is no declining."""
     if notice.kind in BINDING or notice.window.start < window.start:
         return None
+    return fee_of_declining(notice, terms)
+
+
+def fee_of_declining(notice: GridEventNotice, terms: CallsSpec) -> float | None:
+    """Return what the terms ask for it [EUR], nothing of a call that came too late."""
     if notice.issued_at is not None:
         notice_given = notice.window.start - notice.issued_at
         if notice_given < timedelta(minutes=terms.notice_minutes):

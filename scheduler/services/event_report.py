@@ -16,13 +16,17 @@ from sqlalchemy.orm import Session
 from connectors.types import GridEventKind, Window
 from scheduler.db.models import GridEvent
 from scheduler.services import fleet as fleets
+from scheduler.services.assemble_commitments import fee_of_declining, is_declined, terms_of
 from scheduler.services.held_plans import HeldPlans
+from scheduler.services.plan_document import PlanDocument
 from scheduler.services.site_power import SitePower, planned_kw, site_power
 from scheduler.settlement.baseline import Baseline, DayLoad, baseline
 from scheduler.settlement.days import candidate_days, choice_for, cut, local_day, on_day
 from scheduler.settlement.delivered import Interval, Terms, settle_interval, summed
 from scheduler.settlement.report import EventReport
 from scheduler.settlement.rules import RULES, Adjustment, BaselineRule
+from scheduler.specs import FleetSpec
+from scheduler.specs.grid_event import notice_of
 from scheduler.specs.settlement import SettlementSpec
 
 LONGEST_EVENT = timedelta(days=7)
@@ -104,7 +108,7 @@ def report_of(session: Session, event: GridEvent) -> EventReport:
         result=result,
         intervals=tuple(settled),
         around=tuple(_around(case)),
-        notes=tuple(_notes(event, drawn)),
+        notes=tuple(_notes(event, case.terms, drawn)),
     )
 
 
@@ -115,16 +119,26 @@ def _case(session: Session, event: GridEvent) -> _Case:
     fleet = fleets.required_spec(session)
     site = fleet.site(event.site)
     held_from = min(window.start + timedelta(minutes=event.ramp_minutes), window.end)
+    plans = HeldPlans(session)
     terms = Terms(
         window=window,
         held_from=held_from,
         limit_kw=event.limit_kw,
         payment_eur_per_kwh=event.payment_eur_per_kwh,
         breach_eur_per_kwh=event.breach_eur_per_kwh,
+        declined_eur=_declined_eur(fleet, plans.holding_at(window.start), event),
     )
     slot = timedelta(minutes=fleet.planning.slot_minutes)
     zone = ZoneInfo(site.time_zone)
-    return _Case(session, HeldPlans(session), event, zone, site.settlement, slot, terms)
+    return _Case(session, plans, event, zone, site.settlement, slot, terms)
+
+
+def _declined_eur(fleet: FleetSpec, plan: PlanDocument | None, event: GridEvent) -> float | None:
+    """Return what declining cost if the plan that held as the call began had declined it."""
+    notice, terms = notice_of(event), terms_of(fleet, event.site)
+    if plan is None or terms is None or not is_declined(notice, plan.declined):
+        return None
+    return fee_of_declining(notice, terms) or 0.0
 
 
 def _plan_baseline(kw: Sequence[float | None]) -> Baseline:
@@ -203,7 +217,12 @@ def _around(case: _Case) -> Iterable[Interval]:
             yield Interval(piece, case.planned(piece), kw, drawn.is_metered, None, own)
 
 
-def _notes(event: GridEvent, drawn: SitePower) -> Iterable[str]:
+def _notes(event: GridEvent, terms: Terms, drawn: SitePower) -> Iterable[str]:
+    if terms.declined_eur is not None:
+        yield (
+            "The plan that held as it began had declined it: nothing is paid, no level bound"
+            f" anybody, and the penalty is the fee of {terms.declined_eur:.2f} EUR."
+        )
     lacking = sum(kw is None for kw in drawn.kw)
     if lacking == len(drawn.kw):
         yield "What was drawn is not known: neither the meter nor a measured cluster told."

@@ -15,7 +15,8 @@ r"""What a site delivered in an event, how well that is what was asked, and what
 ``b`` is the baseline, ``p`` what was metered and ``c`` the level that was called [kW]. While the
 site may still come down to the level (the ramp) there is neither score nor penalty, but what is
 delivered is paid. More than was asked is worth no more. An interval that was not metered is in no
-sum: what it is worth is not known.
+sum: what it is worth is not known. A call that was declined is paid nothing and breached by nobody;
+its penalty is the fee of declining.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _HOUR = timedelta(hours=1)
 class Terms:
     """What an event asks, and what keeping to it is worth.
 
-    It asks for at most ``limit_kw`` from ``held_from`` on.
+    It asks for at most ``limit_kw`` from ``held_from`` on. ``declined_eur`` is what declining it
+    cost; ``None``: it was taken part in.
     """
 
     window: Window
@@ -41,6 +43,12 @@ class Terms:
     limit_kw: float
     payment_eur_per_kwh: float
     breach_eur_per_kwh: float
+    declined_eur: float | None = None
+
+    @property
+    def is_declined(self) -> bool:
+        """Whether it bound nobody."""
+        return self.declined_eur is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,8 @@ def settle_interval(terms: Terms, interval: Interval) -> SettledInterval:
     is_ramp = interval.window.start < terms.held_from
     drawn_kw, usual_kw = interval.metered_kw, interval.baseline_kw
     over_kw = None if drawn_kw is None else max(0.0, drawn_kw - terms.limit_kw)
-    penalised_kw = 0.0 if is_ramp else over_kw
+    penalised_kw = 0.0 if is_ramp or terms.is_declined else over_kw
+    paid_eur_per_kwh = 0.0 if terms.is_declined else terms.payment_eur_per_kwh
     asked_kw = None if usual_kw is None else max(0.0, usual_kw - terms.limit_kw)
     delivered_kw = None if usual_kw is None or drawn_kw is None else usual_kw - drawn_kw
     kept_kw = _kept(asked_kw, delivered_kw)
@@ -126,7 +135,7 @@ def settle_interval(terms: Terms, interval: Interval) -> SettledInterval:
         asked_kw=asked_kw,
         delivered_kw=delivered_kw,
         over_kw=over_kw,
-        payment_eur=None if kept_kw is None else terms.payment_eur_per_kwh * kept_kw * hours,
+        payment_eur=None if kept_kw is None else paid_eur_per_kwh * kept_kw * hours,
         penalty_eur=(
             None
             if over_kw is None or penalised_kw is None
@@ -147,12 +156,19 @@ def summed(terms: Terms, settled: Sequence[SettledInterval]) -> Result:
     return Result(
         asked_kwh=sum(_kwh(one, one.asked_kw) for one in known) if known else None,
         delivered_kwh=sum(_kwh(one, one.delivered_kw) for one in known) if known else None,
-        score=kept_kwh / asked_kwh if asked_kwh > 0 else None,
+        score=kept_kwh / asked_kwh if asked_kwh > 0 and not terms.is_declined else None,
         payment_eur=sum(one.payment_eur or 0.0 for one in known) if known else None,
-        penalty_eur=sum(one.penalty_eur or 0.0 for one in drawn) if drawn else None,
+        penalty_eur=_penalty_eur(terms, drawn),
         highest_over_kw=max(held) if held else None,
         metered_share=metered / (terms.window.end - terms.window.start),
     )
+
+
+def _penalty_eur(terms: Terms, drawn: Sequence[SettledInterval]) -> float | None:
+    """Return what was drawn above the level costs, or what declining did."""
+    if terms.declined_eur is not None:
+        return terms.declined_eur
+    return sum(one.penalty_eur or 0.0 for one in drawn) if drawn else None
 
 
 def _kept(asked_kw: float | None, delivered_kw: float | None) -> float | None:

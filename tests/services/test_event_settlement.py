@@ -198,6 +198,24 @@ def test_an_event_called_off_midway_is_settled_until_then(scene: Scene) -> None:
         report(scene, "dr-2")
 
 
+def test_a_call_that_the_plan_declined_is_settled_to_its_fee(scene: Scene) -> None:
+    """By the plan that held as it began; what was drawn above the level is no breach then."""
+    terms = {"name": "aggregator", "sites": ["DE"], "decline_eur": 4.0}
+    scene.set_up(fleet_spec(site_spec(), commitments={"calls": [terms]}), hours=0)
+    put_in_force(scene)
+    with transaction(scene.sessions) as session:
+        stored = session.scalars(select(StoredPlan)).one()
+        stored.document = stored.document | {"declined_before": ["dr-1"]}
+    usual_days(scene, 10.0, 10.0, 10.0, 10.0, 10.0)
+    meter(scene, CALLED.start, 9.0, hours=2)
+    scene.at = CALLED.end + 2 * HOUR
+    assert settle(scene) == 1
+    found = report(scene)
+    assert found.terms.declined_eur == 4.0
+    assert (found.result.payment_eur, found.result.penalty_eur) == (0.0, 4.0)
+    assert "declined" in found.notes[0]
+
+
 def test_a_standing_limit_is_not_settled(scene: Scene) -> None:
     """It has no hours to compare with those of other days."""
     long = Window(START - 10 * 24 * HOUR, START)

@@ -71,6 +71,17 @@ def test_an_event_is_settled_as_by_hand() -> None:
     assert intervals[0].penalty_eur == 0.0
 
 
+def test_a_declined_call_costs_its_fee_and_nothing_else() -> None:
+    """Whatever was drawn, and also where none of it was metered: the fee is agreed."""
+    terms = replace(TERMS, declined_eur=4.0)
+    for pairs in ([(100, 50), (100, 100), (100, 70), (100, 50)], [(100, None)] * 4):
+        result, intervals = settled(*pairs, terms=terms)
+        assert result.penalty_eur == 4.0
+        assert not result.payment_eur
+        assert result.score is None
+        assert not any(one.penalty_eur or one.payment_eur for one in intervals)
+
+
 def test_what_was_not_metered_is_in_no_sum_and_is_told() -> None:
     """The third half-hour is missing: 40 EUR less would be an invention, and so would 20 more."""
     result, intervals = settled((100, 90), (100, 60), (100, None), (100, 50))
