@@ -31,7 +31,7 @@ demo: $(VENV)/.project  ## Plan, approve and carry out the example day; writes o
 
 test: $(VENV)/.dev $(VENV)/.project  ## Run the whole test suite with coverage
 	@.ci/system-packages
-	$(BIN)/python -m pytest -n 3 --dist worksteal --cov \
+	$(BIN)/python -m pytest -n 3 --dist worksteal --durations=30 --cov \
 	    --cov-report=term:skip-covered --cov-fail-under=$(MINIMUM_COVERAGE)
 
 test-peers: peer-slurm peer-kubernetes peer-kueue peer-gridstatus test  ## Run it with every real server, built first
