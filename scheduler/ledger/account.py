@@ -183,6 +183,10 @@ def account_of(site: Site, marginal_g_per_kwh: float | None, facts: SlotFacts) -
     return SlotAccount(energy, money, terms.carbon_kg, marginal_kg, shares)
 
 
+_LEAST_KWH = 1e-9
+"""Below this nobody is known to have drawn anything that the rest could be shared by."""
+
+
 @dataclass(frozen=True, slots=True)
 class _ItParts:
     """IT energy of each job and of idle GPUs [kWh], and how it is known."""
@@ -203,7 +207,7 @@ def _it_parts(facts: SlotFacts) -> _ItParts:
     fixed = sum(own for own in known if own is not None)
     rest = facts.it_kwh - fixed
     shared = sum(kwh for kwh, basis in taken if basis is Basis.MODELLED) + facts.idle_kwh
-    if rest >= 0.0 and shared > 0.0:
+    if rest >= 0.0 and shared > _LEAST_KWH:
         scale = rest / shared
         jobs = [
             (kwh, basis) if basis is Basis.MEASURED else (kwh * scale, Basis.SHARED)

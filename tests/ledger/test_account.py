@@ -53,6 +53,7 @@ def any_facts(draw: st.DrawFn) -> SlotFacts:
 )
 @example(facts(work(kwh=0.0), idle_kwh=0.0, base_load_kwh=0.0), 50.0, 300.0, None)  # none is drawn
 @example(facts(work(own_kwh=9.0), it_kwh=3.0), 50.0, 300.0, 500.0)  # accounts say more
+@example(facts(it_kwh=4.0, idle_kwh=2.3e-308, base_load_kwh=0.0), 50.0, 300.0, None)  # no scale
 def test_energy_money_and_carbon_add_up(
     known: SlotFacts, price: float, carbon: float, marginal: float | None
 ) -> None:
