@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from io import StringIO
@@ -223,10 +223,10 @@ def _sums(sums: Sums) -> dict[str, Any]:
 def _answer(rows: Sequence[Mapping[str, Any]], form: Format) -> Response:
     if form is Format.JSON:
         return JSONResponse([dict(row) for row in rows])
-    return Response("".join(_csv(rows)), media_type="text/csv")
+    return Response(_csv(rows), media_type="text/csv")
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Write rows as CSV; lists are joined, and what a plan let expect has columns of its own."""
     flat = [_flat(row) for row in rows]
     names = list(dict.fromkeys(name for row in flat for name in row))
@@ -234,18 +234,14 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     writer = csv.DictWriter(page, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(flat)
-    yield page.getvalue()
+    return page.getvalue()
 
 
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(row: Mapping[str, Any], of: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, Mapping):
-            flat |= {f"{name}_{key}": one for key, one in _plain(value.items())}
+            flat |= _flat(value, f"{of}{name}_")
         else:
-            flat[name] = " ".join(value) if isinstance(value, list) else value
+            flat[of + name] = " ".join(map(str, value)) if isinstance(value, list) else value
     return flat
-
-
-def _plain(items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    return ((key, one) for key, one in items if not isinstance(one, Mapping))

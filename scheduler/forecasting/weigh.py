@@ -18,9 +18,8 @@ from scipy.optimize import nnls
 
 from scheduler.forecasting.quantiles import Indices, Values
 
-N_CANDIDATES = 3  # what was published, the newest day, the mean of a week
 WEEK_DAYS = 7
-_AS_PUBLISHED = (1.0, 0.0, 0.0)
+_AS_PUBLISHED = (1.0, 0.0, 0.0)  # the newest day and the mean of a week do not count
 _FEWEST = 240  # values that weights of an age are fitted to: ten days of hours
 _LEAST_GAIN = 0.05  # of the mean absolute error, below which a forecast is left as published
 _OLDEST_DAYS = 7

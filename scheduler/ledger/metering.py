@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from connectors.types import Window
-from scheduler.settlement.metering import LEAST_COVERED
+from scheduler.settlement.metering import LEAST_COVERED, pieces_of
 
 _HOUR_S = 3600.0
 
@@ -32,24 +31,11 @@ def both_ways(
     inward = [0.0] * len(windows)
     outward = [0.0] * len(windows)
     covered_s = [0.0] * len(windows)
-    first = 0
-    for (at, kw), (next_at, next_kw) in pairwise(readings):
-        if not timedelta() < next_at - at <= longest_gap:
-            continue
-        while first < len(windows) and windows[first].end <= at:
-            first += 1
-        slope = (next_kw - kw) / (next_at - at).total_seconds()
-        for k in range(first, len(windows)):
-            if windows[k].start >= next_at:
-                break
-            start, end = max(at, windows[k].start), min(next_at, windows[k].end)
-            from_kw = kw + slope * (start - at).total_seconds()
-            to_kw = kw + slope * (end - at).total_seconds()
-            length_s = (end - start).total_seconds()
-            there, back = _areas(from_kw, to_kw, length_s)
-            inward[k] += there
-            outward[k] += back
-            covered_s[k] += length_s
+    for piece in pieces_of(windows, readings, longest_gap):
+        there, back = _areas(piece.from_kw, piece.to_kw, piece.length_s)
+        inward[piece.window] += there
+        outward[piece.window] += back
+        covered_s[piece.window] += piece.length_s
     return tuple(
         _energy(window, *sums)
         for window, *sums in zip(windows, inward, outward, covered_s, strict=True)

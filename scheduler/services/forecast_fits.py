@@ -60,9 +60,9 @@ def fits_due(session: Session, now: datetime) -> FitsDue | None:
         return None
     newest = select(ForecastFit.site, func.max(ForecastFit.fitted_at))
     by_site = session.execute(newest.group_by(ForecastFit.site))
-    fitted = {row.site: row[1] for row in by_site}
+    fitted_at = {row.site: row[1] for row in by_site}
     for site in fleet.sites:
-        if site.name not in fitted or now - fitted[site.name] >= LASTS:
+        if site.name not in fitted_at or now - fitted_at[site.name] >= LASTS:
             wanted = Wanted(now - HISTORY - NEEDS_BEFORE, now, (site.name,), WEIGHED_KINDS)
             return FitsDue(
                 site=site.name,

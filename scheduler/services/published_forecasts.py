@@ -35,7 +35,7 @@ def fitted(known: pd.DataFrame, expected: pd.DataFrame, every: pd.DataFrame, now
     """
     weights = fitted_to_published(every, now)
     was = weighed_by_days(expected, known, weights)
-    return Fits(weights, fitted_decays(weighed_by_days(known, known, weights), was, now))
+    return Fits(weights, fitted_decays(known, was, now))
 
 
 def bettered(

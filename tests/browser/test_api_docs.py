@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import threading
 import time
@@ -20,10 +18,9 @@ from scheduler.db.models import Role
 from scheduler.db.session import make_engine, make_session_factory, transaction
 from scheduler.services.plans import in_force
 from tests.api.world import World
+from tests.browser.chromium import CHROMIUM, needs_chromium
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = needs_chromium
 
 
 @dataclass

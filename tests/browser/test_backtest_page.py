@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from scheduler.sweep.cases import cases_of
 from scheduler.sweep.collecting import results_of
@@ -15,19 +14,10 @@ from scheduler.sweep.inputs import read_inputs
 from scheduler.sweep.playing import play_case
 from scheduler.sweep.summing_up import summed_up
 from scheduler.views.backtest_page import Backtest, backtest_page
-from tests.browser.test_plan_page import ARGUMENTS, CHROMIUM, LAPTOP, PHONE
+from tests.browser.chromium import LAPTOP, PHONE, needs_chromium, opened_in, overflow_of
 from tests.sweep.files import CONFIG, write_backtest
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -52,38 +42,28 @@ def test_it_is_one_file_that_fits_and_steps_through_a_day(
     browser: Browser, html: Path, size: tuple[int, int]
 ) -> None:
     """Nothing else is fetched, nothing is complained of; On moves time, figures and the cursor."""
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
-    page = context.new_page()
-    complaints: list[str] = []
-    requests: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(html.as_uri())
-    for heading in ("Saving against delay", "Utilisation", "Forecast quality"):
-        assert page.get_by_role("heading", name=heading).is_visible()
-    assert page.locator(".dot").count() == 2 * 2
-    assert page.locator("#time").inner_text() == "Mon 5 Jul 00:00 UTC"
-    cursor = page.locator(".day:not([hidden]) .cursor").first
-    before = cursor.bounding_box()
-    for _ in range(3):
-        page.locator("#on").click()
-    assert page.locator("#time").inner_text() == "Mon 5 Jul 03:00 UTC"
-    after = cursor.bounding_box()
-    assert before is not None
-    assert after is not None
-    assert after["x"] > before["x"]
-    assert "a (" in page.locator("#jobs").inner_text()
-    page.locator("#choose-policy").select_option("lowest_window")
-    shown = page.locator(".day:not([hidden])")
-    assert shown.count() == 1
-    assert shown.get_attribute("data-policy") == "lowest_window"
-    page.locator("#back").click()
-    assert page.locator("#time").inner_text() == "Mon 5 Jul 02:00 UTC"
-    overflow = page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    assert overflow <= 0
-    assert complaints == []
-    assert requests == [html.as_uri()]
-    context.close()
+    with opened_in(browser, html, size) as watched:
+        page = watched.page
+        for heading in ("Saving against delay", "Utilisation", "Forecast quality"):
+            assert page.get_by_role("heading", name=heading).is_visible()
+        assert page.locator(".dot").count() == 2 * 2
+        assert page.locator("#time").inner_text() == "Mon 5 Jul 00:00 UTC"
+        cursor = page.locator(".day:not([hidden]) .cursor").first
+        before = cursor.bounding_box()
+        for _ in range(3):
+            page.locator("#on").click()
+        assert page.locator("#time").inner_text() == "Mon 5 Jul 03:00 UTC"
+        after = cursor.bounding_box()
+        assert before is not None
+        assert after is not None
+        assert after["x"] > before["x"]
+        assert "a (" in page.locator("#jobs").inner_text()
+        page.locator("#choose-policy").select_option("lowest_window")
+        shown = page.locator(".day:not([hidden])")
+        assert shown.count() == 1
+        assert shown.get_attribute("data-policy") == "lowest_window"
+        page.locator("#back").click()
+        assert page.locator("#time").inner_text() == "Mon 5 Jul 02:00 UTC"
+        assert overflow_of(page) <= 0
+        assert watched.complaints == []
+        assert watched.requests == [html.as_uri()]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 
 from scheduler.views import (
     PageActions,
@@ -18,41 +15,11 @@ from scheduler.views import (
     plan_page,
     settlement_page,
 )
+from tests.browser.chromium import LAPTOP, PHONE, Watched, needs_chromium, opened_in, overflow_of
 from tests.views.sample import HOSTILE_NAME, INDEX_ROW, sample_document
 from tests.views.settlements import START, sample_report
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-LAPTOP = (1280, 800)
-PHONE = (390, 844)
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-
-
-@dataclass
-class Watched:
-    """A page with what it logged and what it asked the network for."""
-
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -67,30 +34,8 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=[LAPTOP, PHONE], ids=["laptop", "phone"])
 def opened(request: pytest.FixtureRequest, browser: Browser, html: Path) -> Iterator[Watched]:
     """The plan page, opened on a laptop and on a phone."""
-    yield from _open(browser, html, request.param)
-
-
-def _open(
-    browser: Browser, path: Path, size: tuple[int, int], scheme: str = "light"
-) -> Iterator[Watched]:
-    context = browser.new_context(
-        viewport={"width": size[0], "height": size[1]},
-        has_touch=size == PHONE,
-        color_scheme="dark" if scheme == "dark" else "light",
-    )
-    watched = Watched(context.new_page())
-    watched.page.on("console", lambda message: watched.complaints.append(message.text))
-    watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
-    watched.page.on("request", lambda request: watched.requests.append(request.url))
-    watched.page.goto(path.as_uri())
-    yield watched
-    context.close()
-
-
-def _overflow(page: Page) -> int:
-    width = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    assert isinstance(width, int)
-    return width
+    with opened_in(browser, html, request.param) as watched:
+        yield watched
 
 
 def test_page_works_without_network_and_without_complaint(opened: Watched, html: Path) -> None:
@@ -101,9 +46,9 @@ def test_page_works_without_network_and_without_complaint(opened: Watched, html:
 
 def test_page_never_scrolls_sideways(opened: Watched) -> None:
     """Also with every row open; wide tables scroll within themselves."""
-    assert _overflow(opened.page) <= 0
+    assert overflow_of(opened.page) <= 0
     opened.page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
-    assert _overflow(opened.page) <= 0
+    assert overflow_of(opened.page) <= 0
 
 
 def test_every_placed_job_has_a_visible_row_with_bars(opened: Watched) -> None:
@@ -181,7 +126,7 @@ def test_a_hostile_name_is_shown_and_not_run(opened: Watched) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_background(browser: Browser, html: Path, scheme: str) -> None:
     """Ordinary and muted text reach a contrast of 4.5 in both colour schemes."""
-    for watched in _open(browser, html, LAPTOP, scheme):
+    with opened_in(browser, html, LAPTOP, scheme) as watched:
         contrasts = watched.page.evaluate(CONTRASTS)
         assert contrasts
         assert {name: ratio for name, ratio in contrasts.items() if ratio < 4.5} == {}
@@ -192,8 +137,8 @@ def test_the_list_and_the_sign_in_fit_a_phone(browser: Browser, tmp_path: Path) 
     for name, text in (("index", index_page([INDEX_ROW])), ("login", login_page("no such key"))):
         path = tmp_path / f"{name}.html"
         path.write_text(text)
-        for watched in _open(browser, path, PHONE):
-            assert _overflow(watched.page) <= 0
+        with opened_in(browser, path, PHONE) as watched:
+            assert overflow_of(watched.page) <= 0
             assert watched.complaints == []
 
 
@@ -204,7 +149,7 @@ def test_a_settlement_shows_its_curve_and_fits_the_screen(
     """Called, planned, drawn and baseline are lines that can be seen; the clock can be changed."""
     path = tmp_path / "settlement.html"
     path.write_text(settlement_page(sample_report(), [(0, START)], 0, {}))
-    for watched in _open(browser, path, size):
+    with opened_in(browser, path, size) as watched:
         page = watched.page
         for css in ("limit", "capacity", "load", "floor"):
             box = page.locator(f"path.line.{css}").bounding_box()
@@ -214,7 +159,7 @@ def test_a_settlement_shows_its_curve_and_fits_the_screen(
         assert page.get_by_text("16:00", exact=True).first.is_visible()
         page.locator("#utc").check()
         assert page.get_by_text("14:00", exact=True).first.is_visible()
-        assert _overflow(page) <= 0
+        assert overflow_of(page) <= 0
         assert watched.complaints == []
         assert watched.requests == [path.as_uri()]
 
