@@ -14,9 +14,9 @@ import pandas as pd
 from connectors.types import Window
 from scheduler.backtest.known import SignalHistory
 from scheduler.backtest.policy import Knows
-from scheduler.services.corrected_signals import HISTORY
 from scheduler.services.published_forecasts import bettered, fitted
-from scheduler.services.weighed_signals import NEEDS_BEFORE, WEIGHED_OVER
+from scheduler.services.signal_inputs import FITTED_OVER
+from scheduler.services.weighed_signals import NEEDS_BEFORE
 from scheduler.services.window import PlanWindow
 
 
@@ -24,10 +24,10 @@ def bettered_as_known(history: SignalHistory) -> Knows:
     """Know what was published, its forecasts bettered by what was measured, as in production."""
 
     def knows(window: PlanWindow, now: datetime) -> pd.DataFrame:
-        span = Window(window.start - HISTORY - NEEDS_BEFORE, window.end)
+        since = min(now, window.start) - FITTED_OVER - NEEDS_BEFORE
+        span = Window(since, window.end)
         known, expected = history.as_known(span, now), history.as_expected(span, now)
-        past = Window(now - WEIGHED_OVER - NEEDS_BEFORE, now)
-        fits = fitted(known, expected, history.every_value(past, now), now)
+        fits = fitted(known, expected, history.every_value(Window(since, now), now), now)
         return bettered(known, known, expected, now, fits)
 
     return knows

@@ -20,15 +20,19 @@ from scheduler.forecasting.quantiles import Indices, Values
 
 WEEK_DAYS = 7
 _AS_PUBLISHED = (1.0, 0.0, 0.0)  # the newest day and the mean of a week do not count
-_FEWEST = 240  # values that weights of an age are fitted to: ten days of hours
+_FEWEST_HOURS = 240  # of intervals that weights of an age are fitted to
 _LEAST_GAIN = 0.05  # of the mean absolute error, below which a forecast is left as published
 _OLDEST_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
-    """How much each candidate counts, by age of the forecast in whole days: [age, candidate]."""
+    """How much each candidate counts, by age of the forecast in whole days: [age, candidate].
 
+    They are of forecasts of intervals of so many ``minutes``.
+    """
+
+    minutes: int
     by_age: Values
 
     def of(self, ages: Indices) -> Values:
@@ -38,7 +42,9 @@ class Weights:
         return np.where(known, self.by_age[inside], np.array(_AS_PUBLISHED))
 
 
-def fitted_weights(candidates: Values, came: Values, ages: Indices) -> Weights | None:
+def fitted_weights(
+    candidates: Values, came: Values, ages: Indices, intervals: Indices, minutes: int
+) -> Weights | None:
     """Fit (W2) for each age at which (W1) would have missed less; None where there is no such age.
 
     Parameters
@@ -49,15 +55,17 @@ def fitted_weights(candidates: Values, came: Values, ages: Indices) -> Weights |
         What was measured.
     ages
         Of each forecast [days, rounded down].
+    intervals, minutes
+        Which interval each is of, of any number of forecasts; and how long all are.
     """
     usable = np.isfinite(candidates).all(axis=1) & np.isfinite(came)
     n_ages = int(min(ages[usable].max(initial=-1), _OLDEST_DAYS)) + 1
     by_age = np.tile(_AS_PUBLISHED, (n_ages, 1))
     for age in range(n_ages):
         of_age = usable & (ages == age)
-        if np.count_nonzero(of_age) >= _FEWEST:
+        if len(np.unique(intervals[of_age])) * minutes >= _FEWEST_HOURS * 60:
             by_age[age] = _fitted(candidates[of_age], came[of_age])
-    return Weights(by_age) if (by_age != _AS_PUBLISHED).any() else None
+    return Weights(minutes, by_age) if (by_age != _AS_PUBLISHED).any() else None
 
 
 def weighed(candidates: Values, ages: Indices, weights: Weights) -> Values:

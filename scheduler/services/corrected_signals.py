@@ -6,17 +6,22 @@ See ``forecasting.correct`` for the rule. What was measured stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import pandas as pd
 
 from connectors.types import SignalKind
 from scheduler.forecasting import Decay, History, fitted_decay
-from scheduler.services.signal_inputs import is_measured, marked, only_length, with_origin
+from scheduler.services.signal_inputs import (
+    FITTED_OVER,
+    by_signal,
+    is_measured,
+    marked,
+    only_length,
+    with_origin,
+)
 
-HISTORY = timedelta(days=28)
-"""How far back errors are looked at."""
 LONGEST = timedelta(hours=48)
 """Nothing is pulled later than this, nor by an error older than this."""
 LEAST: Mapping[SignalKind, float] = {SignalKind.CARBON_INTENSITY: 0.0, SignalKind.WIND: 0.0}
@@ -32,16 +37,18 @@ def fitted_decays(known: pd.DataFrame, expected: pd.DataFrame, now: datetime) ->
     Parameters
     ----------
     known
-        What is known at ``now``, as of ``signals_frame``, of ``HISTORY`` before it.
+        What is known at ``now``, as of ``signals_frame``, of ``FITTED_OVER`` before it.
     expected
         Of intervals that began by then, what was known as each began.
     """
     found = {}
-    for signal, rows, was in _signals(known, expected):
+    told = dict(by_signal(expected, LEAST))
+    for signal, rows in by_signal(known, LEAST):
+        was = told.get(signal, expected.iloc[:0])
         minutes = only_length(rows, was)
         if minutes is None:
             continue
-        errors = _errors(rows[is_measured(rows)], was, now - HISTORY)
+        errors = _errors(rows[is_measured(rows)], was, now - FITTED_OVER)
         if errors.empty:
             continue
         n_leads = LONGEST // timedelta(minutes=minutes)
@@ -62,25 +69,15 @@ def corrected_by_measured(
         As for ``fitted_decays``; of ``LONGEST`` before ``now`` is enough, and what follows.
     """
     frame = with_origin(known).reset_index(drop=True)
-    for signal, rows, was in _signals(frame, expected):
+    told = dict(by_signal(expected, LEAST))
+    for signal, rows in by_signal(frame, LEAST):
         if signal not in decays:
             continue
+        was = told.get(signal, expected.iloc[:0])
         pulled = _pulled(rows, was, signal[1], now, decays[signal])
         frame.loc[pulled.index, "value"] = pulled
         frame.loc[pulled.index, "source"] = marked(frame["source"][pulled.index], CORRECTED)
     return frame
-
-
-def _signals(
-    known: pd.DataFrame, expected: pd.DataFrame
-) -> Iterator[tuple[tuple[str, SignalKind], pd.DataFrame, pd.DataFrame]]:
-    """Yield each signal that may be corrected, its rows, and what was expected of it."""
-    pairs = known[["site", "kind"]].drop_duplicates().to_numpy()
-    for site, kind in pairs:
-        if kind in LEAST:
-            rows = known[(known["site"] == site) & (known["kind"] == kind)]
-            was = expected[(expected["site"] == site) & (expected["kind"] == kind)]
-            yield (site, SignalKind(kind)), rows, was
 
 
 def _pulled(

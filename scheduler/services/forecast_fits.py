@@ -22,8 +22,9 @@ from scheduler.db.inserts import insert_new
 from scheduler.db.models import ForecastFit
 from scheduler.forecasting import Decay, Weights
 from scheduler.services import fleet as fleets
-from scheduler.services.corrected_signals import HISTORY, LONGEST
+from scheduler.services.corrected_signals import LONGEST
 from scheduler.services.published_forecasts import Fits, bettered, fitted
+from scheduler.services.signal_inputs import FITTED_OVER
 from scheduler.services.signal_store import Wanted, all_values, expected_values, known_values
 from scheduler.services.weighed_signals import NEEDS_BEFORE, WEIGHED_KINDS
 from scheduler.specs import FleetSpec
@@ -63,7 +64,7 @@ def fits_due(session: Session, now: datetime) -> FitsDue | None:
     fitted_at = {row.site: row[1] for row in by_site}
     for site in fleet.sites:
         if site.name not in fitted_at or now - fitted_at[site.name] >= LASTS:
-            wanted = Wanted(now - HISTORY - NEEDS_BEFORE, now, (site.name,), WEIGHED_KINDS)
+            wanted = Wanted(now - FITTED_OVER - NEEDS_BEFORE, now, (site.name,), WEIGHED_KINDS)
             return FitsDue(
                 site=site.name,
                 fitted_at=now,
@@ -107,7 +108,7 @@ def known_fits(session: Session, sites: Sequence[str], known_at: datetime) -> Fi
     newest = {(row.site, row.kind): row for row in rows}
     return Fits(
         weights={
-            signal: Weights(np.array(row.weights, dtype=float))
+            signal: Weights(row.minutes, np.array(row.weights, dtype=float))
             for signal, row in newest.items()
             if row.weights
         },
@@ -144,11 +145,12 @@ def with_fits(
 def _as_row(due: FitsDue, kind: SignalKind, fits: Fits) -> dict[str, Any]:
     decay, weights = fits.decays.get((due.site, kind)), fits.weights.get((due.site, kind))
     left = [] if decay is None else np.round(decay.left, _DIGITS).tolist()
+    lengths = [fit.minutes for fit in (decay, weights) if fit is not None]
     return {
         "site": due.site,
         "kind": kind,
         "fitted_at": due.fitted_at,
-        "minutes": _ANY_MINUTES if decay is None else decay.minutes,
+        "minutes": lengths[0] if lengths else _ANY_MINUTES,
         "left": left,
         "weights": [] if weights is None else np.round(weights.by_age, _DIGITS).tolist(),
     }

@@ -6,6 +6,7 @@ what Gridtide forecast itself begins with ``FORECAST_PREFIX``.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -16,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from connectors.types import SignalKind
 from scheduler.forecasting.history import RESOLUTIONS_MINUTES
 
+FITTED_OVER = timedelta(days=28)
+"""How far back published forecasts are held against what came."""
 FORECAST_PREFIX = "forecast/"
 _MOST_SOURCES = 10
 
@@ -90,6 +93,15 @@ def is_own_forecast(sources: pd.Series) -> pd.Series:
 def is_measured(rows: pd.DataFrame) -> pd.Series:
     """Whether each value was known after its interval only; others are forecasts of it."""
     return rows["known_at"] >= rows["start_at"] + pd.to_timedelta(rows["minutes"], unit="min")
+
+
+def by_signal(
+    frame: pd.DataFrame, kinds: Collection[SignalKind]
+) -> Iterator[tuple[tuple[str, SignalKind], pd.DataFrame]]:
+    """Yield each signal of these kinds, and its rows."""
+    of_kinds = frame[frame["kind"].isin(kinds)]
+    for (site, kind), rows in of_kinds.groupby(["site", "kind"], sort=False):
+        yield (str(site), SignalKind(str(kind))), rows
 
 
 def only_length(*frames: pd.DataFrame) -> int | None:

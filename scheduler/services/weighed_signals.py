@@ -6,7 +6,7 @@ Pure: what is known now and what was published before go in, what to plan with c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -16,10 +16,15 @@ from connectors.types import SignalKind
 from scheduler.forecasting import Weights, fitted_weights, weighed
 from scheduler.forecasting.quantiles import Indices, Values
 from scheduler.forecasting.weigh import WEEK_DAYS
-from scheduler.services.signal_inputs import is_measured, marked, only_length, with_origin
+from scheduler.services.signal_inputs import (
+    FITTED_OVER,
+    by_signal,
+    is_measured,
+    marked,
+    only_length,
+    with_origin,
+)
 
-WEIGHED_OVER = timedelta(days=28)
-"""How far back published forecasts are held against what came."""
 NEEDS_BEFORE = timedelta(days=WEEK_DAYS + 1)
 """So long before a forecast the signal itself must be known."""
 WEIGHED_KINDS = (SignalKind.CARBON_INTENSITY, SignalKind.WIND, SignalKind.PV)
@@ -27,6 +32,7 @@ WEIGHED_KINDS = (SignalKind.CARBON_INTENSITY, SignalKind.WIND, SignalKind.PV)
 WEIGHED = "weighed"
 
 _DAY = pd.Timedelta(days=1)
+_LATEST_DAYS = 2  # by which the newest day may lie before the day a forecast was published
 AllWeights = Mapping[tuple[str, SignalKind], Weights]
 
 
@@ -38,19 +44,25 @@ def fitted_to_published(
     Parameters
     ----------
     every
-        Every value published by ``now`` of ``WEIGHED_OVER`` before it, and what came of those
+        Every value published by ``now`` of ``FITTED_OVER`` before it, and what came of those
         and ``NEEDS_BEFORE``: the columns of ``signals_frame``.
     """
     found = {}
-    for signal, rows in _signals(every):
-        if only_length(rows) is None:
+    for signal, rows in by_signal(every, WEIGHED_KINDS):
+        minutes = only_length(rows)
+        if minutes is None:
             continue
         came = _came(rows)
-        told = rows[~is_measured(rows) & (rows["start_at"] >= pd.Timestamp(now - WEIGHED_OVER))]
-        ages = _ages(told)
-        # The day before it was published is the newest that was known then.
-        candidates = _candidates(told, came, ages + 1)
-        weights = fitted_weights(candidates, _at(came, told["start_at"]), ages)
+        told = rows[~is_measured(rows) & (rows["start_at"] >= pd.Timestamp(now - FITTED_OVER))]
+        starts, ages = pd.DatetimeIndex(told["start_at"]), _ages(told)
+        newest = starts - pd.to_timedelta(ages + 1, unit="D")
+        candidates = _candidates(told, came["value"], newest)
+        # What was not known yet as the forecast was published is no rival of it.
+        known_at = pd.DatetimeIndex(came["known_at"].reindex(newest))
+        candidates[known_at > pd.DatetimeIndex(told["known_at"])] = np.nan
+        intervals = np.asarray(starts.as_unit("s").asi8, dtype=np.int_)
+        values = _at(came["value"], starts)
+        weights = fitted_weights(candidates, values, ages, intervals, minutes)
         if weights is not None:
             found[signal] = weights
     return found
@@ -62,35 +74,37 @@ def weighed_by_days(frame: pd.DataFrame, known: pd.DataFrame, weights: AllWeight
     Each is weighed against the newest day before it; its source then says so.
     """
     result = with_origin(frame).reset_index(drop=True)
-    by_signal = dict(_signals(known))
-    for signal, rows in _signals(result):
-        if signal not in weights or signal not in by_signal:
+    known_of = dict(by_signal(known, WEIGHED_KINDS))
+    for signal, rows in by_signal(result, WEIGHED_KINDS):
+        if signal not in weights or signal not in known_of:
             continue
-        came = _came(by_signal[signal])
+        if only_length(rows, known_of[signal]) != weights[signal].minutes:
+            continue
+        came = _came(known_of[signal])["value"]
         told = rows[~is_measured(rows)]
         if came.empty or told.empty:
             continue
-        days = np.ceil((told["start_at"] - came.index[-1]) / _DAY).to_numpy(int)
-        candidates = _candidates(told, came, np.maximum(days, 1))
-        values = weighed(candidates, _ages(told), weights[signal])
-        highest = max(float(came.max()), float(told["value"].max()))
-        values = np.clip(values, 0.0, highest)
+        values = _weighed(told, came, weights[signal])
         result.loc[told.index, "value"] = values
         changed = told.index[values != told["value"].to_numpy(float)]
         result.loc[changed, "source"] = marked(result["source"][changed], WEIGHED)
     return result
 
 
-def _signals(frame: pd.DataFrame) -> Iterator[tuple[tuple[str, SignalKind], pd.DataFrame]]:
-    of_kinds = frame[frame["kind"].isin(WEIGHED_KINDS)]
-    for (site, kind), rows in of_kinds.groupby(["site", "kind"], sort=False):
-        yield (str(site), SignalKind(str(kind))), rows
+def _weighed(told: pd.DataFrame, came: pd.Series[float], weights: Weights) -> Values:
+    """Return forecasts weighed; as published where the newest day known is too old for it."""
+    starts, ages, published = told["start_at"], _ages(told), told["value"].to_numpy(float)
+    days = np.maximum(np.ceil((starts - came.index[-1]) / _DAY).to_numpy(int), 1)
+    newest = pd.DatetimeIndex(starts) - pd.to_timedelta(days, unit="D")
+    values = weighed(_candidates(told, came, newest), ages, weights)
+    values = np.clip(values, 0.0, max(float(came.max()), float(published.max())))
+    return np.where(days > ages + _LATEST_DAYS, published, values)
 
 
-def _came(rows: pd.DataFrame) -> pd.Series[float]:
-    """Return what was measured, by interval start."""
-    newest = rows[is_measured(rows)].sort_values(["start_at", "known_at"])
-    return newest.drop_duplicates("start_at", keep="last").set_index("start_at")["value"]
+def _came(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what was measured, by interval start: its newest ``value``, first ``known_at``."""
+    measured = rows[is_measured(rows)].sort_values(["start_at", "known_at"]).groupby("start_at")
+    return measured.agg({"value": "last", "known_at": "first"})
 
 
 def _ages(told: pd.DataFrame) -> Indices:
@@ -99,9 +113,8 @@ def _ages(told: pd.DataFrame) -> Indices:
     return np.asarray(np.maximum(before // 86400, 0), dtype=np.int_)
 
 
-def _candidates(told: pd.DataFrame, came: pd.Series[float], days: Indices) -> Values:
-    """Return [forecast, candidate]; ``days``: before each forecast lies the newest day known."""
-    newest = pd.DatetimeIndex(told["start_at"]) - pd.to_timedelta(days, unit="D")
+def _candidates(told: pd.DataFrame, came: pd.Series[float], newest: pd.DatetimeIndex) -> Values:
+    """Return [forecast, candidate]; ``newest``: begin of the same interval of the newest day."""
     week = np.array([_at(came, newest - j * _DAY) for j in range(WEEK_DAYS)])
     n_known = np.isfinite(week).sum(axis=0)
     mean = np.full(len(told), np.nan)
@@ -109,5 +122,5 @@ def _candidates(told: pd.DataFrame, came: pd.Series[float], days: Indices) -> Va
     return np.column_stack([told["value"].to_numpy(float), week[0], mean])
 
 
-def _at(came: pd.Series[float], starts: pd.Series[pd.Timestamp] | pd.DatetimeIndex) -> Values:
-    return np.asarray(came.reindex(pd.DatetimeIndex(starts)), dtype=np.float64)
+def _at(came: pd.Series[float], starts: pd.DatetimeIndex) -> Values:
+    return np.asarray(came.reindex(starts), dtype=np.float64)

@@ -10,16 +10,16 @@ import pytest
 
 from connectors.types import SignalKind
 from scheduler.services.corrected_signals import (
-    HISTORY,
     LONGEST,
     corrected_by_measured,
     fitted_decays,
 )
+from scheduler.services.signal_inputs import FITTED_OVER
 from tests.services.builders import START, signal_rows
 
 CARBON = SignalKind.CARBON_INTENSITY
-PAST_HOURS = HISTORY // timedelta(hours=1)
-BEGIN = START - HISTORY
+PAST_HOURS = FITTED_OVER // timedelta(hours=1)
+BEGIN = START - FITTED_OVER
 
 
 def lasting(seed: int = 0, left: float = 0.9) -> np.ndarray:

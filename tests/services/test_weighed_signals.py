@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from connectors.types import SignalKind
+from scheduler.services.signal_inputs import FITTED_OVER
 from scheduler.services.weighed_signals import (
     NEEDS_BEFORE,
-    WEIGHED_OVER,
     fitted_to_published,
     weighed_by_days,
 )
@@ -19,7 +19,7 @@ from tests.services.builders import START, signal_rows
 
 CARBON, PV = SignalKind.CARBON_INTENSITY, SignalKind.PV
 DAY = timedelta(days=1)
-PAST_DAYS = (WEIGHED_OVER + NEEDS_BEFORE) // DAY
+PAST_DAYS = (FITTED_OVER + NEEDS_BEFORE) // DAY
 DAY_OF_SUN = np.maximum(0.0, 50.0 * np.sin(np.pi * (np.arange(24) - 6) / 12))
 
 
@@ -104,3 +104,32 @@ def test_a_young_source_stands() -> None:
     every = published()
     young = every[every["known_at"] >= pd.Timestamp(START - 9 * DAY)]
     assert fitted_to_published(young, START) == {}
+
+
+def test_where_measurements_have_stopped_forecasts_stand() -> None:
+    """A day of a week ago says nothing of tomorrow."""
+    every = published()
+    is_late = (every["known_at"] > every["start_at"]) & (
+        every["start_at"] >= pd.Timestamp(START - 3 * DAY)
+    )
+    weights = fitted_to_published(every, START)
+    stopped = known(every[~is_late])
+    found = weighed_by_days(stopped, stopped, weights).sort_values("start_at")
+    assert values_from(found, 1) == pytest.approx(0.4 * DAY_OF_SUN)
+
+
+def test_weights_are_for_the_resolution_they_were_fitted_to() -> None:
+    """A forecast that comes in half-hours from now on is not weighed by those of hours."""
+    every = published()
+    weights = fitted_to_published(every, START)
+    finer = known(every).assign(minutes=30)
+    found = weighed_by_days(finer, finer, weights)
+    assert sorted(found["value"]) == sorted(finer["value"])
+
+
+def test_what_was_not_known_as_a_forecast_came_is_no_rival_of_it() -> None:
+    """Measured two days late: of forecasts of a day ahead no day before was known."""
+    every = published()
+    is_measured = every["known_at"] > every["start_at"]
+    every.loc[is_measured, "known_at"] += pd.Timedelta(days=2)
+    assert fitted_to_published(every, START) == {}
