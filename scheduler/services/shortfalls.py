@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import and_, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from scheduler.db.models import OPEN_STATUSES, EventSettlement, Job, JobStatus
 
@@ -25,6 +25,7 @@ class EventOutcome(StrEnum):
 
     MET = "met"
     UNMET = "unmet"  # a penalty is due
+    DECLINED = "declined"  # for its fee, if there is one
     UNKNOWN = "unknown"  # no penalty, but not all of it was metered
 
 
@@ -55,7 +56,7 @@ def count_settled_events(session: Session, now: datetime) -> dict[EventOutcome, 
     is_last = and_(
         EventSettlement.event_id == last.c.event_id, EventSettlement.revision == last.c.revision
     )
-    latest = select(EventSettlement).join(last, is_last)
+    latest = select(EventSettlement).join(last, is_last).options(undefer(EventSettlement.document))
     counts = dict.fromkeys(EventOutcome, 0)
     for one in session.scalars(latest.where(EventSettlement.settled_at > now - RECENT)):
         counts[_outcome(one)] += 1
@@ -63,6 +64,8 @@ def count_settled_events(session: Session, now: datetime) -> dict[EventOutcome, 
 
 
 def _outcome(settlement: EventSettlement) -> EventOutcome:
+    if settlement.document["terms"].get("declined_eur") is not None:
+        return EventOutcome.DECLINED
     if settlement.penalty_eur is not None and settlement.penalty_eur > 0:
         return EventOutcome.UNMET
     return EventOutcome.MET if settlement.is_whole else EventOutcome.UNKNOWN

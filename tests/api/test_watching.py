@@ -7,7 +7,7 @@ import re
 import runpy
 import shutil
 import subprocess
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -122,7 +122,8 @@ def test_jobs_past_their_deadline_are_counted(world: World) -> None:
 def test_calls_are_counted_by_what_they_were_settled_to_last(world: World) -> None:
     """For a day, whatever an earlier revision said."""
     old = NOW - timedelta(days=2)
-    settled = {
+    settled: dict[str, list[tuple[float | None, bool, datetime]]] = {
+        "declined": [(4.0, True, NOW)],
         "unmet": [(0.0, True, NOW), (3.0, True, NOW)],
         "met": [(3.0, False, NOW), (0.0, True, NOW)],
         "unknown": [(None, False, NOW)],
@@ -151,9 +152,9 @@ def test_calls_are_counted_by_what_they_were_settled_to_last(world: World) -> No
                         checked_at=at,
                         is_whole=is_whole,
                         penalty_eur=penalty_eur,
-                        document={},
+                        document={"terms": {"declined_eur": 4.0} if name == "declined" else {}},
                     )
                 )
     seen = numbers(world)
-    for outcome in ("met", "unmet", "unknown"):
+    for outcome in ("met", "unmet", "declined", "unknown"):
         assert seen["gridtide_grid_events_settled", labels(outcome=outcome)] == 1, outcome

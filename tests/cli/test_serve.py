@@ -195,3 +195,18 @@ def test_a_port_that_is_taken_is_named(environment: dict[str, str]) -> None:
         told = subprocess.run([*PROGRAM, "api"], check=False, **quiet)
     assert told.returncode == ExitCode.UNEXPECTED
     assert f"does not start on {where}" in told.stderr
+
+
+def test_the_api_alone_ends_in_good_order(environment: dict[str, str], tmp_path: Path) -> None:
+    """Ctrl-C is how it is told to: exit code 0, as of every other process."""
+    subprocess.run([*PROGRAM, "db", "upgrade"], env=environment, check=True, capture_output=True)
+    address = f"http://127.0.0.1:{environment['GRIDTIDE_PORT']}"
+    with (
+        (tmp_path / "api").open("w") as output,
+        subprocess.Popen(
+            [*PROGRAM, "api"], env=environment, stdout=output, stderr=output, text=True
+        ) as process,
+    ):
+        wait_until_ready(process, address, tmp_path / "api")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == ExitCode.OK
