@@ -146,7 +146,7 @@ def api(host: HostOption = None, port: PortOption = None, parent: ParentOption =
     try:
         TellingServer(config).run()
     except KeyboardInterrupt:
-        pass  # it has ended in good order
+        return  # told to, it has ended in good order
     except SystemExit as error:  # it has told why
         where = f"{settings.host}:{settings.port}"
         raise UserError(f"the API does not start on {where}", code=ExitCode.UNEXPECTED) from error
