@@ -23,7 +23,8 @@ def note_run(session: Session, row: Job, changed: Mapping[str, Any], at: datetim
     was_running = row.status is JobStatus.RUNNING
     is_running = changed.get("status", row.status) is JobStatus.RUNNING
     point = changed.get("point", row.point)
-    if was_running and is_running and point == row.point:
+    start = changed.get("starts", row.starts)
+    if was_running and is_running and (point, start) == (row.point, row.starts):
         return
     if was_running:
         _end(session, row.id, at)
@@ -32,7 +33,7 @@ def note_run(session: Session, row: Job, changed: Mapping[str, Any], at: datetim
         begun = {
             "job_id": row.id,
             "began_at": at,
-            "start": changed.get("starts", row.starts),
+            "start": start,
             "site": site,
             "point": point,
         }

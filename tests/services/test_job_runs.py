@@ -74,6 +74,17 @@ def test_another_power_cap_begins_another_run(play: Play) -> None:
     assert written(play) == [(1.0, 2.0, "a100x1", 1), (2.0, None, "a100x1@200W", 1)]
 
 
+def test_a_restart_that_nobody_saw_begins_another_run(play: Play) -> None:
+    """A cluster may have begun a job anew between two ticks: its account tells of each start."""
+    job = play.scene.submit()
+    put_in_force(play.scene, runs("train", (1, 3)))
+    play.at(1)
+    play.cluster.start(str(job))
+    play.at(1.5)
+    play.at(1.75)
+    assert written(play) == [(1.0, 1.5, "a100x1", 1), (1.5, None, "a100x1", 2)]
+
+
 def test_what_waits_in_a_cluster_does_not_run(play: Play) -> None:
     """It runs once the cluster gave it GPUs; one that is lost with its cluster's memory ends."""
     job = play.scene.submit()
