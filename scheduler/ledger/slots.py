@@ -50,7 +50,7 @@ def expected_of(site: Site, flows: SiteFlows, slot: int, hours: float) -> dict[s
 
     Energies in kWh, ``storage`` and ``generators`` by name: charged and discharged, and given.
     """
-    one = site_in_slot(site, slot)
+    one = site_in_slot(site, slot, _on_before(site, flows, slot))
 
     def kwh(series: tuple[float, ...]) -> float:
         return series[slot] * hours
@@ -92,3 +92,11 @@ def expected_of(site: Site, flows: SiteFlows, slot: int, hours: float) -> dict[s
             for unit, series in zip(site.generators, flows.generator_kw, strict=True)
         },
     }
+
+
+def _on_before(site: Site, flows: SiteFlows, slot: int) -> tuple[bool, ...]:
+    """Whether each generator ran in the slot before, or before the plan."""
+    return tuple(
+        series[slot - 1] > 0.0 if slot else unit.is_on_initially
+        for unit, series in zip(site.generators, flows.generator_kw, strict=True)
+    )
