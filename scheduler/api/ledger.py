@@ -165,7 +165,7 @@ def carbon_per_unit(
     found = ledger_report.charged(session, Which(window, site, tenant), spread)
     rows = [
         {"tenant": row.tenant, "project": row.project}
-        | asdict(carbon_intensity(row.total))
+        | asdict(carbon_intensity(row.used, row.laid_on))
         | {"boundary": BOUNDARY}
         for row in found.rows
     ]

@@ -103,9 +103,19 @@ class Chargeback:
     left: Sums
 
     @property
+    def used(self) -> Sums:
+        """What everybody used."""
+        return added(row.used for row in self.rows)
+
+    @property
+    def own(self) -> Sums:
+        """What is the sites' own, whoever it is laid on."""
+        return added([*(row.laid_on for row in self.rows), self.left])
+
+    @property
     def total(self) -> Sums:
         """All of it."""
-        return added([*(row.total for row in self.rows), self.left])
+        return self.used.plus(self.own)
 
 
 def chargeback(
@@ -146,7 +156,7 @@ class CarbonIntensity:
     """Carbon per functional unit (S1), and energy per unit; ``None``: there is nothing to tell.
 
     ``operational_kg`` is ``E * I``, ``embodied_kg`` ``M``, left out where ``None``. Per million
-    tokens only what those jobs used counts that tell their tokens.
+    tokens only jobs count that tell their tokens, with their part of what is laid on all.
     """
 
     operational_kg: float
@@ -157,23 +167,24 @@ class CarbonIntensity:
     g_per_million_tokens: float | None
 
 
-def carbon_intensity(total: Sums) -> CarbonIntensity:
-    """Return the carbon of ``total`` per GPU-hour and per million tokens.
+def carbon_intensity(used: Sums, laid_on: Sums) -> CarbonIntensity:
+    """Return the carbon of what was ``used``, and of what is ``laid_on`` it, per functional unit.
 
     ``M`` counts only where it is told of every GPU-hour: a part of it would be none.
     """
+    total = used.plus(laid_on)
     hours = total.gpu_hours
     is_whole = total.embodied_kg is not None and total.embodied_gpu_hours >= hours * (1 - 1e-9)
     embodied_kg = total.embodied_kg if is_whole else None
     grams = 1000.0 * (total.carbon_kg + (embodied_kg or 0.0))
     millions = (total.tokens or 0.0) / MILLION
-    # Carbon goes with energy: what jobs with tokens used is a part of all that was used.
-    part = total.tokens_kwh / total.kwh if total.kwh > 0.0 else 0.0
+    # Carbon, and what is laid on, go with energy: jobs with tokens used a part of all that was.
+    part = used.tokens_kwh / used.kwh if used.kwh > 0.0 else 0.0
     return CarbonIntensity(
         operational_kg=total.carbon_kg,
         embodied_kg=embodied_kg,
         g_per_gpu_hour=grams / hours if hours > 0.0 else None,
         kwh_per_gpu_hour=total.kwh / hours if hours > 0.0 else None,
-        kwh_per_million_tokens=total.tokens_kwh / millions if millions > 0.0 else None,
-        g_per_million_tokens=grams * part / millions if millions > 0.0 else None,
+        kwh_per_million_tokens=part * total.kwh / millions if millions > 0.0 else None,
+        g_per_million_tokens=part * grams / millions if millions > 0.0 else None,
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.ledger.reports import CarbonIntensity, Chargeback, carbon_intensity
+from scheduler.ledger.reports import Chargeback, carbon_intensity
 from scheduler.views.page import render_page
 
 
@@ -37,7 +37,6 @@ def ledger_page(shown: LedgerMonth, links: Mapping[str, str]) -> str:
     """Draw a month of the ledger."""
     total = shown.found.total
     measured = total.measured_kwh / total.kwh if total.kwh > 0.0 else None
-    per_unit: CarbonIntensity = carbon_intensity(total)
     where = shown.site or "all sites"
     return render_page(
         "ledger.html",
@@ -45,6 +44,6 @@ def ledger_page(shown: LedgerMonth, links: Mapping[str, str]) -> str:
         shown=shown,
         total=total,
         measured=measured,
-        per_unit=per_unit,
+        per_unit=carbon_intensity(shown.found.used, shown.found.own),
         links=links,
     )
