@@ -23,6 +23,8 @@ class SimulatedVirtualPowerPlant:
         It asks for a report of each so long part of an event once that is over.
     measures
         What it asks for.
+    signals
+        What it says of prices and intensities; no two overlap.
     """
 
     def __init__(
@@ -31,10 +33,12 @@ class SimulatedVirtualPowerPlant:
         now: Callable[[], datetime],
         reports_every: timedelta = timedelta(hours=1),
         measures: frozenset[Measure] = frozenset((Measure.POWER, Measure.STATE)),
+        signals: Iterable[GridSignal] = (),
     ) -> None:
         self._now = now
         self._reports_every = reports_every
         self._measures = measures
+        self._signals = tuple(signals)
         self._script: dict[str, tuple[datetime, GridEventNotice]] = {}
         self._reports: dict[str, Report] = {}
         for known_at, notice in script:
@@ -55,8 +59,9 @@ class SimulatedVirtualPowerPlant:
         return False
 
     def signals(self) -> tuple[GridSignal, ...]:
-        """Return none: it calls events only."""
-        return ()
+        """Return those that are not over."""
+        now = self._now()
+        return tuple(signal for signal in self._signals if signal.window.end > now)
 
     def reports_due(self) -> tuple[ReportRequest, ...]:
         """Ask for what is over of events that were not cancelled."""

@@ -14,7 +14,7 @@ from uuid import uuid4
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from connectors.errors import Rejected
+from connectors.errors import ConnectorError, Rejected
 from connectors.types import Report, ReportRequest
 from scheduler.db.inserts import insert_new
 from scheduler.db.models import GridReport
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 200
 """Reports that one poll sends; the next poll goes on."""
+
+MOST_FAILED = 5
+"""Reports one after another that do not arrive, after which no more are tried in this poll."""
 
 KEPT_FOR = timedelta(days=90)
 
@@ -44,13 +47,25 @@ def send_reports(
     Raises
     ------
     ConnectorError
-        The other side is away; what was sent until then is on record.
+        The other side did not take one, or is away, as it is taken to be after ``MOST_FAILED`` in
+        a row. The others were tried all the same, and what was sent is on record.
     """
     with transaction(sessions) as session:
         lacking = _not_on_record(session, due, asked_by)
     sent = 0
+    failures: list[ConnectorError] = []
+    in_a_row = 0
     for request in lacking[:MOST_AT_ONCE]:
-        problem = _why_not(sessions, request, asked_by, send, now)
+        try:
+            problem = _why_not(sessions, request, asked_by, send, now)
+        except ConnectorError as error:
+            log.warning("report %s is not sent yet: %s", request.name, error)
+            failures.append(error)
+            in_a_row += 1
+            if in_a_row == MOST_FAILED:
+                break
+            continue
+        in_a_row = 0
         for name, reason in request.refused:
             log.warning("event %s: report of %s is not sent: %s", request.event_id, name, reason)
         if problem:
@@ -58,6 +73,8 @@ def send_reports(
         with transaction(sessions) as session:
             _record(session, request, asked_by, problem, now())
         sent += not problem
+    if failures:
+        raise failures[0]
     return sent
 
 

@@ -191,11 +191,15 @@ def _calls(sources: _Sources, site: str, window: Window) -> Sequence[GridEvent]:
 
 
 def _limit_kw(sources: _Sources, site: str, window: Window) -> float | None:
-    """Return the strictest level that was called; what is contracted is no call."""
+    """Return the strictest level that was called; what is contracted is no call.
+
+    As in settlement a call asks nothing of an interval that begins before its ramp is over.
+    """
     limits = [
         call.limit_kw
         for call in _calls(sources, site, window)
         if call.kind is not GridEventKind.SUBSCRIPTION
+        and window.start >= call.start_at + timedelta(minutes=call.ramp_minutes)
     ]
     return min(limits) if limits else None
 
@@ -228,9 +232,11 @@ def _stored(pieces: Sequence[_Piece], site: str) -> dict[str, float | None]:
     if last.document is None:
         return none
     slot = last.document.window.slot_of(last.window.start)
-    units = last.document.problem.site(site).storage
     for flows in last.document.plan.flows:
-        if flows.site == site and units:
+        if flows.site != site:
+            continue
+        units = last.document.problem.site(site).storage
+        if units:
             return {
                 "stored_kwh": sum(soc[slot] for soc in flows.soc_kwh),
                 "storage_kwh": sum(unit.capacity_kwh for unit in units),

@@ -11,6 +11,7 @@ from tests.contracts.clock import TurnedClock
 from tests.contracts.virtual_power_plant import (
     EVENT,
     HOUR,
+    SIGNALS,
     START,
     Received,
     Turn,
@@ -28,8 +29,8 @@ class TestSimulatedVirtualPowerPlant(VirtualPowerPlantContract):
 
     @pytest.fixture
     def vpp(self, clock: TurnedClock) -> SimulatedVirtualPowerPlant:
-        """One event, called now."""
-        return SimulatedVirtualPowerPlant([(clock(), EVENT)], clock)
+        """One event, called now, and three hours of prices."""
+        return SimulatedVirtualPowerPlant([(clock(), EVENT)], clock, signals=SIGNALS)
 
     @pytest.fixture
     def turn(self, clock: TurnedClock) -> Turn:

@@ -1,8 +1,8 @@
 """What every ``VirtualPowerPlant`` must do.
 
-``vpp`` has called ``EVENT``; ``turn(hours)`` lets time pass from two hours before its start;
-``cancel(event_id)`` has the other side cancel it; ``received()`` are the powers [kW] that the other
-side was told last, by the hour of the event.
+``vpp`` has called ``EVENT`` and says ``SIGNALS``; ``turn(hours)`` lets time pass from two hours
+before its start; ``cancel(event_id)`` has the other side cancel it; ``received()`` are the powers
+[kW] that the other side was told last, by the hour of the event.
 """
 
 from __future__ import annotations
@@ -15,11 +15,23 @@ import pytest
 
 from connectors.errors import Rejected
 from connectors.protocols import VirtualPowerPlant
-from connectors.types import GridEventNotice, Report, ReportRequest, SiteFigures, Window
+from connectors.types import (
+    GridEventNotice,
+    GridSignal,
+    Report,
+    ReportRequest,
+    SignalKind,
+    SiteFigures,
+    Window,
+)
 
 START = datetime(2026, 6, 7, 14, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 EVENT = GridEventNotice("dr-1", "north", Window(START, START + 3 * HOUR), 60.0, 1.5)
+SIGNALS = tuple(
+    GridSignal("north", SignalKind.PRICE, Window(START + k * HOUR, START + (k + 1) * HOUR), value)
+    for k, value in enumerate((80.0, 90.0, 70.0))
+)
 Turn = Callable[[float], None]
 Received = Callable[[], dict[int, float | None]]
 
@@ -54,6 +66,16 @@ class VirtualPowerPlantContract:
         cancel("dr-1")
         (event,) = await vpp.events()
         assert event.is_cancelled
+
+    async def test_signals_are_told_as_they_were_until_they_are_over(
+        self, vpp: VirtualPowerPlant, turn: Turn
+    ) -> None:
+        """What of them has passed is not told anew, and no two say something of one instant."""
+        await vpp.events()
+        assert vpp.signals() == SIGNALS
+        turn(3.5)
+        await vpp.events()
+        assert vpp.signals() == SIGNALS[1:]
 
     async def test_reports_are_asked_for_once_their_time_is_over(
         self, vpp: VirtualPowerPlant, turn: Turn

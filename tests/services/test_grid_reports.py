@@ -8,12 +8,20 @@ from typing import Any
 
 import pytest
 
-from connectors.types import GridEventNotice, Measure, ReportRequest, SiteFigures, Window
+from connectors.errors import Unavailable
+from connectors.types import (
+    GridEventNotice,
+    Measure,
+    Report,
+    ReportRequest,
+    SiteFigures,
+    Window,
+)
 from optimizer import Placement, Run
 from scheduler.db.models import GridReport, TelemetryValue
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import events
-from scheduler.services.grid_reports import KEPT_FOR, recent_reports, send_reports
+from scheduler.services.grid_reports import KEPT_FOR, MOST_FAILED, recent_reports, send_reports
 from scheduler.services.report_figures import TooMuch, figures_of
 from scheduler.specs.message import TelemetrySeries
 from tests.services.builders import START, fleet_spec, site_spec
@@ -135,3 +143,51 @@ def test_records_of_reports_are_kept_for_a_while(scene: Scene) -> None:
     with transaction(scene.sessions) as session:
         assert [row.name for row in recent_reports(session, 10)] == ["c"]
         assert session.query(GridReport).one().told == ["X"]
+
+
+def test_a_report_that_does_not_arrive_holds_up_no_other(scene: Scene) -> None:
+    """It is tried again with the next poll; where none arrives the rest are not tried."""
+    scene.at = CALLED.end
+    due = [replace(request(Measure.POWER), name=f"{k}") for k in range(MOST_FAILED + 2)]
+    tried: list[str] = []
+
+    def send(only: str) -> None:
+        def or_fail(report: Report) -> None:
+            tried.append(report.request.name)
+            if report.request.name not in only:
+                raise Unavailable(f"{report.request.name} has no answer")
+
+        with pytest.raises(Unavailable, match="0 has no answer"):
+            send_reports(scene.sessions, due, "vpp", or_fail, scene.now)
+
+    send(only="14")
+    with transaction(scene.sessions) as session:
+        assert [row.name for row in recent_reports(session, 10)] == ["1", "4"]
+    assert tried == [one.name for one in due]
+    tried.clear()
+    send(only="")
+    assert tried == ["0", "2", "3", "5", "6"]
+
+
+def test_of_a_site_that_the_plan_does_not_have_nothing_is_known_of_batteries(scene: Scene) -> None:
+    """It joined the fleet after the plan was approved."""
+    scene.set_up(fleet_spec(site_spec(), site_spec("FR", batteries=[BATTERY])))
+    asked = replace(request(Measure.STORAGE, Measure.FLEXIBILITY), sites=("FR",))
+    first, _ = told(scene, asked)
+    assert (first.stored_kwh, first.storage_kwh, first.shed_kw) == (None, None, None)
+
+
+def test_while_a_site_may_still_come_down_it_keeps_to_no_level_yet(scene: Scene) -> None:
+    """As it is settled: what begins before the ramp is over, also before the call, is ramp."""
+    with transaction(scene.sessions) as session:
+        late = replace(EVENT, event_id="dr-2", ramp_minutes=20.0, limit_kw=0.2)
+        events.create_event(session, late, "vpp", scene.at)
+    scene.at = CALLED.end
+    hour = request(Measure.STATE).intervals[0]
+    quarters = tuple(
+        Window(hour.start + k * HOUR / 4, hour.start + (k + 1) * HOUR / 4) for k in (-1, 0, 1, 2)
+    )
+    around = Window(hour.start - HOUR / 4, hour.end)
+    asked = replace(request(Measure.STATE), intervals=(*quarters, around))
+    # The other call has no ramp; it is of the whole two hours.
+    assert [one.limit_kw for one in told(scene, asked)] == [None, 0.5, 0.5, 0.2, None]

@@ -250,7 +250,10 @@ def _quality(figures: SiteFigures, values: Sequence[tuple[Told, object]]) -> str
 
 
 def _summed(figures: Sequence[SiteFigures]) -> list[SiteFigures]:
-    """Add up all sites, interval by interval; what one of them does not know is not known."""
+    """Add up all sites, interval by interval; what one of them does not know is not known.
+
+    Who is not called, beside others that are, is called to what it draws.
+    """
     by_window: dict[Any, list[SiteFigures]] = {}
     for each in figures:
         by_window.setdefault(each.window, []).append(each)
@@ -259,14 +262,18 @@ def _summed(figures: Sequence[SiteFigures]) -> list[SiteFigures]:
 
 def _sum(parts: Sequence[SiteFigures]) -> SiteFigures:
     names = (
-        *("import_kw", "peak_kw", "planned_kw", "baseline_kw", "limit_kw", "shed_kw"),
-        *("more_discharge_kw", "more_charge_kw"),
+        *("import_kw", "peak_kw", "planned_kw", "baseline_kw"),
+        *("shed_kw", "more_discharge_kw", "more_charge_kw"),
     )
     batteries = ("stored_kwh", "storage_kwh", "charge_max_kw", "discharge_max_kw")
     whole = {name: _added([getattr(part, name) for part in parts]) for name in names}
     having = [part for part in parts if part.storage_kwh is not None]
     stored = {name: _added([getattr(part, name) for part in having]) for name in batteries}
     is_measured = all(part.is_measured for part in parts)
+    if any(part.limit_kw is not None for part in parts):
+        whole["limit_kw"] = _added(
+            [part.import_kw if part.limit_kw is None else part.limit_kw for part in parts]
+        )
     if len(parts) > 1:
         whole["peak_kw"] = None  # sites need not have peaked at once
     return SiteFigures(

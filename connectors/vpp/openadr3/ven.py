@@ -22,7 +22,7 @@ from connectors.vpp.openadr3.registration import Resource, register
 from connectors.vpp.openadr3.reports import Header, report_body
 from connectors.vpp.openadr3.requests import LATEST, Asked, end_of, reports_asked
 from connectors.vpp.openadr3.subscription import Webhook, subscribe
-from connectors.vpp.openadr3.tariffs import Said, said_by, signals_of
+from connectors.vpp.openadr3.tariffs import LONGEST, Said, said_by, signals_of
 from connectors.vpp.openadr3.timing import EventTiming
 from connectors.vpp.openadr3.wire import Target, Unreadable, WireEvent, read_events
 
@@ -124,8 +124,10 @@ class OpenAdrVen:
         return "" in self._uncertain or event_id.split(".", 1)[0] in self._uncertain
 
     def signals(self) -> tuple[GridSignal, ...]:
-        """Return prices and carbon that events say of our sites."""
-        horizon = self._horizon()
+        """Return prices and carbon that events say of our sites, of what is not over."""
+        ahead = self._horizon()
+        # What is over still tells which part of a longer one below it is; none is told for longer.
+        horizon = replace(ahead, since=ahead.since - LONGEST)
         said: dict[str, list[Said]] = {site.site: [] for site in self._terms.sites}
         for event in self._events.values():
             if not event.says_any(SIGNALS):
@@ -138,7 +140,12 @@ class OpenAdrVen:
                 continue
             for site in self._sites(event):
                 said[site.site] += of_event
-        return tuple(signal for site, of in said.items() for signal in signals_of(site, of))
+        return tuple(
+            signal
+            for site, of in said.items()
+            for signal in signals_of(site, of)
+            if signal.window.end > ahead.since
+        )
 
     def reports_due(self) -> tuple[ReportRequest, ...]:
         """Return what is asked for by now, the oldest first, also what was sent already."""
@@ -148,8 +155,9 @@ class OpenAdrVen:
                 found += self._reports_of(event)
         found.sort(key=lambda asked: (asked.request.due_at, asked.request.name))
         if len(found) > MOST_REPORTS:
-            self._tell(f"more than {MOST_REPORTS} reports are due: the later ones are left out")
-        self._asked = {asked.request.name: asked for asked in found[:MOST_REPORTS]}
+            self._tell(f"more than {MOST_REPORTS} reports are due: the earlier ones are left out")
+        # All of the last day are among them, also those that were sent long ago.
+        self._asked = {asked.request.name: asked for asked in found[-MOST_REPORTS:]}
         return tuple(asked.request for asked in self._asked.values())
 
     async def report(self, report: Report) -> None:

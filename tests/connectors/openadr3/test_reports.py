@@ -13,6 +13,7 @@ import pytest
 from connectors.errors import Rejected
 from connectors.http import HttpPolicy
 from connectors.types import Measure, Report, ReportRequest, SiteFigures, Window
+from connectors.vpp.openadr3 import ven as module
 from connectors.vpp.openadr3.client import Credentials, Version, Vtn
 from connectors.vpp.openadr3.reports import Header, report_body, told_as
 from connectors.vpp.openadr3.ven import OpenAdrVen
@@ -287,6 +288,42 @@ async def test_sites_are_added_up_where_that_is_asked_for(
     assert payloads(report) == [whole]
     await ven.report(Report(request, (with_battery, SiteFigures("south", window))))
     assert "DEMAND" not in payloads(vtn.kept["reports"][0])[0]
+
+
+@pytest.mark.parametrize(
+    ("limits_kw", "state"),
+    [
+        ((40.0, None), "RUNNING_OPTED_OUT"),  # 90 kW at a level of 40
+        ((95.0, None), "RUNNING_CURTAILED"),
+        ((40.0, 80.0), "RUNNING_CURTAILED"),  # 110 kW together at 120
+        ((None, None), "NORMAL"),
+    ],
+)
+def test_the_state_of_several_sites_is_by_the_levels_of_those_that_are_called(
+    limits_kw: tuple[float | None, ...], state: str
+) -> None:
+    """Who is not called counts as called to what it draws: here 90 and 20 kW are drawn."""
+    told = told_as(WireReport.model_validate({"payloadType": "OPERATING_STATE"}))
+    (window,) = REQUEST.intervals
+    figures = tuple(
+        SiteFigures(site, window, kw, limit_kw=limit_kw)
+        for site, kw, limit_kw in zip(("north", "south"), (90.0, 20.0), limits_kw, strict=True)
+    )
+    header = Header("a", None, "us", is_aggregate=True)
+    body = report_body(header, [told], [], Report(REQUEST, figures), {})
+    assert payloads(body)[0]["OPERATING_STATE"] == [state]
+
+
+async def test_of_too_many_reports_the_earliest_are_left_out(
+    vtn: TestVtn, ven: OpenAdrVen, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were sent already: of a day all are listed."""
+    monkeypatch.setattr(module, "MOST_REPORTS", 2)
+    asked = [{"payloadType": "USAGE", "repeat": -1}]
+    vtn.events = [event("r", **ONE, reportDescriptors=asked)]
+    clock.at = NOON + 4 * HOUR
+    await ven.events()
+    assert [one.due_at for one in ven.reports_due()] == [NOON + k * HOUR for k in (3, 4)]
 
 
 async def test_an_event_that_is_listed_no_more_is_reported_if_it_was_over(

@@ -90,6 +90,34 @@ async def test_where_prices_overlap_the_one_of_higher_priority_holds(vtn: TestVt
     assert found[-1].window.end == NOON + 7.5 * 24 * HOUR
 
 
+async def test_what_is_left_of_a_price_stays_what_it_was_once_another_is_over(
+    vtn: TestVtn,
+) -> None:
+    """The hour that the other held is not said anew; what is over is not told."""
+    longer = {"intervalPeriod": {"start": "2026-06-15T11:00:00Z", "duration": "PT2H"}}
+    found = await told(
+        vtn,
+        event("high", limit(0.9, kind="PRICE"), **later(-2), priority=0),
+        event("low", limit(0.1, kind="PRICE"), **longer, priority=5),
+        event("passed", limit(0.2, kind="EXPORT_PRICE"), **later(-3)),
+    )
+    assert hours(found) == [(-1, 1, 100.0)]
+    longest = {"intervalPeriod": {"start": "2026-06-15T10:30:00Z", "duration": "PT3H"}}
+    found = await told(
+        vtn,
+        event("high", limit(0.9, kind="PRICE"), **later(-1), priority=0),
+        event("low", limit(0.1, kind="PRICE"), **longest, priority=5),
+    )
+    assert hours(found) == [(0, 1.5, 100.0)]
+
+
+async def test_of_a_price_for_ever_only_what_is_not_over_is_told(vtn: TestVtn) -> None:
+    """Day by day from when it began, 31 days ago."""
+    always = {"intervalPeriod": {"start": "2026-05-15T12:00:00Z", "duration": "P9999Y"}}
+    found = await told(vtn, event("base", limit(0.1, kind="PRICE"), **always))
+    assert hours(found)[0] == (0, 24, 100.0)
+
+
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
