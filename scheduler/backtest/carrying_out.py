@@ -27,6 +27,7 @@ from scheduler.backtest.world import (
     Scene,
     World,
     gpus_down,
+    numbers_down,
 )
 from scheduler.db.models import CommandKind, JobStatus
 from scheduler.services.dispatch_decide import decide
@@ -125,12 +126,12 @@ class _Play:
 
     def _fail(self, now: datetime) -> None:
         self._count_free(now)
-        failures = self.scene.failures
-        begun = []
+        failures, n_before = self.scene.failures, self.n_failures
         while self.n_failures < len(failures) and failures[self.n_failures].start_at <= now:
-            begun.append(failures[self.n_failures])
             self.n_failures += 1
-        for job in struck([*self.jobs.values()], begun, self.free_gpus):
+        begun = failures[n_before : self.n_failures]
+        gone = numbers_down(failures[:n_before], now) if begun else {}
+        for job in struck([*self.jobs.values()], begun, gone, self.free_gpus):
             self._lose(job, now)
 
     def _lose(self, job: JobInWorld, now: datetime) -> None:

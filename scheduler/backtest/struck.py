@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
+from itertools import count, islice
 
 from scheduler.backtest.world import Failure, JobInWorld
 from scheduler.db.models import JobStatus
@@ -13,7 +14,10 @@ PoolKey = tuple[str, str]
 
 
 def struck(
-    jobs: Sequence[JobInWorld], begun: Sequence[Failure], free_gpus: Mapping[PoolKey, int]
+    jobs: Sequence[JobInWorld],
+    begun: Sequence[Failure],
+    gone: Mapping[PoolKey, Container[int]],
+    free_gpus: Mapping[PoolKey, int],
 ) -> tuple[JobInWorld, ...]:
     """Return the jobs that lose their GPUs.
 
@@ -24,6 +28,8 @@ def struck(
     ----------
     begun
         Failures that begin now.
+    gone
+        Numbers of the GPUs that others had taken before, by site and pool: nobody holds these.
     free_gpus
         GPUs that are there and that nobody holds, by site and pool: negative where more are held.
     """
@@ -31,10 +37,10 @@ def struck(
     for key, holders in _holders(jobs).items():
         missing = -free_gpus.get(key, 0)
         hit = [one for one in begun if (one.site, one.pool) == key]
-        first = 0
+        before = gone.get(key, ())
+        there = (number for number in count() if number not in before)
         for job, gpus in holders:
-            held = range(first, first + gpus)
-            first += gpus
+            held = list(islice(there, gpus))
             if any(_overlap(held, failure) for failure in hit):
                 found[job.true.spec.name] = job
                 missing -= gpus
@@ -71,5 +77,6 @@ def _holders(jobs: Sequence[JobInWorld]) -> dict[PoolKey, list[tuple[JobInWorld,
     return holders
 
 
-def _overlap(held: range, failure: Failure) -> bool:
-    return held.start < failure.first_gpu + failure.gpus and failure.first_gpu < held.stop
+def _overlap(held: Sequence[int], failure: Failure) -> bool:
+    last = failure.first_gpu + failure.gpus - 1
+    return any(failure.first_gpu <= number <= last for number in held)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
@@ -135,8 +135,8 @@ class World:
 class Failure:
     """GPUs ``first_gpu`` and following of a pool are gone in [start_at, end_at): whole steps.
 
-    GPUs are numbered from 0; jobs hold the lowest, in the order they began. Who holds one that
-    fails loses what it has not saved.
+    GPUs are numbered from 0; jobs hold the lowest that are there, in the order they
+    began. Who holds one that fails loses what it has not saved.
     """
 
     site: str
@@ -288,12 +288,17 @@ def gpus_down(failures: Sequence[Failure], now: datetime) -> dict[tuple[str, str
 
     What several failures hit at once counts once.
     """
+    return {key: len(gone) for key, gone in numbers_down(failures, now).items()}
+
+
+def numbers_down(failures: Iterable[Failure], now: datetime) -> dict[tuple[str, str], set[int]]:
+    """Return the numbers of the GPUs that are gone at ``now``, by site and pool."""
     down: dict[tuple[str, str], set[int]] = {}
     for one in failures:
         if one.start_at <= now < one.end_at:
             gone = down.setdefault((one.site, one.pool), set())
             gone.update(range(one.first_gpu, one.first_gpu + one.gpus))
-    return {key: len(gone) for key, gone in down.items()}
+    return down
 
 
 def whole_steps(length: timedelta) -> timedelta:

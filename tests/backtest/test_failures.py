@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from connectors.types import GridEventNotice, Window
 from scheduler.backtest.accounts import Account, account_of
+from scheduler.backtest.struck import struck
 from scheduler.backtest.truth import told, true_problem
-from scheduler.backtest.world import Call, Failure, PastLoss, Scene
+from scheduler.backtest.world import Call, Failure, JobInWorld, PastLoss, Scene, TrueJob
+from scheduler.db.models import JobStatus
 from tests.backtest.small import (
     GPUS,
     HOURS,
@@ -37,6 +39,13 @@ def failure(from_hour: float, to_hour: float, site: str = "DE", **changes: int) 
 def at_once(name: str, site: str = "DE", **changes: object) -> object:
     """Return a job that is to run at once: it is due as soon as it can be done."""
     return job(name, 4.0, sites=[site], deadline_at=START + timedelta(hours=12), **changes)
+
+
+def without_slack(name: str, from_hour: int = 0) -> TrueJob:
+    """Return a job of four hours at DE that is due four hours after it comes."""
+    release = START + timedelta(hours=from_hour)
+    due = release + timedelta(hours=4)
+    return job(name, 4.0, sites=["DE"], release_at=release, deadline_at=due)
 
 
 def with_failures(it: Scene, *failures: Failure, save_every_hours: float | None = None) -> Scene:
@@ -81,13 +90,59 @@ def test_a_job_that_saves_each_hour_loses_what_it_did_since() -> None:
 
 def test_who_runs_on_other_gpus_is_not_struck() -> None:
     """Of two jobs the one that began first has the lowest numbers."""
-    jobs = [at_once("a"), at_once("b")]
-    day = with_failures(scene(jobs), failure(0.25, 23.0, gpus=3, first_gpu=1))  # type: ignore[arg-type]
+    jobs = [without_slack("a"), without_slack("b")]
+    day = with_failures(scene(jobs), failure(0.25, 5.0, gpus=3, first_gpu=1))
     signals = truth()
     _, past, _ = played(day, policy(as_if_known(signals), 3))
-    assert {loss.job for loss in past.losses} <= {"b"}
+    assert {loss.job for loss in past.losses} == {"b"}
     account, _ = accounted(day)
     assert account.breaches == ()
+
+
+def running(name: str, since_hour: int) -> JobInWorld:
+    """Return a job that runs on one GPU at DE since then."""
+    arrived = JobInWorld.arrived(job(name))
+    point = arrived.true.spec.operating_points[0].name
+    since = START + timedelta(hours=since_hour)
+    return replace(
+        arrived,
+        status=JobStatus.RUNNING,
+        site="DE",
+        point=point,
+        begun_at=since,
+        running_since=since,
+    )
+
+
+@pytest.mark.parametrize(
+    ("gone", "first_gpu", "names"),
+    [
+        (set(), 0, ["first"]),
+        (set(), 1, ["second"]),
+        (set(), 2, []),
+        ({0}, 1, ["first"]),
+        ({0}, 2, ["second"]),
+        ({1}, 0, ["first"]),
+        ({1}, 2, ["second"]),
+    ],
+)
+def test_jobs_hold_the_lowest_gpus_that_are_there(
+    gone: set[int], first_gpu: int, names: list[str]
+) -> None:
+    """Two of four are held; who holds the one that fails is struck, though others are spare."""
+    jobs = [running("second", 2), running("first", 1)]
+    begun = [failure(3, 4, gpus=1, first_gpu=first_gpu)]
+    spare = {("DE", "a100"): 4 - len(jobs) - len(gone) - 1}
+    hit = struck(jobs, begun, {("DE", "a100"): gone}, spare)
+    assert [one.true.spec.name for one in hit] == names
+
+
+def test_a_node_that_was_down_before_holds_no_job() -> None:
+    """Of four GPUs the first is gone before the job begins, so it runs on the second."""
+    day = scene([without_slack("a", 1)])
+    down = failure(0.0, 23.0, gpus=1), failure(1.5, 23.0, gpus=1, first_gpu=1)
+    _, losses = accounted(with_failures(day, *down))
+    assert {loss.job for loss in losses} == {"a"}
 
 
 def test_plans_know_of_gpus_that_are_gone_and_take_others() -> None:
