@@ -7,8 +7,10 @@ A policy is a plain function ``optimizer.Problem -> optimizer.Plan``. Its name i
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from optimizer import Plan, Problem, baselines
 
@@ -45,6 +47,13 @@ def policy_named(name: str) -> Policy:
         f"policy {name}: is not there, must be module:function or one of"
         f" {', '.join(policy_names())}"
     )
+
+
+def source_digest(name: str) -> str | None:
+    """Return the digest of the module file of ``module:function``; ``None``: it has no file."""
+    module, is_own, _ = name.partition(":")
+    file = import_module(module).__file__ if is_own else None
+    return sha256(Path(file).read_bytes()).hexdigest() if file else None
 
 
 def _loaded(name: str, where: str) -> Policy:

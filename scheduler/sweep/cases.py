@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 
 from scheduler.backtest.keeping import Folder
+from scheduler.policies import source_digest
 from scheduler.specs.backtest import PolicySpec, RegionSpec
 from scheduler.sweep.inputs import SweepInputs
 
@@ -64,6 +65,7 @@ def _cases(inputs: SweepInputs, out: Path) -> Iterator[Case]:
             "region": region.model_dump(mode="json"),
             "seed": seed,
             "policy": policy.model_dump(mode="json", exclude={"name"}),
+            "source": source_digest(policy.use),
             "inputs": inputs.digest,
         }
         digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]

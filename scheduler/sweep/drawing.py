@@ -18,7 +18,7 @@ from scheduler.specs import FleetSpec, JobSpec
 from scheduler.specs.backtest import BacktestSpec, RegionSpec
 from scheduler.specs.fleet import ApprovalPolicy
 from scheduler.specs.job import OperatingPointSpec, PausingSpec
-from scheduler.sweep.inputs import SweepInputs
+from scheduler.sweep.inputs import SweepInputs, pools_of, sites_of
 
 _SAMPLE, _LENGTHS, _FAILURES = range(3)
 _INTERVAL = ["site", "kind", "start_at"]
@@ -84,7 +84,7 @@ def draw(inputs: SweepInputs, region: RegionSpec, seed: int) -> Drawn:
 
 def fleet_of(fleet: FleetSpec, spec: BacktestSpec, region: RegionSpec) -> FleetSpec:
     """Return the sites of a region, planned for as the backtest says; every plan is approved."""
-    sites = tuple(it for it in fleet.sites if it.name in region.sites or not region.sites)
+    sites = sites_of(fleet, region)
     names = {site.name for site in sites}
     changes = {
         "approval": ApprovalPolicy.ALWAYS,
@@ -127,16 +127,15 @@ def signals_of(inputs: SweepInputs, fleet: FleetSpec, region: RegionSpec) -> Sig
 def _true_job(row: BacktestJobRow, factor: float, fleet: FleetSpec, spec: BacktestSpec) -> TrueJob:
     true_hours = _in_steps(row.true_hours)
     stated_hours = _in_steps(row.stated_hours or row.true_hours * factor)
-    pools = [pool for site in fleet.sites for pool in site.pools]
-    name = row.pool or pools[0].name
-    kw_per_gpu = next((pool.kw_per_gpu for pool in pools if pool.name == name), 0.0)
-    kw = row.gpus * kw_per_gpu if row.kw is None else row.kw
+    # The inputs are refused where those it fits in do not all say the same.
+    pool = next(pool for pool in pools_of(row, fleet.sites) if pool.gpus >= row.gpus)
+    kw = row.gpus * pool.kw_per_gpu if row.kw is None else row.kw
     slack = timedelta(hours=spec.jobs.slack_hours)
     here = tuple(site.name for site in fleet.sites if site.name in row.sites)
     job = JobSpec(
         name=row.name,
         work_hours=stated_hours,
-        operating_points=(OperatingPointSpec(pool=name, gpus=row.gpus, kw=kw),),
+        operating_points=(OperatingPointSpec(pool=pool.name, gpus=row.gpus, kw=kw),),
         release_at=row.submitted_at,
         deadline_at=row.deadline_at or row.submitted_at + timedelta(hours=stated_hours) + slack,
         pausing=PausingSpec(**row.pausing) if row.pausable else None,

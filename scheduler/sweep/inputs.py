@@ -6,9 +6,10 @@ Everything that is wrong is told before anything is played.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -16,10 +17,11 @@ import pandas as pd
 from scheduler.backtest.world import STEP, Call
 from scheduler.files import BadFile, read_bytes, read_fleet, read_grid_script
 from scheduler.files.backtest import read_backtest
-from scheduler.files.backtest_jobs import LocatedRow, read_backtest_jobs
+from scheduler.files.backtest_jobs import BacktestJobRow, LocatedRow, read_backtest_jobs
 from scheduler.main import read_parquet_table, read_signal_file
 from scheduler.specs import FleetSpec
-from scheduler.specs.backtest import BacktestSpec
+from scheduler.specs.backtest import BacktestSpec, RegionSpec
+from scheduler.specs.fleet import PoolSpec, SiteSpec
 from scheduler.sweep.store import read_store
 
 _NAMES_SHOWN = 5
@@ -58,14 +60,15 @@ def read_inputs(path: Path) -> SweepInputs:
     fleet = read_fleet(place / spec.fleet)
     rows = read_backtest_jobs(place / spec.jobs.file, read_parquet_table)
     calls: tuple[Call, ...] = ()
-    files = [place / spec.fleet, place / spec.jobs.file]
+    files = [place / spec.jobs.file]
     if spec.grid_events is not None:
         files.append(place / spec.grid_events)
         calls = tuple(Call(*known) for known in read_grid_script(files[-1]))
     problems = [*_contradictions(spec, fleet), *_misfits(spec, fleet, rows)]
     if problems:
         raise BadFile(path, problems)
-    whole = hashlib.sha256()
+    # Of what the fleet says, not of its file: it names others, such as tariffs.
+    whole = hashlib.sha256(fleet.model_dump_json().encode())
     if spec.signals.store:
         signals = read_store(fleet, spec.begin, spec.end)
         whole.update(pd.util.hash_pandas_object(signals.astype(str)).to_numpy().tobytes())
@@ -124,33 +127,49 @@ def _not_replayed(fleet: FleetSpec) -> Iterator[str]:
 
 
 def _misfits(spec: BacktestSpec, fleet: FleetSpec, rows: tuple[LocatedRow, ...]) -> Iterator[str]:
-    """Name jobs that could run nowhere in some region."""
+    """Name jobs that could run nowhere in some region, or draw nobody knows what."""
     names = {pool.name for site in fleet.sites for pool in site.pools}
-    told = 0
-    for region in spec.regions:
-        sites = [it for it in fleet.sites if it.name in region.sites or not region.sites]
-        for located in rows:
-            row, owner = located.row, f"jobs.file, line {located.line}, job {located.row.name}"
-            if row.pool is None and len(names) > 1:
-                told += 1
-                yield f"{owner}: pool is missing, must be one of {_some(names)}"
-                continue
-            pool = row.pool or next(iter(names), "")
-            most = max(
-                (
-                    its.gpus
-                    for site in sites
-                    for its in site.pools
-                    if its.name == pool and (not row.sites or site.name in row.sites)
-                ),
-                default=0,
-            )
-            if row.gpus > most:
-                told += 1
-                where = f"pool {pool!r} of the sites it may run at in region {region.name!r}"
-                yield f"{owner}: gpus = {row.gpus}, must be <= {most}, the most in {where}"
-            if told >= _NAMES_SHOWN:
-                return
+    found = (
+        problem
+        for region in spec.regions
+        for located in rows
+        for problem in _misfit(located, region.name, sites_of(fleet, region), names)
+    )
+    return islice(found, _NAMES_SHOWN)
+
+
+def _misfit(
+    located: LocatedRow, region: str, sites: Sequence[SiteSpec], names: set[str]
+) -> Iterator[str]:
+    row, owner = located.row, f"jobs.file, line {located.line}, job {located.row.name}"
+    if row.pool is None and len(names) > 1:
+        yield f"{owner}: pool is missing, must be one of {_some(names)}"
+        return
+    pools = pools_of(row, sites)
+    where = f"pool {row.pool or next(iter(names), '')!r} of the sites it may run at in region"
+    most = max((pool.gpus for pool in pools), default=0)
+    if row.gpus > most:
+        yield f"{owner}: gpus = {row.gpus}, must be <= {most}, the most in {where} {region!r}"
+    draws = sorted({pool.kw_per_gpu for pool in pools if pool.gpus >= row.gpus})
+    if row.kw is None and len(draws) > 1:
+        several = ", ".join(f"{kw:g}" for kw in draws)
+        yield f"{owner}: kw is missing, must be given: {where} {region!r} says {several} a GPU"
+
+
+def sites_of(fleet: FleetSpec, region: RegionSpec) -> tuple[SiteSpec, ...]:
+    """Return the sites of a region."""
+    return tuple(it for it in fleet.sites if it.name in region.sites or not region.sites)
+
+
+def pools_of(row: BacktestJobRow, sites: Sequence[SiteSpec]) -> list[PoolSpec]:
+    """Return the pools of ``sites`` that a job may run in."""
+    return [
+        pool
+        for site in sites
+        if not row.sites or site.name in row.sites
+        for pool in site.pools
+        if row.pool in {None, pool.name}
+    ]
 
 
 def _some(names: set[str]) -> str:

@@ -75,7 +75,8 @@ def _paid(
     found = {}
     for one in results:
         shares: Mapping[str, Share] = {}
-        if one.not_done and (baseline := baselines.get((one.region, one.seed))):
+        baseline = baselines.get((one.region, one.seed))
+        if one.not_done and baseline is not None and one.policy != spec.baseline:
             table = read_table(baseline, "jobs")
             table = table[table["job"].isin(one.not_done)]
             rows = zip(

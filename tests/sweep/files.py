@@ -25,7 +25,7 @@ batteries = [{ power_kw = 2, capacity_kwh = 4, soc_initial_kwh = 2, wear_per_kwh
 name = "FR"
 time_zone = "Europe/Paris"
 grid = { import_limit_kw = 100 }
-pools = [{ name = "a100", gpus = 4 }]
+pools = [{ name = "a100", gpus = 4, kw_per_gpu = 0.5 }]
 """
 CONFIG = """
 begin = 2021-07-05T00:00:00Z

@@ -142,10 +142,28 @@ def test_nodes_fail_by_the_seed_and_are_repaired(tmp_path: Path) -> None:
     everywhere = RegionSpec(name="all")
     first, again, other = (draw(inputs, everywhere, seed).scene.failures for seed in (1, 1, 2))
     assert first == again != other
-    assert {it.first_gpu for it in first} <= {0, 3, 6}
+    nodes = {(it.site, it.first_gpu, it.gpus) for it in first}
+    assert nodes == {("DE", 0, 3), ("DE", 3, 3), ("DE", 6, 2), ("FR", 0, 3), ("FR", 3, 1)}
     assert {it.end_at - it.start_at for it in first} == {timedelta(hours=3)}
     by_node: dict[tuple[str, int], list[float]] = {}
     for it in first:
         by_node.setdefault((it.site, it.first_gpu), []).append(it.start_at.timestamp())
     for starts in by_node.values():
         assert all(b - a >= 3 * 3600 for a, b in itertools.pairwise(starts))
+
+
+def test_a_job_draws_what_the_sites_it_may_run_at_say(tmp_path: Path) -> None:
+    """At FR 4 GPUs draw 0.7 kW each, whatever DE says; one that fits at both has to say."""
+    fleet = FLEET.replace("gpus = 4, kw_per_gpu = 0.5", "gpus = 4, kw_per_gpu = 0.7")
+    rows = [
+        "f,2021-07-05T01:00Z,4,3,,,FR,,",
+        "g,2021-07-05T01:00Z,8,3,,,,,",
+    ]
+    inputs = read_inputs(write_backtest(tmp_path, fleet=fleet, jobs=rows))
+    jobs = draw(inputs, RegionSpec(name="all"), 1).scene.jobs
+    assert [job.spec.operating_points[0].kw for job in jobs] == pytest.approx([4 * 0.7, 8 * 0.5])
+    both = write_backtest(tmp_path, fleet=fleet, jobs=["h,2021-07-05T01:00Z,4,3,,,,,"])
+    with pytest.raises(BadFile) as caught:
+        read_inputs(both)
+    assert "job h: kw is missing, must be given" in caught.value.problems[0]
+    assert "says 0.5, 0.7 a GPU" in caught.value.problems[0]

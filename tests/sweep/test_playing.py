@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +19,7 @@ from scheduler.sweep.inputs import SweepInputs, read_inputs
 from scheduler.sweep.playing import play_case
 from scheduler.sweep.result import CaseResult
 from scheduler.sweep.summing_up import summed_up
-from tests.sweep.files import CONFIG, write_backtest
+from tests.sweep.files import CONFIG, FLEET, write_backtest
 
 ONE_SEED = CONFIG.replace("seeds = [1, 2]", "seeds = [1]")
 MINE = f'{ONE_SEED}\n[[policies]]\nuse = "tests.sweep.test_playing:last_first"\nname = "mine"\n'
@@ -142,3 +145,47 @@ def test_another_seed_leaves_what_was_played_and_another_file_does_not(tmp_path:
     assert not {case.path for case in first} & {
         case.path for case in cases_of(read_inputs(other), tmp_path)
     }
+
+
+def test_a_changed_tariff_begins_anew(tmp_path: Path) -> None:
+    """The fleet's file names the tariff's, and stays as it is."""
+    fleet = f'{FLEET}tariff = {{ urdb_file = "t.json" }}\n'
+    paths = []
+    for rate in (0.1, 0.2):
+        periods = [[0] * 24] * 12
+        document = {
+            "energyratestructure": [[{"rate": rate}]],
+            "energyweekdayschedule": periods,
+            "energyweekendschedule": periods,
+        }
+        (tmp_path / "t.json").write_text(json.dumps(document))
+        config = write_backtest(tmp_path, ONE_SEED, fleet)
+        paths.append({case.path for case in cases_of(read_inputs(config), tmp_path)})
+    assert not paths[0] & paths[1]
+
+
+def test_a_changed_policy_of_ones_own_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing else does."""
+    monkeypatch.syspath_prepend(tmp_path)
+    inputs = read_inputs(write_backtest(tmp_path, MINE.replace("tests.sweep.test_playing", "own")))
+    paths = []
+    for changed in ("1", "22"):
+        (tmp_path / "own.py").write_text(f"def last_first(problem):\n    return {changed}\n")
+        monkeypatch.delitem(sys.modules, "own", raising=False)
+        paths.append({case.policy.label: case.path for case in cases_of(inputs, tmp_path)})
+    assert {name for name in paths[0] if paths[0][name] != paths[1][name]} == {"mine"}
+
+
+def test_a_baseline_is_not_charged_twice_for_what_it_left(
+    sweep: tuple[SweepInputs, tuple[Case, ...], Path],
+) -> None:
+    """What it had of a job it did not finish is in its account already; others are charged it."""
+    inputs, cases, _ = sweep
+    spec = inputs.spec.model_copy(update={"baseline": "rolling"})
+    left = [replace(result, not_done=("a",)) for result in results_of(cases)]
+    lines = {line.policy: line for line in summed_up(spec, cases, left)}
+    paid = {result.policy: result.cost_eur for result in left}
+    assert lines["rolling"].cost_eur == paid["rolling"]
+    assert lines["mine"].cost_eur > paid["mine"]
