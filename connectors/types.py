@@ -355,7 +355,7 @@ class SiteFigures:
     charge_max_kw: float | None = None
     discharge_max_kw: float | None = None
     shed_kw: float | None = None  # load that could be taken off
-    more_discharge_kw: float | None = None  # that batteries could give more
+    more_discharge_kw: float | None = None  # that batteries could give on top
     more_charge_kw: float | None = None  # that they could take more
 
 

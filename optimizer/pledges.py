@@ -42,17 +42,29 @@ def lots_held(product: ReserveProduct, flows: Sequence[SiteFlows]) -> tuple[int,
 
 
 def kept_kwh(problem: Problem, unit: StorageUnit, flow: SiteFlows) -> Floats:
-    """Return the energy in ``unit`` that reserves need at the end of each slot [slot].
+    """Return the energy in ``unit`` that reserves need at the end of each slot [slot]."""
+    return _at_ends(_called_kwh(problem, unit, flow, "up") / unit.discharge_efficiency)
 
-    The end of one slot is the start of the next: the more of both.
-    """
+
+def room_kept_kwh(problem: Problem, unit: StorageUnit, flow: SiteFlows) -> Floats:
+    """Return the room in ``unit`` that reserves need at the end of each slot [slot] in kWh."""
+    return _at_ends(_called_kwh(problem, unit, flow, "down") * unit.charge_efficiency)
+
+
+def _called_kwh(problem: Problem, unit: StorageUnit, flow: SiteFlows, direction: str) -> Floats:
+    """Return what ``unit`` gives or takes at the meter where all it holds is called [slot]."""
     hours = {product.name: product.hours for product in problem.reserves}
-    needed = np.zeros(problem.horizon.n_slots)
+    total = np.zeros(problem.horizon.n_slots)
     for share in flow.reserves:
         if share.source == unit.name:
-            needed += hours.get(share.product, 0.0) * np.asarray(share.up_kw)
-    needed /= unit.discharge_efficiency
-    most: Floats = np.maximum(needed, np.append(needed[1:], 0.0))
+            held = share.up_kw if direction == "up" else share.down_kw
+            total += hours.get(share.product, 0.0) * np.asarray(held)
+    return total
+
+
+def _at_ends(kwh: Floats) -> Floats:
+    """Return the more of both slots: the end of one is the start of the next."""
+    most: Floats = np.maximum(kwh, np.append(kwh[1:], 0.0))
     return most
 
 

@@ -49,12 +49,13 @@ def assemble_calls(
 ) -> Calls:
     """Limit every slot that any part of a call lies in, from the one in which its ramp ends.
 
-    Where its rebound is limited it is an event that nobody declines, also without terms.
-
     That slot begins before the ramp is over: what is told at its beginning takes its time.
 
     What is above the limit is not paid either: both are what keeping to it is worth. A call that
     has begun is answered already: ``declined`` are those that were, the others are binding now.
+
+    Where its rebound is limited a call is an event that nobody declines, also without terms. One
+    that is over, or whose ramp is as long as itself, is its rebound alone.
     """
     names = {site.name for site in fleet.sites}
     limits: list[CapacityLimit] = []
@@ -76,11 +77,11 @@ def assemble_calls(
         if not names.issuperset(sites):
             if end > start:
                 marks.append(f"grid event {notice.event_id}: not used, {notice.site} is no site")
-        elif notice.window.end <= window.start:
+        elif end <= start:
             events += _rebound_alone(notice, sites, rebound, window)
-        elif end > start and terms is None and rebound is None:
+        elif terms is None and rebound is None:
             limits.append(_limit(notice, start, end))
-        elif end > start:
+        else:
             events.append(_event(notice, terms, rebound, window, range(start, end)))
     return Calls(tuple(limits), tuple(events), tuple(marks), tuple(gone))
 
@@ -193,11 +194,12 @@ def _rebound_alone(
     rebound: _Rebound | None,
     window: PlanWindow,
 ) -> Iterator[DemandEvent]:
-    """Yield what is left of the rebound of a call that is over."""
+    """Yield what is left of the rebound of a call that is over, or limits no slot itself."""
+    start = max(0, window.slot_not_before(notice.window.end))
     end = _rebound_end(rebound, window)
-    if rebound is not None and end > 0:
-        level_kw = (rebound.kw,) * end
-        yield DemandEvent(notice.event_id, sites, 0, level_kw, rebound.eur_per_kwh)
+    if rebound is not None and end > start:
+        level_kw = (rebound.kw,) * (end - start)
+        yield DemandEvent(notice.event_id, sites, start, level_kw, rebound.eur_per_kwh)
 
 
 def _decline_eur(notice: GridEventNotice, terms: CallsSpec, window: PlanWindow) -> float | None:

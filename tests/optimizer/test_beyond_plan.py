@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from optimizer import Headroom, Horizon, ReserveShare, Sheddable, headroom
+from optimizer import Headroom, Horizon, ReserveProduct, ReserveShare, Sheddable, headroom
 from optimizer.plan import Plan
 from tests.optimizer.build import (
     battery,
@@ -26,7 +26,11 @@ WIDE = grid(n_slots=1)
 
 
 def room(
-    *jobs: Any, hours: float = 1.0, held: tuple[ReserveShare, ...] = (), **case: Any
+    *jobs: Any,
+    hours: float = 1.0,
+    held: tuple[ReserveShare, ...] = (),
+    reserves: tuple[ReserveProduct, ...] = (),
+    **case: Any,
 ) -> Headroom:
     """Of one site in one slot whose plan has these flows; ``units`` and ``here`` are the site's."""
     units = case.pop("units", ())
@@ -36,7 +40,7 @@ def room(
         storage=units,
         **({"grid": WIDE, "pue": 1.25} | case.pop("here", {})),
     )
-    asked = problem(*jobs, sites=(here,), slots=Horizon(1, hours))
+    asked = problem(*jobs, sites=(here,), slots=Horizon(1, hours), reserves=reserves)
     plan: Plan = plan_of(asked, *(placed(one.name, ("A/full", 0, 1)) for one in jobs))
     rest = {"charge_kw": [0], "discharge_kw": [0]} if units else {}
     told = replace(flows(n_slots=1, **(rest | case)), reserves=held)
@@ -100,3 +104,42 @@ def test_nothing_passes_the_rating_of_the_connection() -> None:
 def test_a_site_without_anything_has_none() -> None:
     """Zero, not nothing: it is known."""
     assert room(import_kw=1.0) == Headroom((0.0,), (0.0,), (0.0,))
+
+
+def test_what_batteries_give_passes_the_connection_on_top_of_load_that_is_shed() -> None:
+    """6 kW are drawn and 2 may be given back: of 5 that are shed and 10 given, 8 are left."""
+    here = {
+        "grid": grid(n_slots=1, export_kw=2.0),
+        "base_kw": 5.0,
+        "sheddable": (Sheddable((5.0,), 60.0),),
+    }
+    found = room(units=(battery(),), import_kw=6.0, soc_kwh=[10], here=here)
+    assert (found.shed_kw, found.more_discharge_kw) == ((5.0,), (3.0,))
+    tight = room(units=(battery(),), import_kw=2.0, soc_kwh=[10], here=here)
+    assert (tight.shed_kw, tight.more_discharge_kw) == ((4.0,), (0.0,))
+
+
+def test_room_of_the_connection_that_is_sold_is_not_there() -> None:
+    """It draws 6 of 12 kW, and may give none back: of 6 each way 3 are sold up, 4 down."""
+    here = {"grid": grid(n_slots=1, import_kw=12.0, export_kw=0.0)}
+    sold = (
+        ReserveShare("FCR", "battery", (2.0,), (4.0,)),
+        ReserveShare("mFRR", "", (1.0,), (0.0,)),
+    )
+    found = room(units=(battery(),), import_kw=6.0, soc_kwh=[10], here=here, held=sold)
+    assert (found.more_discharge_kw, found.more_charge_kw) == ((3.0,), (2.0,))
+
+
+def test_energy_and_room_that_reserves_need_are_kept() -> None:
+    """Of 14 kWh 4 stay for 2 h of 1.6 kW up; of room for 6 as much does for 2 h of 4 kW down.
+
+    The 10 that are left give 8 kW for an hour, the 2 take 4 kW; the ratings would leave 8.4 and 6.
+    """
+    unit = battery(discharge_efficiency=0.8, charge_efficiency=0.5)
+    product = ReserveProduct("FCR", ("A",), (), 1.0, 9, hours=2.0, is_down=True)
+    sold = (ReserveShare("FCR", "battery", (1.6,), (4.0,)),)
+    found = room(units=(unit,), import_kw=20.0, soc_kwh=[14], held=sold, reserves=(product,))
+    assert (found.more_discharge_kw, found.more_charge_kw) == (
+        pytest.approx((8.0,)),
+        pytest.approx((4.0,)),
+    )

@@ -136,6 +136,16 @@ def test_a_rebound_that_came_with_a_call_holds_without_terms() -> None:
     assert assemble_calls(agreed(), [over], DAY).events == ()
 
 
+@pytest.mark.parametrize(("start_h", "slot"), [(2, 5), (-1, 2)])
+def test_a_call_that_ends_with_its_ramp_is_its_rebound_alone(start_h: int, slot: int) -> None:
+    """Of its three hours no slot is limited, before it and while it lasts; the hour after is."""
+    (event,) = assemble_calls(
+        agreed(), [call(start_h, start_h + 3, ramp_minutes=180, **OWN)], DAY
+    ).events
+    assert (event.start_slot, event.level_kw, event.missed_eur_per_kwh) == (slot, (9.0,), 0.3)
+    assert assemble_calls(agreed(), [call(30, 33, ramp_minutes=180, **OWN)], DAY).events == ()
+
+
 def test_a_rebound_that_came_with_a_call_goes_before_that_of_its_terms() -> None:
     """All else stays as the terms say."""
     (event,) = assemble_calls(agreed(calls=[TERMS]), [call(2, 5, **OWN)], DAY).events
