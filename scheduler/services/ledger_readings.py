@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy.orm import Session
 
 from connectors.types import Window
-from scheduler.db.models import ClusterPower, TelemetryValue
+from scheduler.db.models import ClusterPower, Job, TelemetryValue
 from scheduler.ledger.metering import BothWays, both_ways
+from scheduler.ledger.reports import MILLION
 from scheduler.services.power import LONGEST_GAP
-from scheduler.services.site_power import METER_GAP
+from scheduler.services.site_power import METER_GAP, telemetry
 from scheduler.specs.fleet import SiteSpec
 from scheduler.specs.message import TelemetrySeries
 
 _ROWS_AT_ONCE = 10_000
-_MILLION = 1e6
 
 Slots = tuple[BothWays | None, ...]
 Readings = list[tuple[datetime, float]]
@@ -41,8 +42,7 @@ def read_metered(session: Session, spec: SiteSpec, slots: Sequence[Window]) -> M
     """Read what was metered at a site in ``slots``, which follow each other."""
 
     def told(series: TelemetrySeries, device: str = "") -> Slots:
-        rows = _telemetry(session, spec.name, series, device, slots)
-        return both_ways(slots, rows, METER_GAP)
+        return both_ways(slots, telemetry(session, spec.name, series, slots, device), METER_GAP)
 
     plants = {"pv": (spec.has_pv, TelemetrySeries.PV_POWER)}
     plants["wind"] = (spec.has_wind, TelemetrySeries.WIND_POWER)
@@ -59,50 +59,38 @@ def read_metered(session: Session, spec: SiteSpec, slots: Sequence[Window]) -> M
 def read_tokens(
     session: Session, site: str, jobs: Collection[str], window: Window
 ) -> dict[str, Readings]:
-    """Read how many tokens ``jobs`` told of in ``window``, with the reading before and after."""
+    """Read how many tokens ``jobs`` told of in ``window``, with the reading before and after.
+
+    However far apart those are: between any two readings tokens are counted evenly.
+    """
     at = TelemetryValue.at
+    columns = TelemetryValue.device, at, TelemetryValue.value
     of_site = [
         TelemetryValue.site == site,
         TelemetryValue.series == TelemetrySeries.JOB_TOKENS,
     ]
     told = session.execute(
-        select(TelemetryValue.device, at, TelemetryValue.value)
-        .where(*of_site, at >= window.start, at < window.end + METER_GAP)
+        select(*columns)
+        .where(*of_site, at >= window.start, at < window.end)
         .order_by(TelemetryValue.device, at),
         execution_options={"yield_per": _ROWS_AT_ONCE},
     )
-    found: dict[str, Readings] = {}
+    within: dict[str, Readings] = {}
     for device, when, value in told:
-        if device in jobs:
-            found.setdefault(device, []).append((when, value * _MILLION))
-    for job, readings in found.items():
-        before = session.execute(
-            select(at, TelemetryValue.value)
-            .where(*of_site, TelemetryValue.device == job, at < window.start)
-            .order_by(at.desc())
-            .limit(1)
-        ).first()
-        if before is not None:
-            readings.insert(0, (before.at, before.value * _MILLION))
+        within.setdefault(device, []).append((when, value * MILLION))
+
+    def nearest(job: str, side: ColumnElement[bool], order: ColumnElement[Any]) -> Readings:
+        of_job = select(*columns).where(*of_site, TelemetryValue.device == job, side)
+        rows = session.execute(of_job.order_by(order).limit(1))
+        return [(when, value * MILLION) for _, when, value in rows]
+
+    telling = exists().where(*of_site, TelemetryValue.device == Job.name)
+    found = {}
+    for job in session.scalars(select(Job.name).where(Job.name.in_(jobs), telling)):
+        before = nearest(job, at < window.start, at.desc())
+        after = nearest(job, at >= window.end, at.asc())
+        found[job] = [*before, *within.get(job, []), *after]
     return found
-
-
-def _telemetry(
-    session: Session, site: str, series: TelemetrySeries, device: str, slots: Sequence[Window]
-) -> Readings:
-    at = TelemetryValue.at
-    rows = session.execute(
-        select(at, TelemetryValue.value)
-        .where(
-            TelemetryValue.site == site,
-            TelemetryValue.series == series,
-            TelemetryValue.device == device,
-            *_around(at, slots, METER_GAP),
-        )
-        .order_by(at),
-        execution_options={"yield_per": _ROWS_AT_ONCE},
-    )
-    return [(when, value) for when, value in rows]
 
 
 def _cluster(session: Session, site: str, slots: Sequence[Window]) -> Readings:
@@ -111,15 +99,12 @@ def _cluster(session: Session, site: str, slots: Sequence[Window]) -> Readings:
     rows = session.execute(
         select(at, ClusterPower.kw)
         .where(
-            ClusterPower.site == site, ClusterPower.is_measured, *_around(at, slots, LONGEST_GAP)
+            ClusterPower.site == site,
+            ClusterPower.is_measured,
+            at >= slots[0].start - LONGEST_GAP,
+            at <= slots[-1].end + LONGEST_GAP,
         )
         .order_by(at),
         execution_options={"yield_per": _ROWS_AT_ONCE},
     )
     return [(when, kw) for when, kw in rows]
-
-
-def _around(
-    at: InstrumentedAttribute[datetime], slots: Sequence[Window], by: timedelta
-) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return at >= slots[0].start - by, at <= slots[-1].end + by

@@ -63,10 +63,35 @@ def planned_kw(document: PlanDocument | None, site: str, at: datetime) -> float 
     return None
 
 
+def telemetry(
+    session: Session,
+    site: str,
+    series: TelemetrySeries,
+    windows: Sequence[Window],
+    device: str = "",
+) -> Iterable[tuple[datetime, float]]:
+    """Yield the readings of a meter that tell of ``windows``, which follow each other."""
+    at = TelemetryValue.at
+    rows = session.execute(
+        select(at, TelemetryValue.value)
+        .where(
+            TelemetryValue.site == site,
+            TelemetryValue.series == series,
+            TelemetryValue.device == device,
+            at >= windows[0].start - METER_GAP,
+            at <= windows[-1].end + METER_GAP,
+        )
+        .order_by(at),
+        execution_options={"yield_per": _ROWS_AT_ONCE},
+    )
+    return ((when, value) for when, value in rows)
+
+
 def _in_order(
     session: Session, plans: HeldPlans, site: str, windows: Sequence[Window]
 ) -> SitePower:
-    metered = mean_kw(windows, _metered(session, site, windows), METER_GAP)
+    told = telemetry(session, site, TelemetrySeries.SITE_POWER, windows)
+    metered = mean_kw(windows, told, METER_GAP)
     if any(kw is not None for kw in metered):
         return SitePower(metered, is_metered=True)
     apart = mean_kw(windows, _apart(session, site, windows), LONGEST_GAP)
@@ -86,25 +111,6 @@ def _corrected(
         return None
     pue = document.problem.site(site).pue[document.window.slot_of(window.start)]
     return wanted + pue * beyond_it_kw
-
-
-def _metered(
-    session: Session, site: str, windows: Sequence[Window]
-) -> Iterable[tuple[datetime, float]]:
-    at = TelemetryValue.at
-    rows = session.execute(
-        select(at, TelemetryValue.value)
-        .where(
-            TelemetryValue.site == site,
-            TelemetryValue.series == TelemetrySeries.SITE_POWER,
-            TelemetryValue.device == "",
-            at >= windows[0].start - METER_GAP,
-            at <= windows[-1].end + METER_GAP,
-        )
-        .order_by(at),
-        execution_options={"yield_per": _ROWS_AT_ONCE},
-    )
-    return ((when, value) for when, value in rows)
 
 
 def _apart(

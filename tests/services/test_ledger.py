@@ -259,6 +259,17 @@ def test_marginal_carbon_tokens_and_gpus_are_told_where_somebody_does(scene: Sce
     assert share_of(second, "serve")["tokens"] == pytest.approx(2400)
 
 
+def test_tokens_are_told_over_midnight_however_seldom(scene: Scene) -> None:
+    """3,600 from 22:00 to 01:00, where START is midnight: a third of them in each hour."""
+    ran(scene, "serve", 20, None)
+    for hour, millions in ((22, 0.001), (25, 0.0046)):
+        metered(scene, millions, hour, hour, TelemetrySeries.JOB_TOKENS, "serve")
+    look(scene, 26.5)
+    look(scene, 24 + 6.5)
+    found = [share_of(standing(scene)[hour], "serve")["tokens"] for hour in (22.0, 23.0, 24.0)]
+    assert found == [pytest.approx(1200.0)] * 3
+
+
 def test_forecast_and_plan_stand_beside_what_really_was(scene: Scene) -> None:
     """So that a wrong plan can be found out: it is the one that held as the slot began."""
     scene.submit()
