@@ -83,7 +83,8 @@ def reckon(
         table = _table(fleet, spec, signals, part, now)
         assembled, _ = assemble_site(fleet, spec, table, part, state, now)
         published = _Published(spec, signals, part)
-        before: Expected = {}
+        length = slots[first].end - slots[first].start
+        before = expected_at(Window(slots[first].start - length, slots[first].start))
         for k in range(last - first):
             slot = slots[first + k]
             expected = expected_at(slot)

@@ -132,7 +132,9 @@ def _reckon_day(
 ) -> list[Reckoned]:
     of_site = session.get_one(LedgerSite, site)
     begin = max(day, of_site.began_at)
-    standing = standing_in(session, Window(day, day + _DAY), site)
+    # With the slot before: whether generators ran in it is told by what was expected of it.
+    earliest = day - timedelta(minutes=SLOT_MINUTES[-1])
+    standing = standing_in(session, Window(earliest, day + _DAY), site)
     plans = _Plans(session, site, standing, read)
     found: list[Reckoned] = []
     for held, slots in _slots(session, site, begin, min(day + _DAY, now - ENTERED_AFTER)):
@@ -218,8 +220,14 @@ def _note_look(session: Session, site: str, day: datetime, now: datetime) -> Non
     insert_new(session, LedgerDay, [{"site": site, "day_at": day, "looked_at": now}])
     session.get_one(LedgerDay, (site, day)).looked_at = now
     of_site = session.get_one(LedgerSite, site)
-    if day == of_site.open_from and now >= day + _DAY + LOOKED_AT_AGAIN[-1] + ENTERED_AFTER:
-        of_site.open_from = day + _DAY
+    while _is_settled(session.get(LedgerDay, (site, of_site.open_from))):
+        of_site.open_from += _DAY
+
+
+def _is_settled(day: LedgerDay | None) -> bool:
+    """Whether a day has been looked at for the last time."""
+    last = _DAY + LOOKED_AT_AGAIN[-1] + ENTERED_AFTER
+    return day is not None and day.looked_at >= day.day_at + last
 
 
 def _day_of(at: datetime) -> datetime:

@@ -201,6 +201,16 @@ def test_a_day_is_looked_at_again_for_a_week(scene: Scene) -> None:
     assert standing(scene)[8.0].entry["measured"] == []
 
 
+def test_a_day_that_was_late_holds_up_no_other(scene: Scene) -> None:
+    """Though the day after it was settled before: none that is settled is gone through again."""
+    settled_at = START + 2 * DAY + LOOKED_AT_AGAIN[-1] + ENTERED_AFTER
+    with transaction(scene.sessions) as session:
+        session.add(LedgerDay(site="DE", day_at=START + DAY, looked_at=settled_at))
+    look(scene, (settled_at - START) / HOUR)
+    with transaction(scene.sessions) as session:
+        assert session.get_one(LedgerSite, "DE").open_from == START + 2 * DAY
+
+
 def test_what_was_measured_once_stays(scene: Scene) -> None:
     """Readings are kept for a while; that they are gone corrects nothing."""
     metered(scene, 9.0, 0, 2)
@@ -284,6 +294,18 @@ def test_forecast_and_plan_stand_beside_what_really_was(scene: Scene) -> None:
     assert expected["eur"] == pytest.approx(expected["bought_kwh"] * 0.05)
 
 
+def test_a_generator_that_runs_over_midnight_is_started_once(sessions: SessionFactory) -> None:
+    """5 kWh at 0.1 EUR in every hour from noon on, and 3 EUR in the first."""
+    diesel = {"name": "diesel", "max_kw": 50.0, "fuel_per_kwh": 0.1, "start_cost": 3.0}
+    site = site_spec(generators=[diesel], base_load_kw=20.0, grid={"import_limit_kw": 15.0})
+    scene = Scene(sessions).set_up(fleet_spec(site))
+    look(scene)
+    put_in_force(scene, start_h=12)
+    look(scene, 26.5)
+    spent = [standing(scene)[hour].entry["generation_eur"] for hour in (12.0, 13.0, 23.0, 24.0)]
+    assert spent == [pytest.approx(eur) for eur in (3.5, 0.5, 0.5, 0.5)]
+
+
 def test_a_signal_that_nobody_published_is_named(scene: Scene) -> None:
     """It is that of the day before; where there is none there is no entry, but a gap."""
     look(scene, 50.5)
@@ -295,6 +317,7 @@ def test_a_signal_that_nobody_published_is_named(scene: Scene) -> None:
     look(scene, 60)
     with transaction(scene.sessions) as session:
         assert standing_in(session, Window(START, scene.at), "FR") == {}
+        assert session.get(LedgerDay, ("FR", START + 2 * DAY)) is not None, "it was reckoned"
 
 
 def test_two_workers_enter_one_entry_each(scene: Scene) -> None:
