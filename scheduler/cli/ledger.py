@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from scheduler.ledger.reports import Spread
 from scheduler.policies import UnknownPolicy, policy_named
 from scheduler.services import ledger_store
 from scheduler.services.ledger_counterfactual import compared, read_month
-from scheduler.services.ledger_report import By, month_window
+from scheduler.services.ledger_report import By, month_window, require_ledger
 from scheduler.settings import Settings
 from scheduler.timekeeping import system_now
 
@@ -171,7 +171,7 @@ def compare(
         raise UserError(str(error)) from error
     sessions = ready_sessions(Settings())
     with transaction(sessions) as session:
-        window = month_window(session, month or f"{datetime.now(UTC):%Y-%m}", None)
+        window = month_window(session, month or _this_month(), None)
         asked = read_month(session, window, system_now())
     with working(f"{len(asked.problem.jobs)} jobs by {policy}"):
         found = compared(asked, policy, chosen(asked.problem))
@@ -205,6 +205,7 @@ def verify(
     """
     sessions = ready_sessions(Settings())
     with transaction(sessions) as session:
+        require_ledger(session, site)
         sites = [site] if site is not None else ledger_store.sites_in(session)
         heads = {one: ledger_store.head_of(session, one) for one in sites}
         found = [
@@ -216,11 +217,16 @@ def verify(
             found += ledger_store.missing(session, text)
     if found:
         raise UserError(f"{len(found)} faults in the ledger", tuple(found), ExitCode.INVALID)
-    lines = [f"{one}:{head.seq}:{head.hash}" for one, head in heads.items() if head.hash]
+    kept = {one: f"{one}:{head.seq}:{head.hash}" for one, head in heads.items() if head.hash}
     told = [
-        {"site": one, "entries": head.seq + 1, "hash": head.hash} for one, head in heads.items()
+        {"site": one, "entries": head.seq + 1, "hash": head.hash, "expect": kept.get(one)}
+        for one, head in heads.items()
     ]
-    emit(told, "\n".join(["the ledger is intact; its last entries:", *lines]), as_json)
+    emit(told, "\n".join(["the ledger is intact; its last entries:", *kept.values()]), as_json)
+
+
+def _this_month() -> str:
+    return f"{system_now():%Y-%m}"
 
 
 def _monthly(
@@ -231,9 +237,12 @@ def _monthly(
     spread: Spread,
     server: str,
 ) -> list[dict[str, Any]]:
-    asked = month or f"{datetime.now(UTC):%Y-%m}"
     with server_at(server) as api:
         rows: list[dict[str, Any]] = api.get(
-            f"/v1/ledger/{what}", month=asked, site=site, tenant=tenant, spread=spread.value
+            f"/v1/ledger/{what}",
+            month=month or _this_month(),
+            site=site,
+            tenant=tenant,
+            spread=spread.value,
         )
     return rows

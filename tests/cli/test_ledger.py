@@ -95,6 +95,15 @@ def test_a_corrupted_row_is_named(world: World) -> None:
     assert "money and shares differ" in found.output
 
 
+def test_a_site_without_a_ledger_is_not_intact(world: World) -> None:
+    """A name that was mistyped has no entries; of the others is told what ``--expect`` takes."""
+    mistyped = gridtide("ledger", "verify", "--site", "DEE")
+    assert mistyped.exit_code != 0
+    assert "DEE" in mistyped.output
+    (told,) = json.loads(gridtide("ledger", "verify", "--site", "DE", "--json").stdout)
+    assert told["expect"] == gridtide("ledger", "verify").stdout.splitlines()[-1]
+
+
 def test_a_hash_that_is_none_is_refused(world: World) -> None:
     """With what it must look like."""
     refused = gridtide("ledger", "verify", "--expect", "DE")
