@@ -24,7 +24,7 @@ from scheduler.services.ledger_slots import Reckoned
 Values = dict[str, Any]
 
 _ENTRIES_AT_ONCE = 500
-_NOT_CONTENT = frozenset({"id", "entry_id", "hash"})
+_NOT_CONTENT = frozenset({"id", "entry_id", "position", "hash"})
 _OF_THE_ENTRY = frozenset(
     {"seq", "revision", "reckoned_at", "fleet_version", "previous_hash", "hash", "id"}
 )
@@ -193,8 +193,7 @@ def _wrong_with(kept: Kept, before: Head) -> Iterator[str]:
 
 def _hash_of(kept: Kept) -> str:
     def content(values: Mapping[str, Any]) -> Values:
-        dropped = _NOT_CONTENT | {"position"}
-        return {name: value for name, value in values.items() if name not in dropped}
+        return {name: value for name, value in values.items() if name not in _NOT_CONTENT}
 
     return digest_of(content(kept.entry), [content(share) for share in kept.shares])
 
@@ -216,8 +215,9 @@ def _corrects(new: Kept, old: Kept) -> bool:
 
 def _told(kept: Kept) -> list[Any]:
     entry = [kept.entry[name] for name in sorted(kept.entry.keys() - _OF_THE_ENTRY)]
-    dropped = _NOT_CONTENT | {"position"}
-    shares = [[share[name] for name in sorted(share.keys() - dropped)] for share in kept.shares]
+    shares = [
+        [share[name] for name in sorted(share.keys() - _NOT_CONTENT)] for share in kept.shares
+    ]
     return [entry, shares]
 
 

@@ -27,8 +27,9 @@ def energy_in_month(session: Session, spec: SiteSpec, at: datetime) -> tuple[flo
     zone = ZoneInfo(spec.time_zone)
     month = local_hour(at, zone).month
     begin = at.astimezone(zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    energy = stated_energy(spec, tariff, month) or MonthEnergy.nothing(tariff, month)
-    if tariff.so_far is not None and energy.by_period_kwh == tariff.so_far.energy_kwh:
+    stated = stated_energy(spec, tariff, month)
+    energy = stated or MonthEnergy.nothing(tariff, month)
+    if stated is not None and tariff.so_far is not None:
         begin = max(begin, tariff.so_far.at)
     rows = session.execute(
         select(LedgerEntry.start_at, LedgerEntry.minutes, LedgerEntry.bought_kwh)

@@ -60,7 +60,6 @@ class _Done:
         """Return what it did in ``slot``; ``None``: nothing."""
         parts = [(run, run.hours_in(slot)) for run in self.runs]
         parts = [(run, hours) for run, hours in parts if hours > 0.0]
-        tokens = told_since(slot, self.tokens, self.began_at) if self.tokens else None
         if not parts:
             return None
         own = [None if run.own_kw is None else run.own_kw * hours for run, hours in parts]
@@ -74,7 +73,7 @@ class _Done:
             gpu_hours=float(sum(run.point.gpus * hours for run, hours in parts)),
             own_kwh=sum(known) if len(known) == len(own) else None,
             embodied_kg=_embodied_kg(parts, pools),
-            tokens=tokens,
+            tokens=told_since(slot, self.tokens, self.began_at),
         )
 
 
