@@ -5,20 +5,20 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from enum import StrEnum
 from io import StringIO
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from connectors.types import Window
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import SessionDep
+from scheduler.api.tables import FormatDep, TableFormat
 from scheduler.api.views import SiteQuery, View
 from scheduler.db.models import LedgerEntry
-from scheduler.ledger.reports import Charged, Spread, Sums, carbon_intensity
+from scheduler.ledger.reports import Chargeback, Charged, Spread, Sums, carbon_intensity
 from scheduler.services import ledger_report
 from scheduler.services.errors import Invalid, Refusal
 from scheduler.services.ledger_report import By, Which
@@ -38,14 +38,6 @@ BOUNDARY = (
 )
 
 
-class Format(StrEnum):
-    """Form of an answer."""
-
-    JSON = "json"
-    CSV = "csv"
-
-
-FormatQuery = Annotated[Format, Query(alias="format", description="As JSON or as CSV.")]
 MonthQuery = Annotated[
     str, Query(max_length=7, description="As 2026-11; by the site's clock, of all sites by UTC.")
 ]
@@ -89,11 +81,11 @@ class DayView(View):
 def list_entries(
     session: SessionDep,
     _caller: SubmitterDep,
+    form: FormatDep,
     start: Annotated[Instant, Query()],
     end: Annotated[Instant, Query()],
     site: SiteQuery = None,
     with_corrected: Annotated[bool, Query(description="Those that were corrected, too.")] = False,
-    form: FormatQuery = Format.JSON,
 ) -> Response:
     """List entries of slots that begin in [start, end), with the hash of each."""
     window = _window(start, end)
@@ -106,6 +98,7 @@ def list_entries(
 def total_by(
     session: SessionDep,
     _caller: SubmitterDep,
+    form: FormatDep,
     start: Annotated[Instant, Query()],
     end: Annotated[Instant, Query()],
     by: Annotated[By, Query(description="Of what a row is.")] = By.TENANT,
@@ -113,7 +106,6 @@ def total_by(
     tenant: TenantQuery = None,
     project: Annotated[str | None, Query(max_length=120)] = None,
     job: Annotated[str | None, Query(max_length=120)] = None,
-    form: FormatQuery = Format.JSON,
 ) -> Response:
     """Sum what jobs and sites have of the slots that begin in [start, end)."""
     which = Which(_window(start, end), site, tenant, project, job)
@@ -122,23 +114,28 @@ def total_by(
     return _answer([{by.value: key} | _sums(sums) for key, sums in rows], form)
 
 
-@router.get("/chargeback", response_model=None)
-def charge_back(
+def _charged_in(
     session: SessionDep,
     _caller: SubmitterDep,
     month: MonthQuery,
     site: SiteQuery = None,
     tenant: TenantQuery = None,
     spread: SpreadQuery = Spread.GPU_HOURS,
-    form: FormatQuery = Format.JSON,
-) -> Response:
+) -> Chargeback:
+    window = ledger_report.month_window(session, month, site)
+    ledger_report.require_ledger(session, site)
+    return ledger_report.charged(session, window, spread, site, tenant)
+
+
+ChargedDep = Annotated[Chargeback, Depends(_charged_in, scope="function")]
+
+
+@router.get("/chargeback", response_model=None)
+def charge_back(found: ChargedDep, form: FormatDep, tenant: TenantQuery = None) -> Response:
     """Tell what every tenant and project is charged for a month.
 
     The row without a tenant is what is laid on nobody. All rows add up to what the sites came to.
     """
-    window = ledger_report.month_window(session, month, site)
-    ledger_report.require_ledger(session, site)
-    found = ledger_report.charged(session, Which(window, site, tenant), spread)
     rows = [_charged(row) for row in found.rows]
     if tenant is None:
         left = _sums(found.left)
@@ -147,22 +144,11 @@ def charge_back(
 
 
 @router.get("/sci", response_model=None)
-def carbon_per_unit(
-    session: SessionDep,
-    _caller: SubmitterDep,
-    month: MonthQuery,
-    site: SiteQuery = None,
-    tenant: TenantQuery = None,
-    spread: SpreadQuery = Spread.GPU_HOURS,
-    form: FormatQuery = Format.JSON,
-) -> Response:
+def carbon_per_unit(found: ChargedDep, form: FormatDep) -> Response:
     """Tell the software carbon intensity (ISO/IEC 21031:2024) of a month, by tenant and project.
 
     Per GPU-hour, and per million tokens where jobs tell those; the boundary is in every row.
     """
-    window = ledger_report.month_window(session, month, site)
-    ledger_report.require_ledger(session, site)
-    found = ledger_report.charged(session, Which(window, site, tenant), spread)
     rows = [
         {"tenant": row.tenant, "project": row.project}
         | asdict(carbon_intensity(row.used, row.laid_on))
@@ -179,9 +165,8 @@ def plans_beside_reality(
     """Set what plans and forecasts let expect beside what really was, day by day of a month."""
     window = ledger_report.month_window(session, month, site)
     ledger_report.require_ledger(session, site)
-    found = ledger_report.entries(session, window, site)
-    zone = ledger_report.zone_of(session, site)
-    return [DayView.model_validate(day) for day in ledger_report.beside(found, zone)]
+    found = ledger_report.beside(session, window, site)
+    return [DayView.model_validate(day) for day in found]
 
 
 def _window(start: Instant, end: Instant) -> Window:
@@ -220,8 +205,8 @@ def _sums(sums: Sums) -> dict[str, Any]:
     return SumsView.model_validate(sums).model_dump()
 
 
-def _answer(rows: Sequence[Mapping[str, Any]], form: Format) -> Response:
-    if form is Format.JSON:
+def _answer(rows: Sequence[Mapping[str, Any]], form: TableFormat) -> Response:
+    if form is TableFormat.JSON:
         return JSONResponse([dict(row) for row in rows])
     return Response(_csv(rows), media_type="text/csv")
 

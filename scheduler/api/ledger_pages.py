@@ -11,7 +11,6 @@ from scheduler.api.context import NowDep, SessionDep
 from scheduler.api.pages import PersonDep
 from scheduler.ledger.reports import Spread
 from scheduler.services import ledger_report, ledger_store
-from scheduler.services.ledger_report import Which
 from scheduler.views import LedgerMonth, ledger_page
 
 router = APIRouter(prefix="/ledger", include_in_schema=False, default_response_class=HTMLResponse)
@@ -28,18 +27,14 @@ def show_month(
     """Show a month of one site or of all: whose it was, and plans beside what really was."""
     asked = month or f"{now:%Y-%m}"
     window = ledger_report.month_window(session, asked, site)
-    found = ledger_report.charged(session, Which(window, site), Spread.GPU_HOURS)
-    entries = ledger_report.entries(session, window, site)
-    days = ledger_report.beside(entries, ledger_report.zone_of(session, site))
-    names = sorted({entry.carbon_intensity for entry in entries})
     shown = LedgerMonth(
         month=asked,
         site=site,
         sites=tuple(ledger_store.sites_in(session)),
         months=ledger_report.months_around(asked),
-        found=found,
-        days=days,
-        intensity=", ".join(names),
+        found=ledger_report.charged(session, window, Spread.GPU_HOURS, site),
+        days=ledger_report.beside(session, window, site),
+        intensity=", ".join(ledger_report.intensities(session, window, site)),
     )
     address = f"/v1/ledger/chargeback?month={asked}" + (f"&site={site}" if site else "")
     links = {"All plans": "/", "Grid events": "/grid-events", "Chargeback (JSON)": address}

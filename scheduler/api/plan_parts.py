@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pandas as pd
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import Field
 
 from connectors.types import SignalKind
 from scheduler.api.auth import SubmitterDep
 from scheduler.api.context import SessionDep
+from scheduler.api.tables import FormatDep, TableFormat
 from scheduler.api.views import View
 from scheduler.services import plans
 from scheduler.services.plan_document import PlanDocument
@@ -22,26 +22,8 @@ from scheduler.views import chart, energy_table, job_table, price_table, summary
 router = APIRouter(prefix="/v1/plans/{plan_id}", tags=["plans"])
 
 
-class TableFormat(StrEnum):
-    """How a table is written."""
-
-    JSON = "json"
-    CSV = "csv"
-
-
 def _document(plan_id: UUID, session: SessionDep, _caller: SubmitterDep) -> PlanDocument:
     return plans.read_document(session, plan_id)
-
-
-def _format(
-    format: Annotated[  # noqa: A002 - the name of the query parameter
-        TableFormat | None, Query(description="Overrules the `Accept` header.")
-    ] = None,
-    accept: Annotated[str, Header(include_in_schema=False)] = "",
-) -> TableFormat:
-    if format is not None:
-        return format
-    return TableFormat.CSV if "text/csv" in accept else TableFormat.JSON
 
 
 class PlanInputView(View):
@@ -93,7 +75,6 @@ class DoubtView(View):
 
 
 DocumentDep = Annotated[PlanDocument, Depends(_document, scope="function")]
-FormatDep = Annotated[TableFormat, Depends(_format)]
 
 _ROWS = {"type": "array", "items": {"type": "object", "additionalProperties": True}}
 _TABLE: dict[int | str, dict[str, Any]] = {

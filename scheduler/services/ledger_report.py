@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -20,7 +20,7 @@ from scheduler.ledger.checks import paid_eur
 from scheduler.ledger.reports import Chargeback, Spread, Sums, chargeback
 from scheduler.services import fleet as fleets
 from scheduler.services.errors import Invalid, NotFound, Refusal
-from scheduler.services.ledger_store import columns_of, latest_only
+from scheduler.services.ledger_store import columns_of, latest_only, sites_in
 
 LONGEST = timedelta(days=366)
 MOST_ENTRIES = 20_000
@@ -62,7 +62,7 @@ def month_window(session: Session, month: str, site: str | None) -> Window:
     """
     if not _MONTH.match(month):
         raise Invalid(Refusal("ledger", "month", month, "a month as 2026-11"))
-    zone = _zone(session, site)
+    zone = zone_of(session, site)
     year, number = (int(part) for part in month.split("-"))
     start = datetime(year, number, 1, tzinfo=zone)
     after = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=zone)
@@ -120,12 +120,14 @@ def sums_by(session: Session, which: Which, by: By) -> list[tuple[str, Sums]]:
     return [(str(key), _sums(rest)) for key, *rest in rows]
 
 
-def charged(session: Session, which: Which, spread: Spread) -> Chargeback:
+def charged(
+    session: Session, window: Window, spread: Spread, site: str | None, tenant: str | None = None
+) -> Chargeback:
     """Return what tenants are charged for their jobs and for what sites have of their own.
 
     What is a site's own is laid on all of its tenants, also where one alone is asked for.
     """
-    everybody = Which(which.window, which.site)
+    everybody = Which(window, site)
     keys = [LedgerEntry.site, LedgerShare.tenant, LedgerShare.project]
     of_jobs = _summed(keys, everybody).where(LedgerShare.holder == Holder.JOB)
     own = _summed([LedgerEntry.site], everybody).where(LedgerShare.holder != Holder.JOB)
@@ -137,14 +139,9 @@ def charged(session: Session, which: Which, spread: Spread) -> Chargeback:
         (site, _sums(rest)) for site, *rest in session.execute(own.order_by(LedgerEntry.site))
     ]
     whole = chargeback(used, of_sites, spread)
-    if which.tenant is None and which.project is None:
+    if tenant is None:
         return whole
-    rows = [
-        row
-        for row in whole.rows
-        if which.tenant in {None, row.tenant} and which.project in {None, row.project}
-    ]
-    return Chargeback(tuple(rows), Sums())
+    return Chargeback(tuple(row for row in whole.rows if row.tenant == tenant), Sums())
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,39 +162,78 @@ class DayBeside:
     off_bought_kwh: float
 
 
-def beside(found: Iterable[LedgerEntry], zone: ZoneInfo) -> list[DayBeside]:
-    """Set forecast and plan beside reality, by day of the clock of ``zone``."""
-    days: dict[str, list[LedgerEntry]] = {}
-    for entry in found:
-        day = entry.start_at.astimezone(zone).date().isoformat()
-        days.setdefault(day, []).append(entry)
-    return [_day_beside(day, some) for day, some in sorted(days.items())]
+def beside(session: Session, window: Window, site: str | None) -> list[DayBeside]:
+    """Set forecast and plan beside reality, by day of the clock of ``site``, or by UTC for all.
+
+    Of all sites they are read one by one: each has ``MOST_ENTRIES`` at most.
+    """
+    zone = zone_of(session, site)
+    days: dict[str, _Day] = {}
+    for one in sites_in(session) if site is None else [site]:
+        for entry in entries(session, window, one):
+            day = entry.start_at.astimezone(zone).date().isoformat()
+            days.setdefault(day, _Day()).add(entry)
+    return [_day_beside(day, sums) for day, sums in sorted(days.items())]
 
 
-_SUMMED = ("bought_kwh", "sold_kwh", "it_kwh", "charged_kwh", "discharged_kwh", "eur", "carbon_kg")
 _MEANS = ("price_eur_per_mwh", "carbon_g_per_kwh")
+_COMPARED = (
+    "bought_kwh",
+    "sold_kwh",
+    "it_kwh",
+    "charged_kwh",
+    "discharged_kwh",
+    "eur",
+    "carbon_kg",
+    *_MEANS,
+)
 
 
-def _day_beside(day: str, some: Sequence[LedgerEntry]) -> DayBeside:
-    planned = [(entry.expected, _real(entry)) for entry in some if entry.expected]
-    n = max(len(planned), 1)
+def _zeros() -> dict[str, float]:
+    return dict.fromkeys(_COMPARED, 0.0)
 
-    def off(name: str) -> float:
-        return sum(abs(float(plan[name]) - real[name]) for plan, real in planned) / n
 
-    def told(which: int) -> dict[str, float]:
-        sums = {name: sum(pair[which][name] for pair in planned) for name in (*_SUMMED, *_MEANS)}
-        return {name: sums[name] / (n if name in _MEANS else 1) for name in sums}
+@dataclass(slots=True)
+class _Day:
+    """Sums of a day so far: of every figure what was expected, what was, and how far off by slot.
+
+    Entries of many sites would take more room than their sums.
+    """
+
+    slots: int = 0
+    planned_slots: int = 0
+    expected: dict[str, float] = field(default_factory=_zeros)
+    real: dict[str, float] = field(default_factory=_zeros)
+    off: dict[str, float] = field(default_factory=_zeros)
+
+    def add(self, entry: LedgerEntry) -> None:
+        self.slots += 1
+        if not entry.expected:
+            return
+        self.planned_slots += 1
+        real = _real(entry)
+        for name in _COMPARED:
+            expected = float(entry.expected[name])
+            self.expected[name] += expected
+            self.real[name] += real[name]
+            self.off[name] += abs(expected - real[name])
+
+
+def _day_beside(day: str, sums: _Day) -> DayBeside:
+    n = max(sums.planned_slots, 1)
+
+    def told(of: Mapping[str, float]) -> dict[str, float]:
+        return {name: of[name] / (n if name in _MEANS else 1) for name in _COMPARED}
 
     return DayBeside(
         day=day,
-        slots=len(some),
-        planned_slots=len(planned),
-        expected=told(0),
-        real=told(1),
-        off_price_eur_per_mwh=off("price_eur_per_mwh"),
-        off_carbon_g_per_kwh=off("carbon_g_per_kwh"),
-        off_bought_kwh=off("bought_kwh"),
+        slots=sums.slots,
+        planned_slots=sums.planned_slots,
+        expected=told(sums.expected),
+        real=told(sums.real),
+        off_price_eur_per_mwh=sums.off["price_eur_per_mwh"] / n,
+        off_carbon_g_per_kwh=sums.off["carbon_g_per_kwh"] / n,
+        off_bought_kwh=sums.off["bought_kwh"] / n,
     )
 
 
@@ -209,12 +245,15 @@ def _real(entry: LedgerEntry) -> dict[str, float]:
     return real | {"eur": paid_eur(values), "it_kwh": it_kwh}
 
 
+def intensities(session: Session, window: Window, site: str | None) -> list[str]:
+    """Return the names of the carbon intensities that entries of ``window`` were reckoned by."""
+    name = LedgerEntry.carbon_intensity
+    found = select(name).where(*_of(Which(window, site)), latest_only())
+    return list(session.scalars(found.distinct().order_by(name)))
+
+
 def zone_of(session: Session, site: str | None) -> ZoneInfo:
     """Return the clock of a site, or UTC for all sites."""
-    return _zone(session, site)
-
-
-def _zone(session: Session, site: str | None) -> ZoneInfo:
     if site is None:
         return ZoneInfo("UTC")
     for one in fleets.required_spec(session).sites:

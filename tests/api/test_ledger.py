@@ -8,14 +8,17 @@ from datetime import timedelta
 from io import StringIO
 from itertools import pairwise
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import select
 
 from scheduler.api.auth import COOKIE
-from scheduler.db.models import JobRun, JobStatus, Role, TelemetryValue
+from scheduler.db.models import JobRun, JobStatus, LedgerEntry, Role, TelemetryValue
 from scheduler.db.session import make_engine, make_session_factory, transaction
 from scheduler.services import ledger_report
 from scheduler.services.fleet import replace_fleet
+from scheduler.services.ledger_store import columns_of
 from scheduler.services.ledger_watch import LedgerWatch
 from scheduler.specs import FleetSpec
 from scheduler.specs.message import TelemetrySeries
@@ -177,6 +180,26 @@ def test_no_more_is_told_at_once_than_a_reader_takes(
     assert "at most 5 entries" in problem_of(refused, 422, "invalid")["detail"]
     path = "/v1/ledger/plans-beside-reality?month=2026-06"
     assert night.submitter.get(path).status_code == 422
+
+
+def test_a_month_of_all_sites_is_read_site_by_site(
+    night: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two sites that are each told at once are told together."""
+    with transaction(night.sessions) as session:
+        rows = session.scalars(select(LedgerEntry)).all()
+        session.add_all(
+            LedgerEntry(**columns_of(row) | {"id": uuid4(), "site": "FR"}) for row in rows
+        )
+    monkeypatch.setattr(ledger_report, "MOST_ENTRIES", 6)
+    (day,) = get(night, "plans-beside-reality?month=2026-06")
+    (of_site,) = get(night, "plans-beside-reality?month=2026-06&site=DE")
+    assert (day["slots"], day["planned_slots"]) == (12, 12)
+    assert day["real"]["bought_kwh"] == pytest.approx(2 * of_site["real"]["bought_kwh"])
+    assert day["expected"]["price_eur_per_mwh"] == of_site["expected"]["price_eur_per_mwh"]
+    headers = {"Cookie": f"{COOKIE}={night.secrets[Role.SUBMITTER]}"}
+    shown = night.client(None).get("/ledger?month=2026-06", headers=headers)
+    assert "12 of 12" in shown.text
 
 
 def test_the_page_shows_a_month(night: World) -> None:
