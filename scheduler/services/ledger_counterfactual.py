@@ -27,13 +27,13 @@ from scheduler.services.errors import Conflict, Invalid, Refusal
 from scheduler.services.job_runs import runs_in
 from scheduler.services.ledger_report import By, Which, entries, sums_by
 from scheduler.services.ledger_store import columns_of
+from scheduler.services.ledger_work import hours_in, point_of
 from scheduler.services.signal_store import Wanted, known_values
 from scheduler.services.window import PlanWindow, slot_start_not_before
 from scheduler.specs import FleetSpec, JobSpec
 from scheduler.specs.commitments import CommitmentsSpec
 
 MOST_JOBS = 20_000
-_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +212,9 @@ def _jobs(session: Session, fleet: FleetSpec, window: PlanWindow) -> list[JobToP
 def _job(row: Job, runs: Sequence[JobRun], it_kwh: float, window: PlanWindow) -> JobToPlan | None:
     """Return what a job did in ``window`` as a job of its own; ``None``: nothing."""
     spec = JobSpec.model_validate(row.spec)
-    points = {point.name: point for point in spec.operating_points}
     work = modelled_kwh = 0.0
     for run in runs:
-        point = points.get(run.point or "", spec.operating_points[0])
-        end = window.end if run.ended_at is None else min(run.ended_at, window.end)
-        hours = max(0.0, (end - max(run.began_at, window.start)) / _HOUR)
+        point, hours = point_of(spec, run), hours_in(run, Window(window.start, window.end))
         work, modelled_kwh = work + point.speed * hours, modelled_kwh + point.kw * hours
     if work <= 0.0:
         return None

@@ -41,10 +41,6 @@ class _Run:
     point: OperatingPointSpec
     own_kw: float | None  # by the account of its cluster, evenly over the start; None: no account
 
-    def hours_in(self, window: Window) -> float:
-        end = window.end if self.row.ended_at is None else min(self.row.ended_at, window.end)
-        return max(0.0, (end - max(self.row.began_at, window.start)) / _HOUR)
-
 
 @dataclass(frozen=True, slots=True)
 class _Done:
@@ -58,7 +54,7 @@ class _Done:
 
     def in_slot(self, slot: Window, pools: Mapping[str, PoolSpec]) -> Work | None:
         """Return what it did in ``slot``; ``None``: nothing."""
-        parts = [(run, run.hours_in(slot)) for run in self.runs]
+        parts = [(run, hours_in(run.row, slot)) for run in self.runs]
         parts = [(run, hours) for run, hours in parts if hours > 0.0]
         if not parts:
             return None
@@ -85,6 +81,20 @@ def read_work(session: Session, spec: SiteSpec, slots: Sequence[Window]) -> list
     return [_in_slot(slot, jobs, pools) for slot in slots]
 
 
+def hours_in(run: JobRun, window: Window) -> float:
+    """Return how long a run lasted in ``window`` [h]; one that has not ended lasts to its end."""
+    end = window.end if run.ended_at is None else min(run.ended_at, window.end)
+    return max(0.0, (end - max(run.began_at, window.start)) / _HOUR)
+
+
+def point_of(spec: JobSpec, run: JobRun) -> OperatingPointSpec:
+    """Return the operating point of a run; the first where it is not told, or no longer there."""
+    for point in spec.operating_points:
+        if point.name == run.point:
+            return point
+    return spec.operating_points[0]
+
+
 def _in_slot(slot: Window, jobs: Sequence[_Done], pools: Mapping[str, PoolSpec]) -> SlotWork:
     found = [job.in_slot(slot, pools) for job in jobs]
     hours = (slot.end - slot.start) / _HOUR
@@ -92,7 +102,7 @@ def _in_slot(slot: Window, jobs: Sequence[_Done], pools: Mapping[str, PoolSpec])
     for job in jobs:
         for run in job.runs:
             if run.point.pool in held:
-                held[run.point.pool] += run.point.gpus * run.hours_in(slot)
+                held[run.point.pool] += run.point.gpus * hours_in(run.row, slot)
     idle_kwh = sum(
         pool.idle_kw_per_gpu * max(0.0, pool.gpus * hours - held[name])
         for name, pool in pools.items()
@@ -131,7 +141,7 @@ def _with_accounts(
     spec: JobSpec, runs: Sequence[JobRun], known_kwh: Mapping[int, float]
 ) -> list[_Run]:
     """Spread the energy that was measured of each start over its runs, by their points."""
-    points = [_point(spec, run.point) for run in runs]
+    points = [point_of(spec, run) for run in runs]
     modelled = dict.fromkeys((run.start for run in runs), 0.0)
     for run, point in zip(runs, points, strict=True):
         if run.ended_at is not None:
@@ -143,13 +153,6 @@ def _with_accounts(
         own_kw = point.kw * known_kwh[run.start] / whole if is_known else None
         found.append(_Run(run, point, own_kw))
     return found
-
-
-def _point(spec: JobSpec, name: str | None) -> OperatingPointSpec:
-    for point in spec.operating_points:
-        if point.name == name:
-            return point
-    return spec.operating_points[0]
 
 
 def _embodied_kg(
