@@ -17,9 +17,9 @@ from optimizer.events import DemandEvent
 from optimizer.jobs import Job
 from optimizer.pieces import links_of
 from optimizer.plan import Placement, Plan, SiteFlows
-from optimizer.problem import Problem
+from optimizer.problem import Problem, Weights
 from optimizer.room import added_it_kw
-from optimizer.settlement import generator_starts, left_out_term, own_costs
+from optimizer.settlement import generator_starts, is_churned, left_out_eur, own_costs
 from optimizer.sites import Site
 
 Floats = NDArray[np.float64]
@@ -34,9 +34,9 @@ class Delivered:
 
     ``how`` is what a job does in the slots of the call: ``capped``, ``paused``, ``moved`` to
     another site, ``later``, ``earlier``, ``left out`` or ``changed``; empty of anything else.
-    ``cost_eur`` is what it costs more over the whole horizon, before weights: wear, fuel, starts,
-    restarts, transfers, lateness, export forgone, and the import it moves at the prices and network
-    fees of its slots.
+    ``cost_eur`` is what it costs more over the whole horizon, by the weights of the operator: wear,
+    fuel, starts, restarts, transfers, lateness, export forgone, and the import it moves at the
+    prices and network fees of its slots.
     """
 
     source: str
@@ -61,8 +61,8 @@ class EventReport:
         By how much the plan is better with the call than without it.
     effort_eur
         What it costs to deliver, payment, fee and penalties apart, by the weights of the operator.
-        What of it is not with the sources are carbon, peak charges and what batteries hold at the
-        end, and other sites.
+        What of it is not with the sources are carbon, peak charges, what batteries hold at the end,
+        other commitments, and other sites.
     start_slot
         Slot of the first of ``called_kw``.
     """
@@ -167,8 +167,8 @@ def _sources(
 
 
 def _of_site(problem: Problem, site: Site, now: SiteFlows, then: SiteFlows) -> Iterator[Delivered]:
-    hours = problem.horizon.slot_hours
-    price = _import_eur_per_kwh(site)
+    hours, weights = problem.horizon.slot_hours, problem.weights
+    price = _import_eur_per_kwh(site, weights)
 
     def source(name: str, kw: Floats, own_eur: float = 0.0) -> Delivered:
         return Delivered(name, "", _series(kw), own_eur - float(kw @ price) * hours)
@@ -177,29 +177,31 @@ def _of_site(problem: Problem, site: Site, now: SiteFlows, then: SiteFlows) -> I
         given = np.subtract(now.discharge_kw[k], then.discharge_kw[k])
         taken = np.subtract(now.charge_kw[k], then.charge_kw[k])
         wear_eur = unit.wear_eur_per_kwh * float(np.sum(given + taken)) * hours
-        yield source(f"storage {site.name}/{unit.name}", given - taken, wear_eur)
+        worn_eur = weights.storage_wear * wear_eur
+        yield source(f"storage {site.name}/{unit.name}", given - taken, worn_eur)
     for k, generator in enumerate(site.generators):
         output, before = np.asarray(now.generator_kw[k]), np.asarray(then.generator_kw[k])
         starts = generator_starts(generator, output) - generator_starts(generator, before)
         fuel_eur = generator.fuel_eur_per_kwh * float(np.sum(output - before)) * hours
-        own_eur = fuel_eur + generator.start_eur * starts
+        own_eur = weights.generation * (fuel_eur + generator.start_eur * starts)
         yield source(f"generator {site.name}/{generator.name}", output - before, own_eur)
     for k, plant in enumerate(site.renewables):
         more = np.subtract(now.renewable_kw[k], then.renewable_kw[k])
         yield source(f"renewable {site.name}/{plant.name}", more)
     kept = np.subtract(then.export_kw, now.export_kw)
     forgone_eur = float(kept @ np.asarray(site.grid.export_price_eur_per_mwh)) / 1000.0 * hours
-    yield source(f"export of {site.name}", kept, forgone_eur)
+    yield source(f"export of {site.name}", kept, weights.energy * forgone_eur)
     yield source(f"shortfall of {site.name}", np.subtract(now.shortfall_kw, then.shortfall_kw))
 
 
-def _import_eur_per_kwh(site: Site) -> Floats:
-    price: Floats = np.add(site.grid.import_price_eur_per_mwh, site.grid.network_fee_eur_per_mwh)
-    return price / 1000.0
+def _import_eur_per_kwh(site: Site, weights: Weights) -> Floats:
+    price: Floats = weights.energy * np.asarray(site.grid.import_price_eur_per_mwh)
+    fee: Floats = weights.network * np.asarray(site.grid.network_fee_eur_per_mwh)
+    return (price + fee) / 1000.0
 
 
 def _jobs(problem: Problem, plan: Plan, without: Plan, event: DemandEvent) -> Iterator[Delivered]:
-    links = links_of(problem)
+    links, weights = links_of(problem), problem.weights
     now, then = plan.placements_by_job(), without.placements_by_job()
     sites = {site.name: site for site in problem.sites}
     nothing = np.zeros(problem.horizon.n_slots)
@@ -207,11 +209,12 @@ def _jobs(problem: Problem, plan: Plan, without: Plan, event: DemandEvent) -> It
     def told(job: Job, placement: Placement | None) -> tuple[Floats, float]:
         """Import of the sites asked [slot], and all that the job costs [EUR]."""
         if placement is None:
-            return nothing, left_out_term(job)[1]
+            return nothing, left_out_eur(job, weights)
         site, hours = sites[placement.site], problem.horizon.slot_hours
         drawn = np.asarray(site.pue) * added_it_kw(problem, job, placement, links)
-        cost_eur = sum(own_costs(job, placement, links, hours))
-        cost_eur += float(drawn @ _import_eur_per_kwh(site)) * hours
+        cost_eur = own_costs(job, placement, links, hours).weighted_eur(weights)
+        cost_eur += weights.churn_eur_per_job * is_churned(job, placement)
+        cost_eur += float(drawn @ _import_eur_per_kwh(site, weights)) * hours
         return (drawn if site.name in event.sites else nothing), cost_eur
 
     for job in problem.jobs:

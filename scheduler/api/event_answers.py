@@ -37,7 +37,7 @@ class SourceView(View):
     energy_kwh: float = Field(description="Of that time; negative: it draws more.")
     cost_eur: float = Field(
         description="Over the whole plan: wear, fuel, restarts, transfers, lateness, and the energy"
-        " it moves at the prices of its slots."
+        " it moves at the prices of its slots; by the weights."
     )
 
 
@@ -62,7 +62,8 @@ class AnswerView(View):
     )
     gain_eur: float = Field(description="By how much the plan is better with the call.")
     other_eur: float = Field(
-        description="Of the effort, what is with no source: carbon, peaks, charge left, elsewhere."
+        description="Of the effort, what is with no source: carbon, peaks, charge left, other"
+        " commitments, other sites."
     )
     without_gap: float | None = Field(
         description="So far the plan without the call may be from the best one."

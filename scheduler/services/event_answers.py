@@ -58,7 +58,8 @@ class Answer:
     """How the plan in force answers a call. Costs are EUR by the operator's weights.
 
     ``other_eur`` is what of ``effort_eur`` is with no source: carbon, peaks, what batteries hold at
-    the end, and other sites. ``without_gap``: so far the plan without may be from the best.
+    the end, other commitments, and other sites. ``without_gap``: so far the plan without may be
+    from the best.
     """
 
     event: str

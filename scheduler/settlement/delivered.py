@@ -102,6 +102,8 @@ class Result:
         ``None``: there is no baseline to pay by.
     penalty_eur
         ``None``: nothing is known.
+    highest_over_kw
+        Above the level once the ramp was over; ``None``: not known, or the call was declined.
     """
 
     asked_kwh: float | None
@@ -159,7 +161,7 @@ def summed(terms: Terms, settled: Sequence[SettledInterval]) -> Result:
         score=kept_kwh / asked_kwh if asked_kwh > 0 and not terms.is_declined else None,
         payment_eur=sum(one.payment_eur or 0.0 for one in known) if known else None,
         penalty_eur=_penalty_eur(terms, drawn),
-        highest_over_kw=max(held) if held else None,
+        highest_over_kw=max(held) if held and not terms.is_declined else None,
         metered_share=metered / (terms.window.end - terms.window.start),
     )
 

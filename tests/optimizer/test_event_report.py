@@ -14,6 +14,7 @@ from optimizer import (
     EventReport,
     Pausing,
     Problem,
+    Weights,
     event_report,
     solve,
     without_event,
@@ -50,6 +51,18 @@ def test_a_battery_and_an_engine_share_a_call() -> None:
     costs = {source.source: source.cost_eur for source in report.delivered}
     assert costs["generator A/diesel"] == pytest.approx(4 * 0.3 - 4 * 0.01)
     assert costs["storage A/battery"] == pytest.approx(4 * 0.05 - 4 * 0.01)
+
+
+def test_what_sources_cost_is_by_the_weights_like_the_effort() -> None:
+    """Energy counts thrice, generation twice: nothing of the effort is with no source."""
+    unit = battery(soc_initial_kwh=4.0, discharge_max_kw=2.0, charge_max_kw=0.0)
+    engine = generator(min_kw=0.0, max_kw=9.0, fuel_eur_per_kwh=0.3)
+    case = called(base_kw=4, storage=(unit,), generators=(engine,))
+    report = report_of(replace(case, weights=Weights(energy=3.0, generation=2.0)))
+    costs = {source.source: source.cost_eur for source in report.delivered}
+    assert costs["generator A/diesel"] == pytest.approx(2 * 4 * 0.3 - 3 * 4 * 0.01)
+    assert costs["storage A/battery"] == pytest.approx(3 * (4 * 0.05 - 4 * 0.01))
+    assert report.effort_eur == pytest.approx(sum(costs.values()))
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_a_declined_call_costs_its_fee_and_nothing_else() -> None:
         result, intervals = settled(*pairs, terms=terms)
         assert result.penalty_eur == 4.0
         assert not result.payment_eur
-        assert result.score is None
+        assert (result.score, result.highest_over_kw) == (None, None)
         assert not any(one.penalty_eur or one.payment_eur for one in intervals)
 
 
