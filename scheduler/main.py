@@ -20,7 +20,7 @@ from scheduler.api.context import ApiContext
 from scheduler.clusters import connect_accounts, connect_cluster, refuse_power
 from scheduler.db.session import SessionFactory, make_engine, make_session_factory
 from scheduler.files import read_grid_script
-from scheduler.files.openadr import read_openadr
+from scheduler.files.fleet import read_spec
 from scheduler.grid_side import Notifier
 from scheduler.openadr import openadr_notifier, openadr_ven
 from scheduler.services.errors import Invalid, Refusal
@@ -32,6 +32,7 @@ from scheduler.signal_sources import refuse_feeds
 from scheduler.site_devices import connect_battery, connect_devices, refuse_devices
 from scheduler.specs import FleetSpec
 from scheduler.specs.fleet import SiteSpec
+from scheduler.specs.openadr import OpenAdrSpec
 from scheduler.streams import intake_of
 from scheduler.timekeeping import Now
 
@@ -132,7 +133,7 @@ def virtual_power_plant_of(settings: Settings, now: Now) -> VirtualPowerPlant | 
             limit = "left out where GRIDTIDE_OPENADR is set: a fleet answers to one"
             raise Invalid(Refusal("settings", "simulated_vpp", str(settings.simulated_vpp), limit))
         secret, token = settings.openadr_client_secret, settings.openadr_webhook_token
-        return openadr_ven(read_openadr(settings.openadr), secret, token, now)
+        return openadr_ven(read_spec(settings.openadr, OpenAdrSpec), secret, token, now)
     if settings.simulated_vpp is None:
         return None
     return SimulatedVirtualPowerPlant(read_grid_script(settings.simulated_vpp), now)
@@ -142,7 +143,9 @@ def notifier_of(settings: Settings) -> Notifier | None:
     """Return what listens for news of the virtual power plant; ``None``: it is polled only."""
     if settings.openadr is None:
         return None
-    return openadr_notifier(read_openadr(settings.openadr), settings.openadr_client_secret)
+    return openadr_notifier(
+        read_spec(settings.openadr, OpenAdrSpec), settings.openadr_client_secret
+    )
 
 
 def make_app(settings: Settings, sessions: SessionFactory, now: Now) -> FastAPI:

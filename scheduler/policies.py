@@ -6,15 +6,13 @@ A policy is a plain function ``optimizer.Problem -> optimizer.Plan``. Its name i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from optimizer import Plan, Problem, baselines
-
-Policy = Callable[[Problem], Plan]
+from optimizer import baselines
+from optimizer.baselines import Policy
 
 GROUP = "gridtide.policies"
 """Entry points of installed packages that are policies."""
@@ -40,7 +38,7 @@ def policy_named(name: str) -> Policy:
     if name in baselines.BASELINES:
         return baselines.BASELINES[name]
     for offered in entry_points(group=GROUP, name=name):
-        return _loaded(name, offered.value)
+        return _loaded(name, f"{offered.module}:{offered.attr}")
     if ":" in name:
         return _loaded(name, name)
     raise UnknownPolicy(

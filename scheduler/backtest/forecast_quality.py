@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from connectors.types import SignalKind
+from scheduler.backtest.policies import to_plan
 from scheduler.backtest.policy import Policy
 from scheduler.backtest.replay import window_of
 from scheduler.backtest.world import Scene
-from scheduler.services.assemble import FILL_HISTORY
 from scheduler.services.assemble_scenarios import signal_table
 from scheduler.services.window import PlanWindow
 
@@ -51,10 +51,8 @@ def forecast_scores(
     told: dict[_Key, list[Floats]] = {}
     came: dict[_Key, list[Floats]] = {}
     for window, now in _issues(scene, policy, most_issues):
-        until = window.end + timedelta(hours=1)
-        is_near = (truth["start_at"] >= window.start - FILL_HISTORY) & (truth["start_at"] < until)
         expected = _values(scene, policy.knows(window, now), window, now)
-        measured = _values(scene, truth[is_near], window, now)
+        measured = _values(scene, to_plan(truth, window), window, now)
         for (site, kind), values in expected.items():
             if (site, kind) not in measured:
                 continue

@@ -8,8 +8,9 @@ replay left of rounds the state does not know is written anew.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -75,8 +76,11 @@ class Folder:
     def keep(self, chapter: Chapter, kept: Kept) -> None:
         """Keep a chapter, then the state after it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        _replace(self._chapter_file(kept.n_chapters - 1), _CHAPTER.dump_json(chapter))
-        _replace(self.path / "state.json", _KEPT.dump_json(kept))
+        for file, content in (
+            (self._chapter_file(kept.n_chapters - 1), _CHAPTER.dump_json(chapter)),
+            (self.path / "state.json", _KEPT.dump_json(kept)),
+        ):
+            write_whole(file, partial(Path.write_bytes, data=content))
 
     def _chapter_file(self, number: int) -> Path:
         return self.path / f"chapter-{number:04d}.json"
@@ -109,11 +113,10 @@ def _keep(
     return kept
 
 
-def _replace(file: Path, content: bytes) -> None:
-    """Write ``file`` whole or not at all."""
+def write_whole(file: Path, write: Callable[[Path], object]) -> None:
+    """Have ``write`` write ``file`` whole or not at all."""
     beside = file.with_name(f"{file.name}.{os.getpid()}.new")
-    with beside.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
+    write(beside)
+    with beside.open("rb") as written:
+        os.fsync(written.fileno())
     beside.replace(file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -53,7 +52,6 @@ class Outcome:
     n_refused: int = 0
     n_churned: int = 0
     gap_eur: float = math.nan
-    rungs: tuple[tuple[str, int], ...] = ()
 
     @property
     def wait_h(self) -> float:
@@ -88,7 +86,6 @@ def settled(scene: Scene, problem: Problem, played: Played) -> Settled:
         n_refused=sum(bool(one.refusal) for one in rounds),
         n_churned=sum(one.n_churned for one in rounds),
         gap_eur=_mean_gap_eur(rounds),
-        rungs=tuple(sorted(Counter(one.rung for one in rounds).items())),
     )
     return Settled(whole, outcome)
 

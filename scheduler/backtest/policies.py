@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from connectors.types import SignalKind, Window
-from optimizer import Clock, Plan, Problem
+from optimizer import Clock, Plan, baselines
 from scheduler.backtest.foresight import bettered_as_known
 from scheduler.backtest.known import Signals
 from scheduler.backtest.policy import Knows, Policy, Solver
@@ -33,9 +33,6 @@ DAILY = timedelta(hours=24)
 HISTORY_DAYS = 56
 UNCERTAINTY = UncertaintySpec(scenarios=8, first_hours=6, battery_hours=6)
 """What the policy ``scenarios`` plans for where the fleet does not say."""
-
-PlainPolicy = Callable[[Problem], Plan]
-"""Decides where and when the jobs of a problem run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +139,12 @@ POLICIES: dict[str, Callable[[Means], Policy]] = {
 """Plans of ours, by name."""
 
 
-def plain(name: str, decide: PlainPolicy, means: Means) -> Policy:
+def plain(name: str, decide: baselines.Policy, means: Means) -> Policy:
     """Have ``decide`` plan where the rolling plan would, from what that knows."""
     return replace(rolling(means), name=name, solver=as_solver(decide))
 
 
-def as_solver(decide: PlainPolicy) -> Solver:
+def as_solver(decide: baselines.Policy) -> Solver:
     """Answer by ``decide``, without a time limit."""
 
     def solver(prepared: Prepared, _doubt: Doubt) -> Plan:
@@ -182,7 +179,7 @@ def and_forecast(knows: Knows, fleet: FleetSpec) -> Knows:
     """Know that, and forecast what of the window nobody has published, as production does."""
 
     def with_forecasts(window: PlanWindow, now: datetime) -> pd.DataFrame:
-        return _to_plan(with_own_forecasts(fleet, knows(window, now), window, now), window)
+        return to_plan(with_own_forecasts(fleet, knows(window, now), window, now), window)
 
     return with_forecasts
 
@@ -191,12 +188,12 @@ def as_it_came(signals: Signals) -> Knows:
     """Know what truly came."""
 
     def knows(window: PlanWindow, _now: datetime) -> pd.DataFrame:
-        return _to_plan(signals.truth, window)
+        return to_plan(signals.truth, window)
 
     return knows
 
 
-def _to_plan(signals: pd.DataFrame, window: PlanWindow) -> pd.DataFrame:
+def to_plan(signals: pd.DataFrame, window: PlanWindow) -> pd.DataFrame:
     """Return what a plan of ``window`` reads: as far back as production reads its database."""
     earliest = window.start - FILL_HISTORY - timedelta(minutes=LONGEST_MINUTES)
     start = signals["start_at"]
@@ -208,7 +205,7 @@ def _with_true(means: Means, name: str, *kinds: SignalKind) -> Policy:
     came = with_origin(truth[truth["kind"].isin(kinds)])
 
     def knows(window: PlanWindow, now: datetime) -> pd.DataFrame:
-        frame, true = policy.knows(window, now), _to_plan(came, window)
+        frame, true = policy.knows(window, now), to_plan(came, window)
         return pd.concat([frame[~frame["kind"].isin(kinds)], true], ignore_index=True)
 
     return replace(policy, name=name, knows=knows)

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from scheduler.backtest.keeping import write_whole
 from scheduler.cli.console import ExitCode, JsonOption, UserError, emit, stderr, working
 from scheduler.policies import UnknownPolicy
 from scheduler.sweep.cases import Case, cases_of
 from scheduler.sweep.collecting import results_of, write_tables
 from scheduler.sweep.days import shown_days
 from scheduler.sweep.inputs import SweepInputs, read_inputs
-from scheduler.sweep.playing import Progress, play_case, require_known, whole
+from scheduler.sweep.playing import Progress, play_case, require_known
 from scheduler.sweep.processes import Ended, Told, side_by_side_tasks
 from scheduler.sweep.result import CaseResult
 from scheduler.sweep.summing_up import summed_up
@@ -111,7 +112,7 @@ def _play(inputs: SweepInputs, cases: Sequence[Case], processes: int) -> dict[st
     """Play what is left; return what went wrong, by case."""
     arguments = {case.label: (inputs, case) for case in cases}
     problems = {}
-    with _progress(cases) as show:
+    with _progress() as show:
         for event in side_by_side_tasks(play_case, arguments, processes):
             show(event)
             if isinstance(event, Ended) and event.problem:
@@ -141,26 +142,25 @@ class _Bars:
     """Progress on a terminal: a bar for each case under way, and one for all."""
 
     bar: Bar
-    n_cases: int
-    tasks: dict[str, object] = field(default_factory=dict)
+    tasks: dict[str, TaskID] = field(default_factory=dict)
 
     def __call__(self, event: Told | Ended) -> None:
         if event.key not in self.tasks:
             self.tasks[event.key] = self.bar.add_task(event.key, total=1.0, words="")
-        task: int = self.tasks[event.key]  # type: ignore[assignment]
+        task = self.tasks[event.key]
         if isinstance(event, Ended):
-            self.bar.remove_task(task)  # type: ignore[arg-type]
+            self.bar.remove_task(task)
             self.bar.console.print(
                 f"{event.key}: {event.problem or 'done'}", markup=False, highlight=False
             )
             return
         progress: Progress = event.message
         share = progress.n_rounds / progress.n_all
-        self.bar.update(task, completed=share, words=_words(progress))  # type: ignore[arg-type]
+        self.bar.update(task, completed=share, words=_words(progress))
 
 
 @contextmanager
-def _progress(cases: Sequence[Case]) -> Iterator[_Lines | _Bars]:
+def _progress() -> Iterator[_Lines | _Bars]:
     console = stderr()
     if not console.is_terminal:
         yield _Lines()
@@ -173,7 +173,7 @@ def _progress(cases: Sequence[Case]) -> Iterator[_Lines | _Bars]:
         TextColumn("{task.fields[words]}"),
     )
     with Bar(*columns, console=console, transient=True) as bar:
-        yield _Bars(bar, len(cases))
+        yield _Bars(bar)
 
 
 def _words(progress: Progress) -> str:
@@ -205,20 +205,15 @@ def _tell(
             days_of, days = shown_days(inputs.spec, cases, results)
             page = backtest_page(Backtest(inputs.spec, lines, results, days_of, days, missing))
             files["report"] = out / "report.html"
-            whole(files["report"], lambda beside: beside.write_text(page, encoding="utf-8"))
+            write_whole(files["report"], lambda beside: beside.write_text(page, encoding="utf-8"))
         written = "".join(f"\n  {path}" for path in files.values())
         text = f"{backtest_text(lines, inputs.spec.baseline)}\nWritten:{written}"
     emit(_as_data(results, missing, problems, files), text, as_json)
     if problems:
         details = tuple(f"{key}: {problem}" for key, problem in problems.items())
         raise UserError(f"{len(problems)} of {len(cases)} cases failed", details)
-    if any(not _is_sound(result) for result in results):
+    if any(not result.is_sound for result in results):
         raise typer.Exit(ExitCode.REFUSED)
-
-
-def _is_sound(result: CaseResult) -> bool:
-    """Whether nothing happened that cannot, and everything adds up."""
-    return not result.breaches and result.worst_error <= 1e-9
 
 
 def _as_data(

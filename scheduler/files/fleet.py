@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from scheduler.files.errors import BadFile, at_line, dotted, problems_of
+from scheduler.files.errors import BadFile, Location, at_line, dotted, problems_of
 from scheduler.files.located import nearest_line, toml_lines
 from scheduler.files.tariffs import with_tariff_documents
 from scheduler.specs import FleetSpec
+from scheduler.specs.base import Spec
+
+S = TypeVar("S", bound=Spec)
 
 
 def read_toml(path: Path) -> tuple[dict[str, Any], str]:
@@ -48,8 +51,18 @@ def read_fleet(path: Path) -> FleetSpec:
     data, unread = with_tariff_documents(path.parent, data)
     if unread:
         raise BadFile(path, [at_line(nearest_line(lines, place), what) for place, what in unread])
+    return _valid(FleetSpec, path, data, lines)
+
+
+def read_spec(path: Path, spec: type[S]) -> S:
+    """Read a file of ``spec`` that names no others; raises ``BadFile`` with all that is wrong."""
+    data, text = read_toml(path)
+    return _valid(spec, path, data, toml_lines(text))
+
+
+def _valid(spec: type[S], path: Path, data: object, lines: dict[Location, int]) -> S:
     try:
-        return FleetSpec.model_validate(data)
+        return spec.model_validate(data)
     except ValidationError as error:
         problems = problems_of(error, lambda place: nearest_line(lines, place), dotted)
         raise BadFile(path, problems) from error

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from scheduler.backtest.keeping import write_whole
 from scheduler.sweep.cases import Case
-from scheduler.sweep.playing import whole
 from scheduler.sweep.result import RESULT, TABLES, CaseResult
 
 
@@ -27,7 +27,7 @@ def write_tables(cases: Sequence[Case], out: Path) -> dict[str, Path]:
         parts = [case.path / f"{name}.parquet" for case in done]
         if parts:
             files[name] = out / f"{name}.parquet"
-            whole(files[name], partial(_joined, parts))
+            write_whole(files[name], partial(_joined, parts))
     return files
 
 

@@ -14,16 +14,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from scheduler.backtest.policies import POLICIES, day_ahead
 from scheduler.backtest.world import STEP, Call
 from scheduler.files import BadFile, read_bytes, read_fleet, read_grid_script
-from scheduler.files.backtest import read_backtest
 from scheduler.files.backtest_jobs import BacktestJobRow, LocatedRow, read_backtest_jobs
+from scheduler.files.fleet import read_spec
 from scheduler.main import read_parquet_table, read_signal_file
 from scheduler.specs import FleetSpec
-from scheduler.specs.backtest import BacktestSpec, RegionSpec
+from scheduler.specs.backtest import BacktestSpec, PolicySpec, RegionSpec
 from scheduler.specs.fleet import PoolSpec, SiteSpec
 from scheduler.sweep.store import read_store
 
+RUN_NOW = "run_now"
+_OWN_TIMES = {RUN_NOW: "it makes no plans", day_ahead.__name__: "it plans once a day"}
 _NAMES_SHOWN = 5
 
 
@@ -55,7 +58,7 @@ def read_inputs(path: Path) -> SweepInputs:
     BadFile, ConnectorError
         A file cannot be used; names it with what is wrong.
     """
-    spec = read_backtest(path)
+    spec = read_spec(path, BacktestSpec)
     place = path.parent
     fleet = read_fleet(place / spec.fleet)
     rows = read_backtest_jobs(place / spec.jobs.file, read_parquet_table)
@@ -97,8 +100,19 @@ def _contradictions(spec: BacktestSpec, fleet: FleetSpec) -> Iterator[str]:
         for site in (*region.sites, *region.signals_of):
             if site not in names:
                 yield f"region {region.name}: site {site!r}, must be one of {_some(names)}"
+    yield from _unread(spec.policies)
     yield from _not_replayed(fleet)
     yield from _impossible_outages(spec, fleet)
+
+
+def _unread(policies: Sequence[PolicySpec]) -> Iterator[str]:
+    """Name what is said of policies that they do not look at."""
+    for it in policies:
+        of_it, not_given = f"policies.{it.label}", "must not be given"
+        if it.every_hours is not None and it.use in _OWN_TIMES:
+            yield f"{of_it}.every_hours = {it.every_hours:g}, {not_given}: {_OWN_TIMES[it.use]}"
+        if it.time_limit_s is not None and it.use not in POLICIES:
+            yield f"{of_it}.time_limit_s = {it.time_limit_s:g}, {not_given}: it has no limit"
 
 
 def _impossible_outages(spec: BacktestSpec, fleet: FleetSpec) -> Iterator[str]:

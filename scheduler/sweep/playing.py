@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from scheduler.backtest.forecast_quality import ForecastScore, forecast_scores
-from scheduler.backtest.keeping import play_kept
+from scheduler.backtest.keeping import play_kept, write_whole
 from scheduler.backtest.outcome import Played, Settled, settled, settled_run_now
 from scheduler.backtest.policies import POLICIES, Means, plain
 from scheduler.backtest.policy import Policy
@@ -19,12 +17,11 @@ from scheduler.policies import UnknownPolicy, policy_named
 from scheduler.specs.backtest import PolicySpec
 from scheduler.sweep.cases import Case
 from scheduler.sweep.drawing import Drawn, draw
-from scheduler.sweep.inputs import SweepInputs
+from scheduler.sweep.inputs import RUN_NOW, SweepInputs
 from scheduler.sweep.processes import Tell
 from scheduler.sweep.result import RESULT, About, result_of, tables_of
 
 KEPT_EVERY = timedelta(hours=24)
-RUN_NOW = "run_now"
 _FORESEES = ("perfect", "true_signals")
 
 
@@ -97,8 +94,7 @@ def _for_policy(inputs: SweepInputs, policy: PolicySpec) -> SweepInputs:
         for name in ("every_hours", "time_limit_s")
         if (value := getattr(policy, name)) is not None
     }
-    spec = inputs.spec.model_copy(update=own)
-    return SweepInputs(spec, inputs.fleet, inputs.rows, inputs.signals, inputs.calls, inputs.digest)
+    return replace(inputs, spec=inputs.spec.model_copy(update=own))
 
 
 def _policy(inputs: SweepInputs, case: Case, drawn: Drawn) -> Policy:
@@ -129,13 +125,6 @@ def _write(case: Case, drawn: Drawn, done: Settled, played: Played | None, about
     rounds = () if played is None else played.rounds
     case.path.mkdir(parents=True, exist_ok=True)
     for name, frame in tables_of(drawn.scene, done, past, rounds, about).items():
-        whole(case.path / f"{name}.parquet", frame.to_parquet)
+        write_whole(case.path / f"{name}.parquet", frame.to_parquet)
     result = RESULT.dump_json(result_of(drawn.scene, done, past, about))
-    whole(case.result_file, lambda beside: beside.write_bytes(result))
-
-
-def whole(file: Path, write: Callable[[Path], object]) -> None:
-    """Write ``file`` whole or not at all."""
-    beside = file.with_name(f"{file.name}.new")
-    write(beside)
-    beside.replace(file)
+    write_whole(case.result_file, lambda beside: beside.write_bytes(result))

@@ -17,29 +17,37 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from scheduler.backtest.accounts import SiteAccount
+from scheduler.backtest.comparing import shares_by_job
 from scheduler.backtest.forecast_quality import ForecastScore
 from scheduler.backtest.outcome import Settled
 from scheduler.backtest.replay import Round
 from scheduler.backtest.world import Past, Scene
-from scheduler.sweep.slots import hold, slot_table
+from scheduler.sweep.slots import gpu_hours, slot_table
 
 TABLES = ("jobs", "slots", "plans")
+MOST_ERROR = 1e-9
+"""Relative, of sums that are equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteResult:
     """One site: what it paid and emitted, its highest import, its energy, and GPUs in use.
 
-    ``energy_kwh`` are the terms of (A1) in ``backtest.accounts`` by name; ``gpu_share`` is the
-    share of GPU-hours that were there and used.
+    ``energy_kwh`` are the terms of (A1) in ``backtest.accounts`` by name.
     """
 
     site: str
     cost_eur: float
     carbon_kg: float
     highest_import_kw: float
-    gpu_share: float
+    gpu_hours_held: float
+    gpu_hours_there: float
     energy_kwh: Mapping[str, float]
+
+    @property
+    def gpu_share(self) -> float:
+        """Share of the GPU-hours there that jobs held."""
+        return self.gpu_hours_held / self.gpu_hours_there if self.gpu_hours_there else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +80,6 @@ class CaseResult:
     cost_eur: float
     carbon_kg: float
     used_kwh: float
-    violations_eur: float
-    n_violations: int
     wait_mean_h: float
     wait_p95_h: float
     n_late: int
@@ -82,9 +88,6 @@ class CaseResult:
     lost_hours: float
     n_plans: int
     n_refused: int
-    n_churned: int
-    gap_eur: float | None
-    rungs: tuple[tuple[str, int], ...]
     worst_error: float
     breaches: tuple[str, ...]
     marks: tuple[str, ...]
@@ -97,6 +100,11 @@ class CaseResult:
     def key(self) -> tuple[str, int, str]:
         """Which case it is."""
         return self.region, self.seed, self.policy
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing happened that cannot, and everything adds up."""
+        return not self.breaches and self.worst_error <= MOST_ERROR
 
 
 RESULT = TypeAdapter(CaseResult)
@@ -118,10 +126,9 @@ def result_of(scene: Scene, done: Settled, past: Past, about: About) -> CaseResu
     """Put the figures of a case together."""
     outcome, account = done.outcome, done.outcome.account
     problem, plan = done.told.problem, done.told.plan
-    gap = outcome.gap_eur
-    held = hold(problem, plan)
+    hours = gpu_hours(problem, plan)
     sites = tuple(
-        _site_result(name, its, max(flows.import_kw, default=0.0), held[name])
+        _site_result(name, its, max(flows.import_kw, default=0.0), *hours[name])
         for (name, its), flows in zip(account.sites.items(), plan.flows, strict=True)
     )
     return CaseResult(
@@ -135,8 +142,6 @@ def result_of(scene: Scene, done: Settled, past: Past, about: About) -> CaseResu
         cost_eur=account.cost_eur,
         carbon_kg=account.terms.carbon_kg,
         used_kwh=sum(its.energy.used_kwh for its in account.sites.values()),
-        violations_eur=account.terms.violations_eur,
-        n_violations=len(plan.violations),
         wait_mean_h=outcome.wait_h,
         wait_p95_h=outcome.wait_p95_h,
         n_late=account.n_late,
@@ -145,9 +150,6 @@ def result_of(scene: Scene, done: Settled, past: Past, about: About) -> CaseResu
         lost_hours=sum(loss.lost_hours for loss in past.losses),
         n_plans=outcome.n_rounds,
         n_refused=outcome.n_refused,
-        n_churned=outcome.n_churned,
-        gap_eur=None if gap != gap else gap,  # noqa: PLR0124 - NaN: no plan had a bound
-        rungs=outcome.rungs,
         worst_error=account.worst_error,
         breaches=tuple(str(breach) for breach in account.breaches[:10]),
         marks=about.marks,
@@ -159,11 +161,12 @@ def result_of(scene: Scene, done: Settled, past: Past, about: About) -> CaseResu
 
 
 def _site_result(
-    name: str, its: SiteAccount, highest_import_kw: float, gpu_share: float
+    name: str, its: SiteAccount, highest_import_kw: float, held_hours: float, there_hours: float
 ) -> SiteResult:
     energy = {field: getattr(its.energy, field) for field in its.energy.__dataclass_fields__}
     cost_eur = its.terms.money_eur - its.terms.storage_value_eur
-    return SiteResult(name, cost_eur, its.terms.carbon_kg, highest_import_kw, gpu_share, energy)
+    carbon_kg = its.terms.carbon_kg
+    return SiteResult(name, cost_eur, carbon_kg, highest_import_kw, held_hours, there_hours, energy)
 
 
 def tables_of(
@@ -184,7 +187,7 @@ def tables_of(
 
 def _jobs(scene: Scene, done: Settled, past: Past) -> pd.DataFrame:
     account, problem = done.outcome.account, done.told.problem
-    shares = {name: its for site in account.sites.values() for name, its in site.jobs.items()}
+    shares = shares_by_job(account)
     placed = {one.job: one for one in done.told.plan.placements}
     late, unfinished = set(done.told.late), set(done.outcome.not_done)
     lost: dict[str, float] = {}

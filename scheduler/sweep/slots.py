@@ -16,19 +16,19 @@ from scheduler.backtest.world import Scene
 Floats = npt.NDArray[np.float64]
 
 
-def hold(problem: Problem, plan: Plan) -> dict[str, float]:
-    """Return the share of GPU-hours that were there and that jobs held, by site."""
-    used = gpus_used(problem, plan.placements)
-    shares = {}
+def gpu_hours(problem: Problem, plan: Plan) -> dict[str, tuple[float, float]]:
+    """Return the GPU-hours that jobs held and those that were there, by site."""
+    used, hours = gpus_used(problem, plan.placements), problem.horizon.slot_hours
+    found = {}
     for site in problem.sites:
         held = sum(float(used[site.name, pool.name].sum()) for pool in site.pools)
         there = sum(float(np.sum(pool.gpus)) for pool in site.pools)
-        shares[site.name] = held / there if there else 0.0
-    return shares
+        found[site.name] = held * hours, there * hours
+    return found
 
 
 def slot_table(scene: Scene, problem: Problem, plan: Plan) -> pd.DataFrame:
-    """Return one row per site and slot; ``eur`` is without what is paid once, such as peaks."""
+    """Return one row per site and slot; ``cost_eur``: without what is paid once, as peaks are."""
     minutes = scene.fleet.planning.slot_minutes
     n_steps = round(timedelta(minutes=minutes) / timedelta(hours=problem.horizon.slot_hours))
     used = gpus_used(problem, plan.placements)

@@ -11,14 +11,14 @@ from scheduler.backtest.comparing import Paid
 from scheduler.specs.backtest import BacktestSpec
 from scheduler.sweep.cases import Case
 from scheduler.sweep.collecting import read_table
-from scheduler.sweep.result import CaseResult
+from scheduler.sweep.result import CaseResult, SiteResult
 
 CaseKey = tuple[str, int, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One policy in one region, the mean over ``n_seeds``; savings are against the baseline.
+    """One policy in one region, the mean over its seeds; savings are against the baseline.
 
     Cost and carbon are with what the baseline had of jobs that were not done; ``None``: the
     baseline of a seed is not there yet.
@@ -26,7 +26,6 @@ class Line:
 
     region: str
     policy: str
-    n_seeds: int
     cost_eur: float
     carbon_kg: float
     saved_eur: float | None
@@ -43,8 +42,8 @@ class Line:
     lost_hours: float
     n_plans: float
     n_refused: float
-    n_breaches: int
     worst_error: float
+    is_sound: bool
 
 
 def summed_up(
@@ -98,7 +97,6 @@ def _line(results: Sequence[CaseResult], paid: Mapping[CaseKey, Paid], baseline:
     return Line(
         region=first.region,
         policy=first.policy,
-        n_seeds=len(results),
         cost_eur=eur,
         carbon_kg=kg,
         saved_eur=None if now_eur is None else now_eur - eur,
@@ -107,7 +105,7 @@ def _line(results: Sequence[CaseResult], paid: Mapping[CaseKey, Paid], baseline:
         saved_kg_share=_share(now_kg, kg),
         used_kwh=fmean(it.used_kwh for it in results),
         highest_import_kw=max(site.highest_import_kw for it in results for site in it.sites),
-        gpu_share=fmean(site.gpu_share for it in results for site in it.sites),
+        gpu_share=_gpu_share([site for it in results for site in it.sites]),
         wait_mean_h=fmean(it.wait_mean_h for it in results),
         wait_p95_h=fmean(it.wait_p95_h for it in results),
         n_late=fmean(it.n_late for it in results),
@@ -115,9 +113,14 @@ def _line(results: Sequence[CaseResult], paid: Mapping[CaseKey, Paid], baseline:
         lost_hours=fmean(it.lost_hours for it in results),
         n_plans=fmean(it.n_plans for it in results),
         n_refused=fmean(it.n_refused for it in results),
-        n_breaches=sum(len(it.breaches) for it in results),
         worst_error=max(it.worst_error for it in results),
+        is_sound=all(it.is_sound for it in results),
     )
+
+
+def _gpu_share(sites: Sequence[SiteResult]) -> float:
+    there = sum(site.gpu_hours_there for site in sites)
+    return sum(site.gpu_hours_held for site in sites) / there if there else 0.0
 
 
 def _share(now: float | None, own: float) -> float | None:

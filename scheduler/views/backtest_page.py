@@ -11,7 +11,7 @@ import numpy as np
 
 from scheduler.specs.backtest import BacktestSpec
 from scheduler.sweep.days import ShownDay
-from scheduler.sweep.result import CaseResult
+from scheduler.sweep.result import MOST_ERROR, CaseResult
 from scheduler.sweep.summing_up import Line
 from scheduler.views.backtest_days import DayView, day_readouts, day_view
 from scheduler.views.backtest_text import saving
@@ -23,7 +23,6 @@ from scheduler.views.wording import number, when
 MOST_POINTS = 400
 """Of a curve over the span; a screen shows no more."""
 N_COLOURS = 8
-_ERROR_LIMIT = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +235,10 @@ def _notes(it: Backtest) -> list[str]:
     for one in it.results:
         owner = f"{one.region}, seed {one.seed}, {one.policy}"
         notes += [f"{owner}: impossible: {breach}" for breach in one.breaches]
-        if one.worst_error > _ERROR_LIMIT:
-            notes.append(f"{owner}: sums differ by {one.worst_error:.1e}, must be <= 1e-9")
+        if one.worst_error > MOST_ERROR:
+            notes.append(
+                f"{owner}: sums differ by {one.worst_error:.1e}, must be <= {MOST_ERROR:.0e}"
+            )
     seen: dict[str, None] = {}
     for one in it.results:
         if one.n_outside:

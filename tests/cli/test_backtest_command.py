@@ -39,20 +39,40 @@ def test_a_sweep_is_played_in_processes_and_told(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_ends_all_and_the_next_one_goes_on(tmp_path: Path) -> None:
-    """Exit code 130, no traceback, and no process is left that plays."""
+    """Exit code 130, no traceback, no process is left that plays, and no day is played twice."""
     more = [f"j{n},2021-07-05T0{n}:00Z,1,2,,2021-07-06T20:00Z,,," for n in range(8)]
     hourly = ONE_SEED.replace("every_hours = 12", "every_hours = 1")
     config = write_backtest(tmp_path, hourly, jobs=[*JOBS, *more])
     out = tmp_path / "out"
     command = [sys.executable, "-m", "scheduler", "backtest", str(config), "--out", str(out)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
         assert running.stderr is not None
         assert any("plan 24 of" in line for line in running.stderr)
+        assert playing(running.pid)
         running.send_signal(signal.SIGINT)
         _, errors = running.communicate(timeout=120)
     assert running.returncode == ExitCode.INTERRUPTED
     assert "the same command goes on" in errors
     assert "Traceback" not in errors
+    assert not playing(running.pid)
+    again = gridtide("backtest", str(config), "--out", str(out))
+    assert again.exit_code == ExitCode.OK, again.output
+    assert "plan 48 of 48" in again.stderr
+    assert "plan 24 of" not in again.stderr
+
+
+def playing(session: int) -> list[str]:
+    """Return the commands of a session's processes that play a case and are not over."""
+    listed = subprocess.run(
+        ["ps", "-ww", "-s", str(session), "-o", "stat=,args="],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    lines = listed.stdout.splitlines()
+    return [line for line in lines if "spawn_main" in line and not line.startswith("Z")]
 
 
 def test_a_policy_that_nobody_knows_is_refused_before_anything_is_played(tmp_path: Path) -> None:

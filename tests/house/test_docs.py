@@ -17,10 +17,11 @@ import pytest
 from scheduler.db.models import Role
 from scheduler.db.session import make_engine, make_session_factory
 from scheduler.files import read_fleet
+from scheduler.files.fleet import read_spec
 from scheduler.files.grid_script import read_grid_script
-from scheduler.files.openadr import read_openadr
 from scheduler.specs import JobArraySpec, JobSpec, ReplanSpec
 from scheduler.specs.backtest import BacktestSpec
+from scheduler.specs.openadr import OpenAdrSpec
 from scheduler.worker import Worker
 from tests.api.world import World, job
 from tests.cli.server import gridtide, talk_to
@@ -69,7 +70,7 @@ def test_files_that_are_shown_are_valid(text: str, tmp_path: Path) -> None:
     elif "ven_name" in text:
         path = tmp_path / "openadr.toml"
         path.write_text(text)
-        assert read_openadr(path).sites
+        assert read_spec(path, OpenAdrSpec).sites
     elif "jobs" in (document := tomllib.loads(text)):
         jobs = document["jobs"]
         for part in jobs if isinstance(jobs, list) else [jobs]:

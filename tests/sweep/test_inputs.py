@@ -44,6 +44,21 @@ from tests.sweep.files import CONFIG, FLEET, JOBS, write_backtest
             "start_at = 2021-07-05T00:00:00Z\nend_at = 2021-07-05T01:00:00Z\n",
             "first_gpu + gpus = 9, must be <= 8",
         ),
+        (
+            '"run_now"\n',
+            '"run_now"\nevery_hours = 2\n',
+            "policies.run_now.every_hours = 2, must not be given: it makes no plans",
+        ),
+        (
+            '"rolling"\n',
+            '"day_ahead"\nevery_hours = 2\n',
+            "policies.day_ahead.every_hours = 2, must not be given: it plans once a day",
+        ),
+        (
+            '"rolling"\n',
+            '"lowest_slot"\ntime_limit_s = 2\n',
+            "policies.lowest_slot.time_limit_s = 2, must not be given: it has no limit",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_backtest_is_told(

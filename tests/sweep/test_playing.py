@@ -77,6 +77,7 @@ def test_tables_add_up_to_the_results(sweep: tuple[SweepInputs, tuple[Case, ...]
     for policy, result in by_policy(cases).items():
         mine = slots[slots["policy"] == policy]
         assert mine["carbon_kg"].sum() == pytest.approx(result.carbon_kg, rel=1e-9)
+        assert mine["cost_eur"].sum() == pytest.approx(result.cost_eur, rel=1e-9)
         assert len(mine) == 2 * 48
         assert (jobs["policy"] == policy).sum() == result.n_jobs
         assert (plans["policy"] == policy).sum() == result.n_plans
@@ -94,6 +95,8 @@ def test_savings_are_against_the_baseline(
     saved = results["run_now"].cost_eur - results["rolling"].cost_eur
     assert lines["rolling"].saved_eur == pytest.approx(saved)
     assert lines["run_now"].saved_eur == 0.0
+    hours = {"a": 4 * 3.0, "b": 8 * 2.5, "c": 2 * 5.0, "d": 1.0}
+    assert lines["run_now"].gpu_share == pytest.approx(sum(hours.values()) / (12 * 48))
     of, days = shown_days(inputs.spec, cases, results_of(cases))
     assert of == "all, seed 1"
     assert {day.policy for day in days} == set(results)

@@ -25,7 +25,7 @@ if (slider) {
     const slot = Number(slider.value);
     document.getElementById("time").textContent = data.times[slot];
     const jobs = data.jobs[slot];
-    document.getElementById("jobs").textContent = jobs.length ? `Runs: ${jobs.join(", ")}` : "No job runs.";
+    document.getElementById("jobs").textContent = jobs.length ? `Under way: ${jobs.join(", ")}` : "No job is under way.";
     for (const site of view.querySelectorAll("article.site")) {
       const row = data.sites[site.dataset.site][slot];
       site.querySelector(".readout").replaceChildren(...data.labels.map((label, n) => figure(label, row[n])));
