@@ -120,6 +120,7 @@ def _case(session: Session, event: GridEvent) -> _Case:
     site = fleet.site(event.site)
     held_from = min(window.start + timedelta(minutes=event.ramp_minutes), window.end)
     plans = HeldPlans(session)
+    agreed = terms_of(fleet, event.site)
     terms = Terms(
         window=window,
         held_from=held_from,
@@ -127,6 +128,7 @@ def _case(session: Session, event: GridEvent) -> _Case:
         payment_eur_per_kwh=event.payment_eur_per_kwh,
         breach_eur_per_kwh=event.breach_eur_per_kwh,
         declined_eur=_declined_eur(fleet, plans.holding_at(window.start), event),
+        pay_eur=0.0 if agreed is None else agreed.pay_eur,
     )
     slot = timedelta(minutes=fleet.planning.slot_minutes)
     zone = ZoneInfo(site.time_zone)

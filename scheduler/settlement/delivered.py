@@ -9,14 +9,14 @@ r"""What a site delivered in an event, how well that is what was asked, and what
                         {\sum_t \Delta_t \, \text{asked}_t}                    \tag{D2}
 
 .. math::
-    \text{payment} = a \sum_t \Delta_t \min(\max(0, \text{delivered}_t), \text{asked}_t), \quad
-    \text{penalty} = \pi \sum_t \Delta_t \max(0, p_t - \bar c)                 \tag{D3}
+    \text{payment} = a_0 + a \sum_t \Delta_t \min(\max(0, \text{delivered}_t), \text{asked}_t),
+    \quad \text{penalty} = \pi \sum_t \Delta_t \max(0, p_t - \bar c)                 \tag{D3}
 
-``b`` is the baseline, ``p`` what was metered and ``c`` the level that was called [kW]. While the
-site may still come down to the level (the ramp) there is neither score nor penalty, but what is
-delivered is paid. More than was asked is worth no more. An interval that was not metered is in no
-sum: what it is worth is not known. A call that was declined is paid nothing and breached by nobody;
-its penalty is the fee of declining.
+``a`` is paid for a kWh and ``a_0`` for taking part. ``b`` is the baseline, ``p`` what was metered
+and ``c`` the level that was called [kW]. While the site may still come down to the level (the ramp)
+there is neither score nor penalty, but what is delivered is paid. More than was asked is worth no
+more. An interval that was not metered is in no sum: what it is worth is not known. A call that was
+declined is paid nothing and breached by nobody; its penalty is the fee of declining.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ _HOUR = timedelta(hours=1)
 class Terms:
     """What an event asks, and what keeping to it is worth.
 
-    It asks for at most ``limit_kw`` from ``held_from`` on. ``declined_eur`` is what declining it
+    It asks for at most ``limit_kw`` from ``held_from`` on. Taking part is paid ``pay_eur`` besides
+    what is delivered. ``declined_eur`` is what declining it
     cost; ``None``: it was taken part in.
     """
 
@@ -44,6 +45,7 @@ class Terms:
     payment_eur_per_kwh: float
     breach_eur_per_kwh: float
     declined_eur: float | None = None
+    pay_eur: float = 0.0
 
     @property
     def is_declined(self) -> bool:
@@ -159,11 +161,19 @@ def summed(terms: Terms, settled: Sequence[SettledInterval]) -> Result:
         asked_kwh=sum(_kwh(one, one.asked_kw) for one in known) if known else None,
         delivered_kwh=sum(_kwh(one, one.delivered_kw) for one in known) if known else None,
         score=kept_kwh / asked_kwh if asked_kwh > 0 and not terms.is_declined else None,
-        payment_eur=sum(one.payment_eur or 0.0 for one in known) if known else None,
+        payment_eur=_payment_eur(terms, known),
         penalty_eur=_penalty_eur(terms, drawn),
         highest_over_kw=max(held) if held and not terms.is_declined else None,
         metered_share=metered / (terms.window.end - terms.window.start),
     )
+
+
+def _payment_eur(terms: Terms, known: Sequence[SettledInterval]) -> float | None:
+    """Return what is paid for what was delivered, and for taking part."""
+    if not known:
+        return None
+    taking_part_eur = 0.0 if terms.is_declined else terms.pay_eur
+    return taking_part_eur + sum(one.payment_eur or 0.0 for one in known)
 
 
 def _penalty_eur(terms: Terms, drawn: Sequence[SettledInterval]) -> float | None:

@@ -13,10 +13,17 @@ from sqlalchemy import select
 
 from connectors.types import GridEventNotice, PowerScope, Window
 from optimizer import Placement, Run
-from scheduler.db.models import ClusterPower, EventSettlement, StoredPlan, TelemetryValue
+from scheduler.db.models import (
+    ClusterPower,
+    EventSettlement,
+    GridEvent,
+    StoredPlan,
+    TelemetryValue,
+)
 from scheduler.db.session import SessionFactory, transaction
 from scheduler.services import events
 from scheduler.services.errors import Conflict, NotFound
+from scheduler.services.event_report import report_of
 from scheduler.services.event_settlement import read_report, read_settlements
 from scheduler.services.settlement_watch import SettlementWatch
 from scheduler.settlement.report import EventReport
@@ -214,6 +221,22 @@ def test_a_call_that_the_plan_declined_is_settled_to_its_fee(scene: Scene) -> No
     assert found.terms.declined_eur == 4.0
     assert (found.result.payment_eur, found.result.penalty_eur) == (0.0, 4.0)
     assert "declined" in found.notes[0]
+
+
+def test_taking_part_is_paid_as_the_terms_of_the_site_say(scene: Scene) -> None:
+    """3 EUR more than without such terms."""
+    usual_days(scene, 10.0, 10.0, 10.0, 10.0, 10.0)
+    meter(scene, CALLED.start, 9.0, hours=2)
+    scene.at = CALLED.end + 2 * HOUR
+
+    def payment_eur(**more: float) -> float:
+        terms = {"name": "aggregator", "sites": ["DE"]} | more
+        scene.set_up(fleet_spec(site_spec(), commitments={"calls": [terms]}), hours=0)
+        with transaction(scene.sessions) as session:
+            event = session.scalars(select(GridEvent)).one()
+            return report_of(session, event).result.payment_eur or 0.0
+
+    assert payment_eur(pay_eur=3.0) == pytest.approx(payment_eur() + 3.0)
 
 
 def test_a_standing_limit_is_not_settled(scene: Scene) -> None:

@@ -82,6 +82,16 @@ def test_a_declined_call_costs_its_fee_and_nothing_else() -> None:
         assert not any(one.penalty_eur or one.payment_eur for one in intervals)
 
 
+def test_taking_part_is_paid_besides_what_is_delivered() -> None:
+    """3 EUR for the call on top of the kWh; nothing where it was declined."""
+    pairs = [(100, 50), (100, 100), (100, 70), (100, 50)]
+    by_kwh_eur = settled(*pairs)[0].payment_eur
+    taken, _ = settled(*pairs, terms=replace(TERMS, pay_eur=3.0))
+    declined, _ = settled(*pairs, terms=replace(TERMS, pay_eur=3.0, declined_eur=4.0))
+    assert by_kwh_eur is not None
+    assert (taken.payment_eur, declined.payment_eur) == (by_kwh_eur + 3.0, 0.0)
+
+
 def test_what_was_not_metered_is_in_no_sum_and_is_told() -> None:
     """The third half-hour is missing: 40 EUR less would be an invention, and so would 20 more."""
     result, intervals = settled((100, 90), (100, 60), (100, None), (100, 50))
