@@ -12,7 +12,6 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from optimizer import baselines
-from optimizer.baselines import Policy
 
 GROUP = "gridtide.policies"
 """Entry points of installed packages that are policies."""
@@ -27,7 +26,7 @@ def policy_names() -> tuple[str, ...]:
     return (*baselines.BASELINES, *sorted(entry_points(group=GROUP).names))
 
 
-def policy_named(name: str) -> Policy:
+def policy_named(name: str) -> baselines.Policy:
     """Return the policy of this name; ours come before those of other packages.
 
     Raises
@@ -54,7 +53,7 @@ def source_digest(name: str) -> str | None:
     return sha256(Path(file).read_bytes()).hexdigest() if file else None
 
 
-def _loaded(name: str, where: str) -> Policy:
+def _loaded(name: str, where: str) -> baselines.Policy:
     module, _, attribute = where.partition(":")
     try:
         found: object = import_module(module)
@@ -69,5 +68,5 @@ def _loaded(name: str, where: str) -> Policy:
             f"policy {name}: {attribute} of module {module} is {type(found).__name__}, must be a"
             " function of a problem that returns a plan"
         )
-    policy: Policy = found
+    policy: baselines.Policy = found
     return policy
